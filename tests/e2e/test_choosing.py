@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from click.testing import Result
 
 from tools.testing import wheels
 from tests.support.in_process import run
-from tests.support.staging import sha256
+from tests.support.scripted import ScriptedServer, answer
+from tests.support.staging import Site, sha256
 
 DEMO = "demo-1.0-py3-none-any.whl"
 
@@ -65,3 +71,340 @@ def test_expected_files_may_have_comments() -> None:
     Path("expected").write_text("cp312-manylinux_x86_64  # linux\n")
     result = run("--until", "list", "-u", "dist", "--expect", "expected", "demo", "1.0")
     assert result.exit_code == 0, result.stderr
+
+
+# --- L2: misnamed and empty files ------------------------------------------------------------------
+
+GOOD = "near-1.0-cp312-cp312-win_amd64.whl"
+MISNAMED = ("near-1.0-cp313-none-any (1).whl", "near-1.0-cp312-any.whl", "near-1.0.whl")
+
+
+def make_folder(*names: str, project: str = "near", version: str = "1.0") -> Path:
+    """Make a folder with one good wheel, and with other files of the same bytes."""
+    folder = Path("d")
+    data = wheels.make_wheel(folder, project, version, "cp312-cp312-win_amd64").read_bytes()
+    for name in names:
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def findings_in(result: Result) -> list[tuple[str, str]]:
+    return [(finding["check"], finding["subject"]) for finding in json.loads(result.stdout)["findings"]]
+
+
+@pytest.mark.parametrize("more", [(), ("--strict",), ("-q",), ("near", "1.0"), ("near", "latest"), ("near",)])
+def test_misnamed_local_wheels_are_findings(more: tuple[str, ...]) -> None:
+    folder = make_folder(*MISNAMED)
+    result = run("--until", "check", "--ignore", "content", "-u", folder, "--format", "json", *more)
+    assert result.exit_code == 6, result.output
+    assert set(findings_in(result)) >= {("name/invalid", name) for name in MISNAMED}
+    assert "name/invalid" in result.stderr
+    assert {file["filename"]: file["reason"] for file in json.loads(result.stdout)["refused"]} == {
+        MISNAMED[0]: "the name has characters that are not allowed in a wheel or sdist name",
+        MISNAMED[1]: "a wheel name has 5 or 6 parts separated by dashes, not 4",
+        MISNAMED[2]: "a wheel name has 5 or 6 parts separated by dashes, not 2",
+    }
+
+
+@pytest.mark.parametrize("suffix", ["txt", "html", "md", "json", "sarif"])
+def test_misnamed_wheels_are_in_every_report(suffix: str) -> None:
+    folder = make_folder(*MISNAMED)
+    result = run("--until", "check", "-u", folder, "--report", f"report.{suffix}")
+    report = Path(f"report.{suffix}").read_text()
+    assert result.exit_code == 6
+    for name in MISNAMED:
+        # HTML allows a line break after each dash, and SARIF has URLs.
+        assert name in unquote(re.sub("<wbr>", "", report))
+
+
+def test_an_empty_local_wheel_is_a_finding() -> None:
+    folder = make_folder()
+    (folder / "near-1.0-cp313-cp313-win_amd64.whl").touch()
+    (folder / "near-1.0.tar.gz").touch()
+    for more in ((), ("-q",), ("--strict",), ("near", "1.0")):
+        result = run("--until", "check", "-u", folder, "--format", "json", *more)
+        assert result.exit_code == 6, result.output
+        assert set(findings_in(result)) >= {
+            ("archive/unreadable", "near-1.0-cp313-cp313-win_amd64.whl"),
+            ("sdist/unreadable", "near-1.0.tar.gz"),
+        }
+    # That a file is empty cannot be accepted, because the release would be incomplete.
+    accept = ("--ignore", "archive/unreadable", "--ignore", "sdist/unreadable")
+    result = run("--until", "check", *accept, "-u", folder)
+    assert result.exit_code == 6, result.output
+
+
+def test_only_misnamed_or_empty_files() -> None:
+    folder = Path("d")
+    wheel = wheels.make_wheel(folder, "near", "1.0")
+    wheel.rename(folder / "near-1.0 (1).whl")
+    for more in ((), ("near", "1.0"), ("near", "latest"), ("near",)):
+        result = run("--until", "check", "-u", folder, "--format", "json", *more)
+        assert result.exit_code == 6, result.output
+        assert findings_in(result) == [("name/invalid", "near-1.0 (1).whl")]
+    assert run("--until", "list", "-u", folder, "near").exit_code == 6
+    wheel.touch()
+    (folder / "near-1.0 (1).whl").unlink()
+    result = run("--until", "check", "-u", folder, "--format", "json")
+    assert (result.exit_code, findings_in(result)) == (6, [("archive/unreadable", wheel.name)])
+
+
+def test_a_misnamed_wheel_can_be_accepted_or_left_out() -> None:
+    folder = make_folder(*MISNAMED)
+    base = ("--until", "check", "--ignore", "content", "--ignore", "native", "-u", folder)
+    ignored = run(*base, "--ignore", "name/invalid")
+    assert ignored.exit_code == 0, ignored.output
+    assert f"not selected: {MISNAMED[0]}: the name has characters" in ignored.stderr
+    excluded = run(
+        *base, "--exclude", "* (1).whl", "--exclude", "near-1.0-cp312-any.whl", "--exclude", "*0.whl"
+    )
+    assert excluded.exit_code == 0, excluded.output
+
+
+def test_misnamed_wheels_are_named_at_every_stage() -> None:
+    folder = make_folder(*MISNAMED)
+    for until in ("list", "download", "check"):
+        result = run("--until", until, "-u", folder, "near", "1.0")
+        assert result.exit_code == 6, until
+        assert MISNAMED[0] in result.stderr
+        assert "nothing was uploaded" in result.stderr or until == "check"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("near-1.0-py3-none-any.whl.asc", "near-1.0-py3-none-any.whl.sha256", "near-1.0.tar.gz.asc"),
+        *("near-1.0-docs.zip", "near-1.0-docs.tar.gz", "near-1.0.tar.bz2", "near-1.0-docs-html-en.zip"),
+        *("near-1.0-wheels-linux.zip", "near-1.0.1-cp313-none-any (1).whl", "near_x-1.0 (1).whl"),
+        *("far-1.0-cp313-none-any (1).whl", "near-1.0-py3-none-any.whl.metadata", "near-1.0-py3.9.egg"),
+        *("near-1.0-py3-none-any.whl.sigstore.json", "near-1.0+cpu-cp313-any.whl", "nearby-1.0.whl"),
+    ],
+)
+def test_files_that_are_not_of_the_release_do_not_stop_it(name: str) -> None:
+    folder = make_folder(name)
+    result = run("--until", "check", "-u", folder, "--format", "json", "near", "1.0")
+    assert result.exit_code == 0, result.output
+    site = Site({GOOD: b"", name: b"x"})
+    with ScriptedServer(site) as server:
+        result = run("--until", "list", "-u", server.url, "near", "1.0")
+    assert result.exit_code == 0, result.output
+
+
+REMOTE_MISNAMED = (
+    "dipy-1.11.0-cp313-cp313-win_amd64 (1).whl",
+    "dipy-1.11.0-cp311-cp311-win_amd64.WHL",
+    "dipy-1.11.0-cp310-win_amd64.whl",
+)
+
+
+def list_links(
+    *names: str, more: tuple[str, ...] = (), version: str = "1.11.0", project: str = "dipy"
+) -> Result:
+    with ScriptedServer(Site(dict.fromkeys(names, b"x"))) as server:
+        return run("--until", "list", "-u", server.url, *more, project, version)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *REMOTE_MISNAMED,
+        *("DIPY-1.11.0-cp313-cp313-win_amd64 (1).whl", "dipy-1.11-cp310-win_amd64.whl", "dipy-1.11.0.whl"),
+        *("dipy-1.11.0-cp313-cp313-win_amd64 - Copy.whl", "Copy of dipy-1.11.0-py3-none-any.whl"),
+        *("dipy-1.11.0-cp313-cp313-win_amd64.whl.zip", "dipy-1.11.0-cp313-cp313-win_amd64.zip"),
+        *("dipy-1.11.0-cp313-cp313-win_amd64.whl.1", "dipy-1.11.0-cp313-cp313-win_amd64.whl (1)"),
+        *("dipy-1.11.0 (1).tar.gz", "dipy-1.11.0.TAR.GZ", "dipy-1.11.0.tar.gz.1", "dipy-1.11.0-copy.tar.gz"),
+        *("dipy_1.11.0_py3_none_any.whl", "dipy-1.11.0--py3-none-any.whl", "dipy-1.11.0-py3-none-any .whl"),
+        *("dipy-1.11.0-x1-cp311-cp311-any.whl", "dipy-1.11.0-py3-none-\uff41ny.whl"),
+    ],
+)
+def test_a_misnamed_remote_file_stops_the_release(name: str) -> None:
+    result = list_links("dipy-1.11.0-cp312-cp312-win_amd64.whl", name)
+    assert result.exit_code == 6, result.output
+    assert f"  {name.strip()}" in result.stderr
+    assert "--exclude PATTERN" in result.stderr.splitlines()[-1]
+    # The way out that the hint names.
+    result = list_links(
+        "dipy-1.11.0-cp312-cp312-win_amd64.whl", name, more=("--exclude", name.replace("[", "[[]"))
+    )
+    assert result.exit_code == 0, result.output
+    assert f"left out by --exclude: {name}" in result.stdout
+
+
+def test_misnamed_remote_files_are_findings_and_told_with_q() -> None:
+    result = list_links("dipy-1.11.0-cp312-cp312-win_amd64.whl", *REMOTE_MISNAMED, more=("--format", "json"))
+    assert findings_in(result) == [("name/invalid", name) for name in REMOTE_MISNAMED]
+    result = list_links("dipy-1.11.0-cp312-cp312-win_amd64.whl", *REMOTE_MISNAMED, more=("-q",))
+    assert result.exit_code == 6
+    for name in REMOTE_MISNAMED:
+        assert name in result.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"dipy-1.11.0-cp313-cp313-win_amd64.whl{suffix}"
+        for suffix in (".part", ".tmp", ".crdownload", ".PARTIAL", ".filepart", ".aria2")
+    ]
+    + [
+        "dipy-1.11.0.tar.gz.part",
+        ".dipy-1.11.0-cp313-cp313-win_amd64.whl.Xy12Za",
+        "dipy-1.11.0 (1).tar.gz.part",
+    ],
+)
+def test_an_unfinished_file_may_still_become_one_of_the_release(name: str) -> None:
+    result = list_links("dipy-1.11.0-cp312-cp312-win_amd64.whl", name)
+    assert result.exit_code == 3, result.output
+    assert f"  {name}: an unfinished " in result.stderr
+    assert "when the file is complete" in result.stderr.splitlines()[-1]
+    # Nothing else is there yet, and 'latest' is not an older release while the newest one arrives.
+    assert list_links(name).exit_code == 3
+    if name.startswith("dipy"):
+        result = list_links("dipy-1.10-py3-none-any.whl", name, version="latest")
+        assert (result.exit_code, "an unfinished" in result.stderr) == (3, True)
+    # Those of other releases do not matter, nor those of other platforms.
+    assert list_links("dipy-1.10-py3-none-any.whl", name, version="1.10").exit_code == 0
+
+
+def test_a_misnamed_file_of_another_platform_does_not_matter() -> None:
+    names = ("dipy-1.11.0-cp312-cp312-win_amd64.whl", "dipy-1.11.0-cp312-macosx_11_0_arm64 (1).whl")
+    assert list_links(*names, more=("-t", "win")).exit_code == 0
+    assert list_links(*names, more=("-t", "macosx")).exit_code == 6
+
+
+def serve_json(files: Sequence[Mapping[str, object]], **more: object) -> ScriptedServer:
+    """Serve a page of a package index (PEP 691)."""
+    page = {"meta": {"api-version": "1.4"}, "name": "dipy", "files": files, **more}
+    headers = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+    return ScriptedServer([answer(200, json.dumps(page).encode(), headers)])
+
+
+def json_file(name: str, **more: object) -> dict[str, object]:
+    return {"filename": name, "url": name, "hashes": {}, **more}
+
+
+def test_an_empty_remote_file_stops_the_release() -> None:
+    files = [json_file("dipy-1.11.0-py3-none-any.whl", size=3), json_file("dipy-1.11.0.tar.gz", size=0)]
+    with serve_json(files) as server:
+        result = run("--until", "list", "-u", server.url, "dipy", "1.11.0")
+    assert result.exit_code == 6, result.output
+    assert "  dipy-1.11.0.tar.gz: it is empty (0 bytes)" in result.stderr
+
+
+# --- L3: the reasons when nothing is chosen --------------------------------------------------------
+
+
+def test_the_reasons_are_in_the_error_and_in_json() -> None:
+    name = "scipy-openblas64-0.3.26.186-py3-none-macosx_10_9_x86_64.whl"
+    result = list_links(name, project="scipy-openblas64", version="0.3.26.186", more=("--format", "json"))
+    # It would be selected if the project were spelled with an underscore.
+    assert result.exit_code == 6, result.output
+    reason = "'openblas64' is not a version (PEP 440)"
+    assert f"  {name}: {reason}" in result.stderr
+    assert json.loads(result.stdout)["refused"] == [
+        {"filename": name, "source": json.loads(result.stdout)["sources"][0], "reason": reason}
+    ]
+    assert "--until list" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "version", "reasons"),
+    [
+        (
+            ("dipy-1.10-py3-none-any.whl", "dipy-1.10.tar.gz", "numpy-2.0.tar.gz", "README.txt"),
+            "1.11.0",
+            ["version 1.10, not 1.11.0"] * 2 + ["project numpy, not dipy", "neither a wheel nor an sdist"],
+        ),
+        (("dipy-1.11rc1.tar.gz",), "latest", ["version 1.11rc1 is a pre-release"]),
+        (
+            ("dipy-1.11+cpu-py3-none-any.whl",),
+            "latest",
+            ["version 1.11+cpu is a local version, which PyPI does not accept"],
+        ),
+        (("foo.whl",), "", ["a wheel name has 5 or 6 parts separated by dashes, not 1"]),
+    ],
+)
+def test_every_file_has_a_reason_when_nothing_is_chosen(
+    names: tuple[str, ...], version: str, reasons: list[str]
+) -> None:
+    result = list_links(*names, version=version, more=("--format", "json")) if version else list_any(*names)
+    assert result.exit_code == 3, result.output
+    refused = {file["filename"]: file["reason"] for file in json.loads(result.stdout)["refused"]}
+    assert refused == dict(zip(names, reasons, strict=True))
+    assert re.search("staged: (1[.]10|1[.]11rc1|1[.]11[+]cpu)[.]|foo.whl: a wheel name has", result.stderr)
+
+
+def list_any(*names: str) -> Result:
+    with ScriptedServer(Site(dict.fromkeys(names, b"x"))) as server:
+        return run("--until", "list", "-u", server.url, "--format", "json")
+
+
+# --- L14: --exclude --------------------------------------------------------------------------------
+
+
+def test_exclude_leaves_files_out_and_the_reports_say_so() -> None:
+    folder = make_folder()
+    wheels.make_sdist(folder, "near", "1.0")
+    base = ("--until", "check", "-u", folder, "--ignore", "native")
+    result = run(*base, "--exclude", "*.tar.gz", "--format", "json", "near", "1.0")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert [file["filename"] for file in report["files"]] == [GOOD]
+    assert [(file["filename"], file["reason"]) for file in report["refused"]] == [
+        ("near-1.0.tar.gz", "--exclude *.tar.gz")
+    ]
+    assert "not selected: near-1.0.tar.gz: --exclude *.tar.gz" in result.stderr
+    for suffix, text in (
+        ("txt", "left out by --exclude: near-1.0.tar.gz"),
+        ("html", "Left out"),
+        ("md", "Left out"),
+    ):
+        result = run(*base, "--exclude", "*.tar.gz", "--report", f"report.{suffix}", "near", "1.0")
+        assert text in Path(f"report.{suffix}").read_text()
+
+
+def test_exclude_from_the_environment_and_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_folder()
+    wheels.make_sdist(folder, "near", "1.0")
+    listed = ("--until", "list", "-u", folder, "--format", "json", "near", "1.0")
+    Path("pyproject.toml").write_text('[tool.wheel-uploader]\nexclude = ["*.tar.gz"]\n')
+    assert [file["filename"] for file in json.loads(run(*listed).stdout)["files"]] == [GOOD]
+    Path("pyproject.toml").unlink()
+    monkeypatch.setenv("WHEEL_UPLOADER_EXCLUDE", "*win_amd64.whl")
+    assert [file["filename"] for file in json.loads(run(*listed).stdout)["files"]] == ["near-1.0.tar.gz"]
+
+
+def test_a_pattern_that_matches_nothing_is_told() -> None:
+    folder = make_folder()
+    result = run("--until", "list", "-u", folder, "--exclude", "*.ZIP", "near", "1.0")
+    assert result.exit_code == 0
+    assert "--exclude *.ZIP matches none of the staged files" in result.stderr
+    result = run("--until", "list", "-u", folder, "--exclude", "*", "near", "1.0")
+    assert result.exit_code == 3
+    assert f"  {GOOD}: --exclude *" in result.stderr
+    assert "correct the patterns of --exclude" in result.stderr
+    result = run("--until", "list", "-u", folder, "--exclude", "", "near", "1.0")
+    assert result.exit_code == 2
+
+
+def test_exclude_decides_which_releases_there_are() -> None:
+    folder = make_folder()
+    wheels.make_wheel(folder, "near", "2.0")
+    assert run("--until", "check", "-u", folder).exit_code == 2
+    assert run("--until", "check", "-u", folder, "--ignore", "native", "--exclude", "near-2.*").exit_code == 0
+    result = run(
+        "--until", "list", "-u", folder, "--exclude", "near-2.*", "--format", "json", "near", "latest"
+    )
+    assert json.loads(result.stdout)["version"] == "1.0"
+
+
+def test_excluded_files_of_trusted_hashes_are_not_missing() -> None:
+    """A forge's archive of the sources has the name of an sdist, and is in the list of hashes."""
+    folder = make_folder()
+    sdist = wheels.make_sdist(folder, "near", "1.0")
+    paths = (folder / GOOD, sdist)
+    Path("SUMS").write_text("".join(f"{sha256(path.read_bytes())}  {path.name}\n" for path in paths))
+    base = ("--until", "check", "--ignore", "native", "--sha256sums", "SUMS", "--exclude", sdist.name)
+    result = run(*base, "-u", folder, "near", "1.0")
+    assert result.exit_code == 0, result.output
+    result = run(*base, "--expect", "2", "-u", folder, "near", "1.0")
+    assert result.exit_code == 3, result.output

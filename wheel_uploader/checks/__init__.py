@@ -38,11 +38,13 @@ from wheel_uploader.core.models import (
     ArchiveAnomaly,
     CheckProfile,
     CheckResult,
+    ExcludedFile,
     Finding,
     SdistContent,
     Severity,
     WheelContent,
 )
+from wheel_uploader.core.redaction import sanitize
 
 #: Every check, family by family.
 CHECKS: tuple[Check[Any], ...] = (
@@ -102,6 +104,20 @@ def inspect_content(content: WheelContent | SdistContent, *, profile: CheckProfi
         return CheckResult(
             findings=(*findings, *over_budget), summary=file_summary.summarize_unchecked_file(content)
         )
+
+
+def report_listed_problems(files: Iterable[ExcludedFile], *, profile: CheckProfile) -> tuple[Finding, ...]:
+    """Return a finding for each listed file that fails a check already by its name or size."""
+    by_id = {check.id: check for check in CHECKS}
+    return tuple(
+        Finding(
+            check=file.failed_check,
+            severity=by_id[file.failed_check].severity_for(profile),
+            subject=sanitize(file.filename),
+            message=sanitize(file.reason),
+        )
+        for file in files
+    )
 
 
 def mark_ignored(findings: Iterable[Finding], ignore: Collection[str]) -> tuple[Finding, ...]:

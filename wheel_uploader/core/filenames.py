@@ -30,6 +30,9 @@ SDIST_SUFFIXES = (".tar.gz", ".zip")
 #: Formats that were once uploaded as sdists; they are never selected.
 _LEGACY_SDIST_SUFFIXES = (".tar.bz2", ".tgz", ".tar.xz", ".tar.Z")
 
+#: The reason for files that are of no interest, such as pages and signatures.
+OTHER_FILE = "neither a wheel nor an sdist"
+
 _ALLOWED_CHARACTERS = re.compile(r"[A-Za-z0-9_.!+-]+\Z")
 _TAG_PATTERN = re.compile(r"[A-Za-z0-9_]+\Z")
 _PROJECT_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?\Z")
@@ -60,7 +63,7 @@ def parse_filename(filename: str) -> DistName:
     if not is_wheel and not filename.endswith(SDIST_SUFFIXES):
         if filename.endswith(_LEGACY_SDIST_SUFFIXES):
             raise InvalidFilename("an sdist must be a .tar.gz (PEP 625)")
-        raise InvalidFilename("neither a wheel nor an sdist")
+        raise InvalidFilename(OTHER_FILE)
     if len(filename.encode("utf-8", "surrogatepass")) > MAX_FILENAME_BYTES:
         raise InvalidFilename(f"the name is longer than {MAX_FILENAME_BYTES} bytes")
     if not _ALLOWED_CHARACTERS.match(filename):
@@ -247,15 +250,21 @@ def list_projects(files: Iterable[RemoteFile]) -> tuple[str, ...]:
 
 
 def find_latest_version(
-    files: Iterable[RemoteFile], project: str, *, include_prereleases: bool = False
+    files: Iterable[RemoteFile],
+    project: str,
+    *,
+    include_prereleases: bool = False,
+    include_local_versions: bool = False,
 ) -> Version | None:
     """Return the newest version of ``project``.
 
-    It may be a pre-release or a dev version only with ``include_prereleases``. Local versions
-    (``1.0+cu121``) are ignored, because public indexes reject them.
+    It may be a pre-release or a dev version only with ``include_prereleases``, and a local version
+    (``1.0+cu121``), which PyPI rejects, only with ``include_local_versions``.
     """
     for version in list_versions(files, project):
-        if version.local is None and (include_prereleases or not version.is_prerelease):
+        if (version.local is None or include_local_versions) and (
+            include_prereleases or not version.is_prerelease
+        ):
             return version
     return None
 

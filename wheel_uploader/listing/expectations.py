@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from packaging.version import Version
@@ -39,12 +40,19 @@ class ReleaseRequirements:
     def build_expectation(self, version: Version, project: str = "") -> Expectation | None:
         """Return the expected files of ``version``: those declared, and every file with a trusted hash.
 
-        ``project`` is needed if the user gave no project and it was inferred from the files.
+        A file that ``--exclude`` leaves out is expected only if it is declared. ``project`` is needed if the
+        user gave no project and it was inferred from the files.
         """
         if self.trusted_hashes is None:
             return self.expectation
         options = self.options
-        filenames = self.trusted_hashes.list_filenames(project or options.project, version, options.types)
+        filenames = [
+            filename
+            for filename in self.trusted_hashes.list_filenames(
+                project or options.project, version, options.types
+            )
+            if not any(fnmatchcase(filename, pattern) for pattern in options.exclude)
+        ]
         return (self.expectation or Expectation()).with_files(filenames, self.trusted_hashes.source)
 
     def list_matrix_cells(self, version: Version) -> tuple[tuple[str, str], ...]:

@@ -5,92 +5,141 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader.core import filenames
-from wheel_uploader.core.errors import FileError, NothingFoundError, UsageError
+from wheel_uploader.core.errors import NothingFoundError, UsageError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
     AttestationPolicy,
+    CheckProfile,
     ExcludedFile,
     Options,
     RemoteFile,
     Selection,
+    Stage,
     StagedFiles,
 )
 from wheel_uploader.core.models.option_rules import LATEST_VERSION, parse_version
 from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.listing import misnamed, problem_files
+from wheel_uploader.listing.duplicates import deduplicate
+from wheel_uploader.listing.version_choice import (
+    MAX_LISTED,
+    VersionRule,
+    choose_version,
+    format_versions,
+)
 
-__all__ = ["LATEST_VERSION", "infer_release", "parse_version", "select_release", "suggest_projects"]
+__all__ = [
+    "LATEST_VERSION",
+    "NoReleaseFoundError",
+    "infer_release",
+    "parse_version",
+    "select_release",
+    "suggest_projects",
+]
 
-#: Maximum number of versions, projects or files that an error message lists.
-_MAX_LISTED = 12
 #: Minimum similarity (0 to 1) of the names that are suggested, and their maximum number.
 _MIN_SIMILARITY, _MAX_SUGGESTIONS = 0.6, 3
 #: Limits on the names that are compared in full, and on their length, because comparisons are slow.
 _MAX_COMPARED, _MAX_COMPARED_LENGTH = 1000, 100
+#: Maximum number of files that a hint names if none is a wheel or an sdist.
+_MAX_EXAMPLES = 4
 
-Item = TypeVar("Item")
+
+class NoReleaseFoundError(NothingFoundError):
+    """No staged file is of the requested release; ``excluded_files`` says why not, for each of them."""
+
+    def __init__(self, message: str, *, excluded_files: Iterable[ExcludedFile], **more: Any) -> None:
+        super().__init__(message, **more)
+        self.excluded_files = tuple(excluded_files)
 
 
 def select_release(
-    staged: StagedFiles, options: Options, compute_sha256: Callable[[RemoteFile], str]
+    staged: StagedFiles,
+    options: Options,
+    compute_sha256: Callable[[RemoteFile], str],
+    *,
+    profile: CheckProfile | None = None,
+    get_date: Callable[[RemoteFile], datetime | None] = lambda file: file.modified_at,
+    is_inferred: bool = False,
 ) -> Selection:
     """Return the files of the release that ``options`` request.
 
-    ``compute_sha256`` returns the sha256 of a local file, to compare two copies of it. Raises
-    NothingFoundError, whose hint lists the staged versions or projects, and FileError if one name has
-    different contents.
+    ``compute_sha256`` returns the sha256 of a local file, to compare two copies of it, and ``get_date`` the
+    date of a file whose listing has none. ``latest`` may be a local version unless ``profile`` is that of
+    PyPI. ``is_inferred``: the user gave no project, so every file is expected to be of the release.
+
+    The result has no files if all files of the release have invalid names, are empty or are unfinished.
+    Raises NoReleaseFoundError, whose hint lists the staged versions or projects, FileError if one name has
+    different contents, and UsageError if the version is not certain.
     """
-    listed_files = staged.files
-    version = _resolve_version(listed_files, options)
-    selection = filenames.select_files(listed_files, options.project, version, options.types)
-    if not selection.files:
-        raise _nothing_found(listed_files, options, version)
-    files = _deduplicate(selection.files, lambda pair: pair[1], compute_sha256)
-    companions, refused = selection.attestation_files, selection.excluded_files
+    profile = profile or options.profile or CheckProfile.PYPI
+    rule = VersionRule(
+        include_prereleases=options.pre, include_local_versions=profile is not CheckProfile.PYPI
+    )
+    exclusion = _Exclusion(staged.files, options.exclude)
+    choice = choose_version(exclusion.kept, options, rule, get_date)
+    if choice.version is None:
+        raise _nothing_found(exclusion, options, None, rule)
+    selection = filenames.select_files(exclusion.kept, options.project, choice.version, options.types)
+    selection = problem_files.set_aside(selection, exclusion.kept, options, is_inferred=is_inferred)
+    has_problems = bool(selection.gaps) or any(file.failed_check for file in selection.excluded_files)
+    if not selection.files and not has_problems:
+        raise _nothing_found(exclusion, options, choice.version, rule)
+    companions, excluded = selection.attestation_files, [*selection.excluded_files, *exclusion.left_out]
     if options.attestations is AttestationPolicy.NONE:
-        left_out = [
+        excluded += [
             ExcludedFile(
                 filename=companion.filename, source=companion.remote.source, reason="--attestations none"
             )
             for companion in companions
         ]
-        companions, refused = (), (*refused, *left_out)
+        companions = ()
     return dataclasses.replace(
         selection,
-        files=files,
-        attestation_files=_deduplicate(companions, lambda companion: companion.remote, compute_sha256),
-        excluded_files=refused,
-        gaps=staged.gaps,
+        files=deduplicate(selection.files, lambda pair: pair[1], compute_sha256),
+        attestation_files=deduplicate(companions, lambda companion: companion.remote, compute_sha256),
+        excluded_files=tuple(excluded),
+        gaps=(*staged.gaps, *selection.gaps),
+        notes=(*exclusion.notes, *choice.notes),
     )
 
 
 def infer_release(listed_files: Sequence[RemoteFile], options: Options) -> Options:
     """Return ``options`` with the project and version of the files, if the user gave no project.
 
-    Raises NothingFoundError if there is no wheel or sdist, and UsageError if they belong to several releases.
+    Raises NoReleaseFoundError if there is no wheel or sdist, and UsageError if they belong to several
+    releases.
     """
     if options.project:
         return options
     releases: Counter[tuple[str, Version]] = Counter()
-    refused: list[str] = []
-    for file in listed_files:
+    exclusion = _Exclusion(listed_files, options.exclude)
+    refused = list(exclusion.left_out)
+    for file in exclusion.kept:
         try:
             name = filenames.parse_filename(file.filename)
         except filenames.InvalidFilename as error:
-            refused.append(sanitize(f"{file.filename}: {error}"))
+            refused.append(ExcludedFile(filename=file.filename, source=file.source, reason=str(error)))
+            resembled = misnamed.recognize(file.filename, error)
+            if resembled and (release := resembled.guess_release()):
+                releases[release] += 1
         else:
             releases[name.project, name.version] += 1
     source = sanitize(", ".join(options.urls))
     if not releases:
-        raise NothingFoundError(
+        raise NoReleaseFoundError(
             f"no wheel or sdist at {source}",
-            details=refused[:_MAX_LISTED],
+            excluded_files=refused,
+            details=_format_files(refused),
             hint="Pass a wheel, an sdist, or a folder with the files of one release.",
         )
     if len(releases) > 1:
@@ -99,72 +148,203 @@ def infer_release(listed_files: Sequence[RemoteFile], options: Options) -> Optio
             for (project, version), count in sorted(releases.items())
         ]
         raise UsageError(
-            f"found files of {len(releases)} releases at {source}: {_format_list(descriptions)}",
+            f"found files of {len(releases)} releases at {source}: {format_versions(descriptions)}",
             hint="Add PROJECT VERSION after the options to select one, or pass the files individually.",
         )
     ((project, version),) = releases
     return dataclasses.replace(options, project=project, version=str(version))
 
 
-def _resolve_version(listed_files: Sequence[RemoteFile], options: Options) -> Version:
-    if options.version == LATEST_VERSION:
-        newest = filenames.find_latest_version(listed_files, options.project, include_prereleases=options.pre)
-        if newest is None:
-            raise _nothing_found(listed_files, options, None)
-        return newest
-    if options.version:
-        return parse_version(options.version)
-    staged = filenames.list_versions(listed_files, options.project)
-    if not staged:
-        raise _nothing_found(listed_files, options, None)
-    if len(staged) > 1:
-        raise UsageError(
-            f"several versions of {options.project} are staged: {_format_list(staged)}",
-            hint="Add the version, or 'latest', after the project name.",
-            suggestion=("", LATEST_VERSION),
-        )
-    return staged[0]
+class _Exclusion:
+    """The listed files without those that a pattern of ``--exclude`` matches."""
+
+    def __init__(self, listed_files: Sequence[RemoteFile], patterns: Sequence[str]) -> None:
+        self.kept: list[RemoteFile] = []
+        self.left_out: list[ExcludedFile] = []
+        unused = set(patterns)
+        for file in listed_files:
+            matching = [pattern for pattern in patterns if fnmatchcase(file.filename, pattern)]
+            unused.difference_update(matching)
+            if matching:
+                self.left_out.append(
+                    ExcludedFile(
+                        filename=file.filename,
+                        source=file.source,
+                        reason=f"--exclude {matching[0]}",
+                        is_left_out=True,
+                    )
+                )
+            else:
+                self.kept.append(file)
+        #: One sentence for each pattern that matches nothing.
+        self.notes = [
+            f"--exclude {sanitize(pattern)} matches none of the staged files"
+            for pattern in patterns
+            if pattern in unused
+        ]
+
+
+# --- nothing found ---------------------------------------------------------------------------------
 
 
 def _nothing_found(
-    listed_files: Sequence[RemoteFile], options: Options, version: Version | None
-) -> NothingFoundError:
-    sources = ", ".join(sorted({file.source for file in listed_files})) or ", ".join(options.urls)
+    exclusion: _Exclusion, options: Options, version: Version | None, rule: VersionRule
+) -> NoReleaseFoundError:
+    """Return the error for a listing without files of the release, with the reason for each file."""
+    files = exclusion.kept
+    excluded = [*_explain_files(files, options, version, rule), *exclusion.left_out]
+    sources = ", ".join(sorted({file.source for file in excluded})) or ", ".join(options.urls)
     requested = f"{options.project} {version or options.version}".strip()
-    message = f"no files of {requested} at {sanitize(sources)}"
-    staged = filenames.list_versions(listed_files, options.project)
-    projects = filenames.list_projects(listed_files)
-    unavailable = [
-        f"{file.filename}: {file.unavailable_reason}" for file in listed_files if file.unavailable_reason
+    unavailable = [file for file in excluded if file.is_unavailable]
+    withdrawn = {file.filename for file in files if file.is_withdrawn}
+    if exclusion.left_out and not files:
+        hint, suggestion = "Every staged file is left out: correct the patterns of --exclude.", None
+    elif any(file.filename in withdrawn for file in unavailable):
+        hint, suggestion = _WITHDRAWN_HINT, None
+    elif any(file.unavailable_reason for file in files):
+        hint, suggestion = _UNAVAILABLE_HINT, None
+        unavailable = [_exclude(file, file.unavailable_reason) for file in files if file.unavailable_reason]
+    else:
+        hint, suggestion = _find_hint(files, options, version, rule)
+    return NoReleaseFoundError(
+        f"no files of {requested} at {sanitize(sources)}",
+        excluded_files=excluded,
+        hint=hint,
+        details=_format_files(unavailable) if unavailable else _format_reasons(excluded),
+        suggestion=suggestion,
+    )
+
+
+_WITHDRAWN_HINT = (
+    "Files that the index has yanked, and those of an archived or quarantined project, are not taken. "
+    "Stage other files, or pass another source with -u."
+)
+_UNAVAILABLE_HINT = (
+    "The listed files cannot be downloaded; fix the staging area, or pass another source with -u."
+)
+
+
+def _explain_files(
+    files: Sequence[RemoteFile], options: Options, version: Version | None, rule: VersionRule
+) -> Iterator[ExcludedFile]:
+    """Yield every file with the reason why it was not selected."""
+    project = canonicalize_name(options.project)
+    if version is not None:
+        yield from filenames.select_files(files, project, version, options.types).excluded_files
+        return
+    for file in files:
+        try:
+            name = filenames.parse_filename(file.filename)
+        except filenames.InvalidFilename as error:
+            yield _exclude(
+                file, file.unavailable_reason or str(error), unavailable=bool(file.unavailable_reason)
+            )
+        else:
+            if name.project != project:
+                yield _exclude(file, f"project {name.project}, not {project}")
+            elif file.unavailable_reason:
+                yield _exclude(file, file.unavailable_reason, unavailable=True)
+            else:
+                yield _exclude(file, rule.describe_rejection(name.version))
+
+
+def _exclude(file: RemoteFile, reason: str, *, unavailable: bool = False) -> ExcludedFile:
+    return ExcludedFile(filename=file.filename, source=file.source, reason=reason, is_unavailable=unavailable)
+
+
+def _format_files(excluded: Sequence[ExcludedFile]) -> list[str]:
+    return [sanitize(f"{file.filename}: {file.reason}") for file in excluded[:MAX_LISTED]]
+
+
+def _format_reasons(excluded: Iterable[ExcludedFile]) -> list[str]:
+    """Return one line for each reason why files were not selected, with the first of its files.
+
+    Files of other releases are left out, because the hint names those, and so are files of other kinds.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for file in excluded:
+        if file.reason == filenames.OTHER_FILE or (_has_valid_name(file) and not file.is_left_out):
+            continue
+        by_reason.setdefault(file.reason, []).append(file.filename)
+    lines = [
+        sanitize(f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}")
+        for reason, names in by_reason.items()
     ]
-    instead: tuple[str, str] | None = None
-    if unavailable:
-        hint = "The listed files cannot be downloaded; fix the staging area, or pass another source with -u."
-    elif version in staged:
-        hint = (
+    more = len(lines) - MAX_LISTED
+    return lines[:MAX_LISTED] + ([f"and {more} more reasons, see the report"] if more > 0 else [])
+
+
+def _has_valid_name(file: ExcludedFile) -> bool:
+    try:
+        filenames.parse_filename(filenames.attested_filename(file.filename) or file.filename)
+    except filenames.InvalidFilename:
+        return False
+    return True
+
+
+#: A sentence with the next step, and the argument that takes it, if there is one.
+_Hint = tuple[str, tuple[str, str] | None]
+
+
+def _find_hint(
+    files: Sequence[RemoteFile], options: Options, version: Version | None, rule: VersionRule
+) -> _Hint:
+    staged = filenames.list_versions(files, options.project)
+    if version in staged:
+        return (
             f"The release is staged, but has no files of type {', '.join(options.types)}; "
             "use --until list -t all to see its files."
-        )
-    elif staged and version is None:
-        hint = f"Only pre-releases are staged: {_format_list(staged)}. Add --pre to include them."
-        instead = ("", "--pre")
-    elif staged:
-        hint = f"These versions are staged: {_format_list(staged)}."
-        instead = (options.version, _nearest_version(str(version), list(map(str, staged))))
-    elif projects:
-        suggested = suggest_projects(options.project, projects)
-        suggestion = f" Did you mean {' or '.join(suggested)}?" if suggested else ""
-        hint = f"These projects are staged: {_format_list(projects)}.{suggestion}"
-        instead = (options.project, suggested[0]) if suggested else None
-    elif listed_files:
-        hint = (
-            f"The listing contains {format_count(len(listed_files), 'file')}, but no wheel or sdist; "
-            "use --until list -v to see them."
-        )
-    else:
-        hint = "The listing contains no files."
-    details = [sanitize(line) for line in unavailable[:_MAX_LISTED]]
-    return NothingFoundError(message, hint=hint, details=details, suggestion=instead)
+        ), None
+    if staged and version is None:
+        return _hint_at_inadmissible(staged, options, rule)
+    if staged:
+        nearest = _nearest_version(str(version), list(map(str, staged)))
+        return f"These versions are staged: {format_versions(staged)}.", (options.version, nearest)
+    if projects := filenames.list_projects(files):
+        return _hint_at_projects(files, projects, options, rule)
+    if files:
+        names = ", ".join(sanitize(file.filename, limit=100) for file in files[:_MAX_EXAMPLES])
+        return (
+            f"The listing contains {format_count(len(files), 'file')}, but no wheel or sdist; "
+            f"it has {names}{', ...' if len(files) > _MAX_EXAMPLES else ''}. Check the URL."
+        ), None
+    return "The listing contains no files.", None
+
+
+def _hint_at_inadmissible(staged: Sequence[Version], options: Options, rule: VersionRule) -> _Hint:
+    """Return the next step if ``latest`` may be none of the staged versions."""
+    with_prereleases = dataclasses.replace(rule, include_prereleases=True)
+    if any(map(with_prereleases.admits, staged)):
+        hint = f"Only pre-releases are staged: {format_versions(staged)}. Add --pre to include them."
+        return hint, ("", "--pre")
+    hint = (
+        f"Only local versions are staged: {format_versions(staged)}. PyPI does not accept them: build from a "
+        "tagged commit, or publish to another index; with --profile any, 'latest' may be a local version."
+    )
+    with_local_versions = dataclasses.replace(rule, include_local_versions=True)
+    # A command that uploads local versions to PyPI would lead nowhere.
+    if options.until < Stage.UPLOAD and any(map(with_local_versions.admits, staged)):
+        return hint, ("", "--profile=any")
+    return hint, None
+
+
+def _hint_at_projects(
+    files: Sequence[RemoteFile], projects: Sequence[str], options: Options, rule: VersionRule
+) -> _Hint:
+    suggested = suggest_projects(options.project, projects)
+    hint = f"These projects are staged: {format_versions(projects)}."
+    if suggested:
+        hint += f" Did you mean {' or '.join(suggested)}?"
+    found = [project for project in suggested if _has_release(files, project, options, rule)]
+    return hint, (options.project, found[0]) if found else None
+
+
+def _has_release(files: Sequence[RemoteFile], project: str, options: Options, rule: VersionRule) -> bool:
+    """Return whether the requested version of another project is staged."""
+    versions = filenames.list_versions(files, project)
+    if options.version == LATEST_VERSION:
+        return any(map(rule.admits, versions))
+    return parse_version(options.version) in versions if options.version else len(versions) == 1
 
 
 def suggest_projects(typed: str, projects: Sequence[str]) -> list[str]:
@@ -191,74 +371,3 @@ def _similarity(matcher: difflib.SequenceMatcher[str], word: str) -> float:
 def _nearest_version(typed: str, versions: Sequence[str]) -> str:
     """Return the most similar version, else the first one, which is the newest."""
     return next(iter(difflib.get_close_matches(typed, versions[:_MAX_COMPARED], n=1)), versions[0])
-
-
-def _format_list(values: Sequence[object]) -> str:
-    more = f", ... ({len(values)} in all)" if len(values) > _MAX_LISTED else ""
-    return ", ".join(sanitize(str(value)) for value in values[:_MAX_LISTED]) + more
-
-
-# --- one file for each name ------------------------------------------------------------------------
-
-
-def _deduplicate(
-    items: Sequence[Item], get_file: Callable[[Item], RemoteFile], compute_sha256: Callable[[RemoteFile], str]
-) -> tuple[Item, ...]:
-    """Return ``items`` without further copies of the same file.
-
-    Raises FileError if two sources list different contents for one name, or if two names differ only in case:
-    a wheelhouse cannot hold both files on every file system, so one of them must be chosen first. All other
-    names are kept, for the checks to judge.
-    """
-    chosen: dict[str, Item] = {}
-    conflicts: list[str] = []
-    for item in items:
-        file = get_file(item)
-        first = get_file(chosen.setdefault(file.filename.lower(), item))
-        if first is file:
-            continue
-        if first.filename != file.filename:
-            conflicts.append(f"{first.filename} and {file.filename} differ only in case")
-        elif reason := _why_different(first, file, compute_sha256):
-            conflicts.append(f"{file.filename}: {reason} at {first.source} and {file.source}")
-    _raise_if_conflicts(conflicts)
-    return tuple(chosen.values())
-
-
-#: Maximum number of conflicts that are listed individually.
-_MAX_CONFLICTS = 100
-
-
-def _raise_if_conflicts(conflicts: Sequence[str]) -> None:
-    if conflicts:
-        # A listing may contain one name at thousands of URLs; a message of that length is not readable.
-        lines = [sanitize(conflict) for conflict in list(dict.fromkeys(conflicts))[:_MAX_CONFLICTS]]
-        more = len(conflicts) - len(lines)
-        raise FileError(
-            "release/clash: a file of the release is staged twice, and the copies are not known to be equal",
-            details=[*lines, *([f"and {more} more like these"] if more else [])],
-            hint="Nothing was uploaded. Remove the wrong copy, or pass only one source with -u.",
-        )
-
-
-def _why_different(first: RemoteFile, second: RemoteFile, compute_sha256: Callable[[RemoteFile], str]) -> str:
-    """Return the reason why two listed files are not known to be equal; empty if they are equal."""
-    both_hashes = [_hashes_with_local_digest(file, compute_sha256) for file in (first, second)]
-    for algorithm in ("sha512", "sha256", "sha384", "blake2b", "md5"):
-        pair = {hashes.get(algorithm) for hashes in both_hashes}
-        if None not in pair:
-            return f"different {algorithm}" if len(pair) > 1 else ""
-    if first.url == second.url:
-        return ""
-    if None not in (first.size, second.size) and first.size != second.size:
-        return "different sizes"
-    return "no hashes to compare"
-
-
-def _hashes_with_local_digest(
-    file: RemoteFile, compute_sha256: Callable[[RemoteFile], str]
-) -> dict[str, str]:
-    hashes = dict(file.hashes)
-    if file.url.startswith("file:") and "sha256" not in hashes:
-        hashes["sha256"] = compute_sha256(file)
-    return hashes

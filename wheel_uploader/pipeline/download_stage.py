@@ -77,7 +77,10 @@ def run(context: RunContext, selection: Selection, wheelhouse: Wheelhouse | None
     )
     context.record(
         downloaded_files=downloads.downloaded,
-        findings=checks.mark_ignored(downloads.findings, options.ignore),
+        findings=(
+            *context.report.findings,
+            *checks.mark_ignored(downloads.findings, options.ignore),
+        ),
     )
     if downloads.error:
         raise downloads.error

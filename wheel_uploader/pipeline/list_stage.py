@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from wheel_uploader.core.errors import (
@@ -14,11 +15,11 @@ from wheel_uploader.core.errors import (
     UsageError,
 )
 from wheel_uploader.core.formatting import format_count
-from wheel_uploader.core.models import GapRemedy, Options, RemoteFile, Selection
+from wheel_uploader.core.models import Finding, GapRemedy, ListingGap, Options, RemoteFile, Selection, Stage
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize, sanitize_source
 from wheel_uploader.index.target import Target
-from wheel_uploader.listing import freshness, polling, sources
+from wheel_uploader.listing import freshness, polling, problem_files, sources
 from wheel_uploader.listing import selection as release_selection
 from wheel_uploader.listing.expected_files import Expectation
 from wheel_uploader.pipeline.context import RunContext
@@ -31,8 +32,13 @@ def run(context: RunContext) -> Selection:
     for sentence in context.requirements.checks_not_run:
         progress.info(f"not checked: {sentence}")
     selection = _select_release(context)
+    for note in selection.notes:
+        progress.info(note)
     for excluded_file in selection.excluded_files:
-        report_exclusion = progress.info if excluded_file.is_unavailable else progress.debug
+        is_remarkable = (
+            excluded_file.is_unavailable or excluded_file.is_left_out or excluded_file.failed_check
+        )
+        report_exclusion = progress.info if is_remarkable else progress.debug
         report_exclusion(f"not selected: {excluded_file.filename}: {excluded_file.reason}")
     context.record(expected_cells=context.requirements.list_matrix_cells(selection.version))
     context.requirements.enforce(selection)
@@ -57,14 +63,22 @@ def _select_release(context: RunContext) -> Selection:
     def select_once() -> Selection:
         with context.progress.waiting(f"list: reading {', '.join(map(sanitize_source, options.urls))}"):
             staged = sources.list_staged_files(options.urls, query, context.http, context.temp_dir)
-        selected_release = release_selection.infer_release(staged.files, options)
-        selection = release_selection.select_release(
-            dataclasses.replace(staged, files=context.requirements.apply_trusted_hashes(staged.files)),
-            selected_release,
-            _hash_local_file,
-        )
-        context.record(selection=selection)
+        try:
+            selection = release_selection.select_release(
+                dataclasses.replace(staged, files=context.requirements.apply_trusted_hashes(staged.files)),
+                release_selection.infer_release(staged.files, options),
+                _hash_local_file,
+                profile=context.profile,
+                get_date=lambda file: freshness.find_date(file, context.http),
+                is_inferred=not options.project,
+            )
+        except release_selection.NoReleaseFoundError as error:
+            context.record(excluded_files=error.excluded_files)
+            _raise_for_gaps(staged.gaps, reasons=(error.message, *error.details))
+            raise
+        context.record(selection=selection, findings=_find_problems(selection, context))
         raise_if_incomplete(selection)
+        _raise_if_unusable(selection, context)
         return selection
 
     if not options.wait:
@@ -90,16 +104,61 @@ _MAX_LISTED_GAPS = 20
 
 def raise_if_incomplete(selection: Selection) -> None:
     """Raise an error if a listing has gaps: what was not read may belong to the release."""
+    _raise_for_gaps(selection.gaps)
+
+
+def _raise_for_gaps(gaps: Sequence[ListingGap], *, reasons: Sequence[str] = ()) -> None:
+    """Raise an error if there are gaps; ``reasons`` say why no file was selected."""
     for remedy, error in _GAP_ERRORS.items():
-        if hints := [gap.hint for gap in selection.gaps if gap.remedy is remedy]:
-            messages = list(dict.fromkeys(sanitize(gap.message) for gap in selection.gaps))
+        if hints := [gap.hint for gap in gaps if gap.remedy is remedy]:
+            messages = list(dict.fromkeys(sanitize(gap.message) for gap in gaps))
             more = len(messages) - _MAX_LISTED_GAPS
             raise error(
                 f"{format_count(len(messages), 'part')} of the staged files could not be taken into account; "
                 "nothing was uploaded",
-                details=messages[:_MAX_LISTED_GAPS] + ([f"and {more} more"] if more > 0 else []),
+                details=[
+                    *messages[:_MAX_LISTED_GAPS],
+                    *([f"and {more} more"] if more > 0 else []),
+                    *reasons,
+                ],
                 hint=next(filter(None, hints), None),
             )
+
+
+def _find_problems(selection: Selection, context: RunContext) -> tuple[Finding, ...]:
+    """Return the findings in files of the release that cannot be used as they are listed."""
+    problems = [file for file in selection.excluded_files if file.failed_check]
+    if not problems:
+        return ()
+    # The checks are imported only if there is something to report: a run that only lists starts faster.
+    from wheel_uploader import checks
+
+    findings = checks.report_listed_problems(problems, profile=context.profile)
+    return checks.mark_ignored(findings, context.options.ignore)
+
+
+def _raise_if_unusable(selection: Selection, context: RunContext) -> None:
+    """Raise FileError for misnamed and empty local files, unless the check stage reports them.
+
+    Without any other file there would be nothing to check. That an empty file is one of the release cannot
+    be ignored, in contrast to its name.
+    """
+    problems = [file for file in selection.excluded_files if file.failed_check]
+    ignored = {finding.subject for finding in context.report.findings if finding.is_ignored}
+    is_reported_later = context.options.until >= Stage.CHECK and selection.files
+    unusable = [
+        file
+        for file in problems
+        if (file.filename in ignored and file.failed_check != problem_files.MISNAMED_CHECK)
+        or (file.filename not in ignored and not is_reported_later)
+    ]
+    if unusable or not selection.files:
+        raise FileError(
+            f"{format_count(len(unusable or problems), 'file')} of the release cannot be used; "
+            "nothing was uploaded",
+            details=[f"{file.filename}: {file.reason}" for file in (unusable or problems)[:_MAX_LISTED_GAPS]],
+            hint=problem_files.HINT,
+        )
 
 
 def _hash_local_file(remote: RemoteFile) -> str:

@@ -42,7 +42,9 @@ def raise_if_blocked(report: Report) -> None:
             hint=hint + "complete the staged files, or correct the expectation.",
         )
     files = {finding.subject for finding in blocking} - {checks.RELEASE_SUBJECT}
-    failures = [f"{len(files)} of {format_count(len(report.downloaded_files), 'file')}"] if files else []
+    excluded = report.selection.excluded_files if report.selection else ()
+    count = len(report.downloaded_files) + sum(bool(file.failed_check) for file in excluded)
+    failures = [f"{len(files)} of {format_count(count, 'file')}"] if files else []
     if any(finding.subject == checks.RELEASE_SUBJECT for finding in blocking):
         failures.append("the release as a whole")
     raise FileError(

@@ -34,6 +34,12 @@ def options() -> list[Option]:
             help="Keep only wheels for these platforms: macosx, win, linux, manylinux, musllinux, any, or "
             "any part of a platform tag.  [default: all]",
         ),
+        option(
+            "--exclude",
+            multiple=True,
+            metavar="PATTERN",
+            help="Leave out files whose names match: 'demo-1.0.tar.gz', '*-win32.whl'.",
+        ),
         option("--pre", is_flag=True, help="Let 'latest' be a pre-release or a development release."),
         option(
             "--expect",

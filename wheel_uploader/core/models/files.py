@@ -90,6 +90,8 @@ class RemoteFile:
     modified_at: datetime | None = None
     #: Reason, in one clause, why a listed file cannot be downloaded (such as an unfinished upload).
     unavailable_reason: str = ""
+    #: True if the index has withdrawn the file (PEP 592, PEP 792); ``unavailable_reason`` says why.
+    is_withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,10 @@ class ExcludedFile:
     reason: str
     #: True if it belongs, or may belong, to this release but is unavailable, so the set may be incomplete.
     is_unavailable: bool = False
+    #: True if the user has excluded it, with ``--exclude``.
+    is_left_out: bool = False
+    #: The check that the file fails as it is listed, if it is of this release by its name.
+    failed_check: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +166,8 @@ class Selection:
     excluded_files: tuple[ExcludedFile, ...] = ()
     #: Parts of the listings that may hold more files of the release. A run with gaps publishes nothing.
     gaps: tuple[ListingGap, ...] = ()
+    #: One sentence for each fact about the choice that the user should know.
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,15 @@ _NON_EMPTY_FIELDS = (
     "index_url",
     "compare_index",
 )
-_TUPLE_FIELDS = ("urls", "types", "allow_hosts", "allow_insecure_hosts", "allow_missing", "smoke_env")
+_TUPLE_FIELDS = (
+    "urls",
+    "types",
+    "exclude",
+    "allow_hosts",
+    "allow_insecure_hosts",
+    "allow_missing",
+    "smoke_env",
+)
 _ENUM_FIELDS: Mapping[str, type[enum.Enum]] = {
     "until": Stage,
     "profile": CheckProfile,

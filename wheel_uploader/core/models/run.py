@@ -13,7 +13,7 @@ from packaging.version import Version
 from wheel_uploader.core.errors import ReleaseError
 from wheel_uploader.core.models import option_rules
 from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Stage
-from wheel_uploader.core.models.files import DownloadedFile, Selection
+from wheel_uploader.core.models.files import DownloadedFile, ExcludedFile, Selection
 from wheel_uploader.core.models.findings import Attestation, Finding, InstallOutcome, Signature, SmokeResult
 from wheel_uploader.core.models.index_state import (
     ComparisonReference,
@@ -38,6 +38,8 @@ class Options:
     #: None: not given; ``./wheelhouse`` if a run needs one.
     wheelhouse: Path | None = None
     types: tuple[str, ...] = ("all",)
+    #: Patterns (fnmatch) of the names of files to leave out.
+    exclude: tuple[str, ...] = ()
     pre: bool = False
     until: Stage = Stage.CONFIRM
     dry_run: bool = False
@@ -145,6 +147,8 @@ class Report:
     #: The last finished stage.
     last_stage: Stage | None = None
     selection: Selection | None = None
+    #: The listed files and why none was selected, if there is no selection.
+    excluded_files: tuple[ExcludedFile, ...] = ()
     downloaded_files: tuple[DownloadedFile, ...] = ()
     findings: tuple[Finding, ...] = ()
     #: One sentence for each check that could not run, with the reason.

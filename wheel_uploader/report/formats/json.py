@@ -76,7 +76,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
                 "source": sanitize(refusal.source),
                 "reason": sanitize(refusal.reason),
             }
-            for refusal in (selection.excluded_files if selection else ())
+            for refusal in (selection.excluded_files if selection else report.excluded_files)
         ],
         "matrix": _build_matrix(matrix.build_report_matrix(report)),
         "comparison": _build_comparison(report.comparison),

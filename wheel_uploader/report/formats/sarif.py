@@ -11,7 +11,12 @@ from wheel_uploader.core.models import Finding, Report, Stage
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import quote
 from wheel_uploader.report.formats.findings_text import SEVERITY_ORDER
-from wheel_uploader.report.views.check_info import CheckInfo, CheckInfos, get_ignore_reason
+from wheel_uploader.report.views.check_info import (
+    RELEASE_SUBJECT,
+    CheckInfo,
+    CheckInfos,
+    get_ignore_reason,
+)
 
 #: GitHub code scanning requires a log to name its schema.
 _SCHEMA_URL = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -79,7 +84,8 @@ def _build_location(report: Report, finding: Finding, member: str | None) -> dic
     Code scanning requires a location for every result.
     """
     names = [name.filename for name, _ in report.selection.files] if report.selection else []
-    subject = finding.subject if finding.subject in names else (names or [finding.subject])[0]
+    is_of_file = finding.subject != RELEASE_SUBJECT
+    subject = finding.subject if is_of_file else (names or [finding.subject])[0]
     location: dict[str, Any] = {
         "physicalLocation": {
             "artifactLocation": {"uri": quote(subject)},

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from wheel_uploader.core.formatting import format_count, format_size
+from wheel_uploader.core.formatting import format_count, format_size, join_some
 from wheel_uploader.core.models import FileStatus, Report, WheelName
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.report.formats import findings_text, rehearsal_text
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
 from wheel_uploader.report.views import attestations, file_rows, file_status, matrix
@@ -63,7 +63,9 @@ def _format_heading(report: Report, style: TerminalStyle) -> Iterator[str]:
 
 
 def _list_sources(report: Report) -> list[str]:
-    return list(dict.fromkeys(file.source for _, file in report.selection.files)) if report.selection else []
+    """Return the places of the files, or those that were searched if no file can be used."""
+    files = report.selection.files if report.selection else ()
+    return list(dict.fromkeys(file.source for _, file in files)) or list(map(strip_url, report.options.urls))
 
 
 # --- the files -------------------------------------------------------------------------------------
@@ -74,6 +76,9 @@ def _format_files(report: Report, rows: Sequence[FileRow], style: TerminalStyle)
     if not rows:
         return
     yield f"{format_count(len(rows), 'file')}, {format_size(_sum_sizes(rows))}{_count_not_selected(report)}"
+    if left_out := outcome_view.list_left_out(report):
+        names = join_some(map(sanitize, left_out), _MAX_NAMED_FILES)
+        yield from _wrap_for_terminal(iter([f"  left out by --exclude: {names}"]), style)
     groups: dict[tuple[Symbol, str], list[FileRow]] = defaultdict(list)
     for row in rows:
         groups[row.symbol, row.status_label].append(row)

@@ -27,6 +27,8 @@ _FAILURE_HEADLINES = {
     12: "Signing failed",
     13: "Storage error",
 }
+#: Maximum number of files that a summary field names.
+_MAX_NAMED = 12
 #: Exit codes after which the same command may succeed later.
 _RESUMABLE_EXIT_CODES = frozenset({5, 10, 11})
 
@@ -139,6 +141,13 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
     if rows:
         count, size = format_file_count(len(rows)), _format_total_size(report, rows)
         yield SummaryField(label="Files", text=f"{count}, {size}{_count_not_selected(report)}")
+    if left_out := list_left_out(report):
+        more = f" (the first {_MAX_NAMED})" if len(left_out) > _MAX_NAMED else ""
+        yield SummaryField(
+            label="Left out",
+            text=f"{format_file_count(len(left_out))} by --exclude{more}:",
+            code_texts=left_out[:_MAX_NAMED],
+        )
     if report.upload_results:
         yield SummaryField(
             label="Upload", text=_count_labels(row.status_label for row in rows if row.upload_result)
@@ -169,6 +178,12 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
             label="Wheelhouse", text=f"{removal.version} {removed} ({size}); the index serves it"
         )
     yield SummaryField(label="Run", text=_format_start_and_duration(report))
+
+
+def list_left_out(report: Report) -> tuple[str, ...]:
+    """Return the names of the files that the user has left out, as raw text."""
+    excluded_files = report.selection.excluded_files if report.selection else report.excluded_files
+    return tuple(file.filename for file in excluded_files if file.is_left_out)
 
 
 def format_file_count(files: int) -> str:
