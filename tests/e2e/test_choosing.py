@@ -11,12 +11,13 @@ from urllib.parse import unquote
 import pytest
 from click.testing import Result
 
-from tools.testing import wheels
 from tests.support.in_process import run
-from tests.support.scripted import ScriptedServer, answer
-from tests.support.staging import Site, sha256
+from tools.testing import wheels
+from tools.testing.scripted import ScriptedServer, answer
+from tools.testing.staging import Site, sha256
 
 DEMO = "demo-1.0-py3-none-any.whl"
+W = "dipy-1.11.0-cp312-cp312-win_amd64.whl"
 
 
 @pytest.fixture(autouse=True)
@@ -408,3 +409,74 @@ def test_excluded_files_of_trusted_hashes_are_not_missing() -> None:
     assert result.exit_code == 0, result.output
     result = run(*base, "--expect", "2", "-u", folder, "near", "1.0")
     assert result.exit_code == 3, result.output
+
+
+# --- L4: files that the staging index has withdrawn ------------------------------------------------
+
+LINKS = "<!DOCTYPE html><title>Links for dipy</title>"
+
+
+def serve_html(body: str, head: str = "") -> ScriptedServer:
+    return ScriptedServer([answer(200, f"{LINKS}{head}{body}".encode())])
+
+
+YANKED_PAGES = {
+    "html": lambda reason: serve_html(f'<a href="{W}" data-yanked="{reason}">{W}</a>'),
+    "json": lambda reason: serve_json([json_file(W, yanked=reason or True)]),
+    "html status": lambda reason: serve_html(
+        f"<a href={W}>{W}</a>",
+        '<meta name="pypi:project-status" content="quarantined">'
+        f'<meta name="pypi:project-status-reason" content="{reason}">',
+    ),
+    "json status": lambda reason: serve_json(
+        [json_file(W)], **{"project-status": {"status": "archived", "reason": reason}}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", YANKED_PAGES)
+@pytest.mark.parametrize("reason", ["", "it segfaults"])
+@pytest.mark.parametrize("version", ["1.11.0", "latest", None])
+def test_withdrawn_files_are_not_taken(kind: str, reason: str, version: str | None) -> None:
+    fact = {"html status": "its project is quarantined", "json status": "its project is archived"}.get(
+        kind, "the index has yanked it"
+    )
+    with YANKED_PAGES[kind](reason) as server:
+        arguments = ("--until", "list", "--format", "json", "-u", server.url, "dipy")
+        result = run(*arguments, *([version] if version else []))
+    assert result.exit_code == 3, result.output
+    assert f"  {W}: {fact}" in result.stderr
+    assert (reason in result.stderr) or not reason
+    (refused,) = json.loads(result.stdout)["refused"]
+    assert (refused["filename"], refused["reason"].startswith(fact)) == (W, True)
+
+
+def test_what_is_left_is_published_and_the_rest_is_told() -> None:
+    sdist = "dipy-1.11.0.tar.gz"
+    for server in (
+        serve_json([json_file(W, yanked="segfaults"), json_file(sdist, yanked=False)]),
+        serve_html(f'<a href="{W}" data-yanked="segfaults">{W}</a><a href="{sdist}">{sdist}</a>'),
+    ):
+        with server:
+            result = run("--until", "list", "--format", "json", "-u", server.url, "dipy", "1.11.0")
+        assert result.exit_code == 0, result.output
+        assert [file["filename"] for file in json.loads(result.stdout)["files"]] == [sdist]
+        assert f"not selected: {W}: the index has yanked it: segfaults" in result.stderr
+
+
+def test_latest_is_not_a_withdrawn_release() -> None:
+    files = [json_file(W, yanked="segfaults"), json_file("dipy-1.10.0.tar.gz")]
+    for version in ("latest", None):
+        with serve_json(files) as server:
+            arguments = ("--until", "list", "--format", "json", "-u", server.url, "dipy")
+            result = run(*arguments, *([version] if version else []))
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["version"] == "1.10.0"
+
+
+@pytest.mark.parametrize("status", ["active", "deprecated", "", 3, None, ["quarantined"]])
+def test_other_statuses_do_not_matter(status: object) -> None:
+    with serve_json([json_file(W, yanked=False)], **{"project-status": {"status": status}}) as server:
+        assert run("--until", "list", "-u", server.url, "dipy", "1.11.0").exit_code == 0
+    with serve_json([json_file(W, yanked="")], **{"project-status": status}) as server:
+        assert run("--until", "list", "-u", server.url, "dipy", "1.11.0").exit_code == 0

@@ -18,7 +18,7 @@ from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import SplitResult, unquote, urljoin, urlsplit
-from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, normalize_digests
+from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, describe_withdrawal, normalize_digests
 
 #: Characters that are passed to the parser at a time.
 _CHUNK_SIZE = 64 * 1024
@@ -37,6 +37,8 @@ _FILE_SUFFIXES = (".whl", ".tar.gz", ".zip", ".asc", ".metadata", ".attestation"
 _PLAIN = re.compile(
     r"([A-Za-z0-9_][\w.+-]*\.(?:whl|tar\.gz|zip|asc|metadata|attestation))(?:#([\w=&-]*))?\Z", re.ASCII
 )
+#: The names of the meta elements with the status of a project (PEP 792) begin with this.
+_STATUS_META = "pypi:project-status"
 #: Characters that browsers strip from a URL in an attribute.
 _URL_WHITESPACE = "".join(map(chr, range(33)))
 
@@ -46,7 +48,8 @@ class _Anchor:
     href: str
     #: The last visible character of the link's text; a slash marks a directory.
     last_character: str = ""
-    yanked: bool = False
+    #: The reason, or True if there is none; False if the file is not yanked (PEP 592).
+    yanked: str | bool = False
     #: Approximate size in bytes, from the text between this link and the next one.
     approximate_size: int | None = None
 
@@ -58,6 +61,8 @@ class _AnchorTarget:
         self.anchors: list[_Anchor] = []
         self.base: str | None = None
         self.has_password = False
+        #: The status of the project and its reason (PEP 792).
+        self.status: dict[str, str] = {}
         self._inside_anchor = False
         #: The beginning of the text after the last link.
         self._row_text = ""
@@ -69,7 +74,10 @@ class _AnchorTarget:
             if href is not None:
                 self._read_row_size()
                 # The attribute marks the file as yanked, even with an empty value (PEP 592).
-                self.anchors.append(_Anchor(href.strip(_URL_WHITESPACE), yanked="data-yanked" in attributes))
+                yanked = "data-yanked" in attributes and (attributes["data-yanked"] or True)
+                self.anchors.append(_Anchor(href.strip(_URL_WHITESPACE), yanked=yanked))
+        elif tag == "meta" and attributes.get("name", "").startswith(_STATUS_META):
+            self.status[attributes["name"]] = attributes.get("content", "")
         elif tag == "base" and self.base is None:
             self.base = attributes.get("href")
         elif tag == "input" and attributes.get("type", "").lower() == "password":
@@ -112,6 +120,7 @@ def read_html_listing(text: str, base_url: str, source: str) -> Listing:
     files: dict[str, RemoteFile] = {}
     pages: dict[str, str] = {}
     yanked: set[str] = set()
+    status, status_reason = target.status.get(_STATUS_META), target.status.get(f"{_STATUS_META}-reason")
     # Anchors are read in order and freed one by one: a large page has 100,000 of them.
     target.anchors.reverse()
     directory = _resolve(base, "x").removesuffix("x")
@@ -133,12 +142,15 @@ def read_html_listing(text: str, base_url: str, source: str) -> Listing:
             ends_with_slash = parts.path.endswith("/")
         # aiohttp omits the trailing slash of a directory in the URL, and shows it in the text of the link.
         if not ends_with_slash and anchor.last_character != "/":
+            withdrawal = describe_withdrawal(anchor.yanked, status, status_reason)
             file = RemoteFile(
                 filename=name,
                 url=url,
                 hashes=_parse_hashes(fragment),
                 source=source,
                 approximate_size=anchor.approximate_size,
+                unavailable_reason=withdrawal,
+                is_withdrawn=bool(withdrawal),
             )
             _merge_file(files, file)
             if anchor.yanked:

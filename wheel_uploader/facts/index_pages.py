@@ -16,7 +16,13 @@ from wheel_uploader.core.errors import ListingError, UnsupportedVersionError
 from wheel_uploader.core.models import IndexFile, ProjectPage, RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import quote, urljoin
-from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, normalize_digests, resolve_link
+from wheel_uploader.facts.listing_page import (
+    MAX_LINKS,
+    Listing,
+    describe_withdrawal,
+    normalize_digests,
+    resolve_link,
+)
 
 #: Limits against JSON bombs: a file is an object with two or three nested ones, and has about a dozen keys.
 _MAX_OBJECTS, _MAX_COMMAS = 4 * MAX_LINKS, 20 * MAX_LINKS
@@ -52,7 +58,7 @@ def load_listing_json(text: str, source: str, retained_keys: Collection[str] | N
 
 
 #: Keys of a file that are read. The digests are in a separate object under ``hashes``.
-_FILE_KEYS = frozenset({"filename", "url", "size", "hashes", "upload-time"})
+_FILE_KEYS = frozenset({"filename", "url", "size", "hashes", "upload-time", "yanked"})
 
 
 def _keep_keys(value: dict[str, Any], keep: Collection[str]) -> dict[str, Any]:
@@ -70,9 +76,10 @@ def read_index_page(value: Any, base_url: str, source: str) -> Listing:
         raise ListingError(f"{source} returned JSON in which files or projects are not a list")
     if len(files) + len(projects) > MAX_LINKS:
         raise _build_limit_error(source)
+    status = data.get("project-status")
     names = [project["name"] for project in projects if _has_text(project, "name")]
     return Listing(
-        files=tuple(_parse_files(files, base_url, source)),
+        files=tuple(_parse_files(files, base_url, source, status if isinstance(status, dict) else {})),
         subpage_urls={
             canonicalize_name(name): urljoin(base_url, f"{_quote_project(name)}/") for name in names
         },
@@ -150,9 +157,11 @@ def _build_limit_error(source: str) -> ListingError:
     )
 
 
-def _parse_files(files: list[Any], base_url: str, source: str) -> Iterator[RemoteFile]:
+def _parse_files(
+    files: list[Any], base_url: str, source: str, status: dict[str, Any]
+) -> Iterator[RemoteFile]:
     for entry in _take_entries(files):
-        file = _parse_file(entry, base_url, source)
+        file = _parse_file(entry, base_url, source, status)
         if file is not None:
             yield file
 
@@ -164,12 +173,13 @@ def _take_entries(entries: list[Any]) -> Iterator[Any]:
         yield entries.pop()
 
 
-def _parse_file(entry: Any, base_url: str, source: str) -> RemoteFile | None:
+def _parse_file(entry: Any, base_url: str, source: str, status: dict[str, Any]) -> RemoteFile | None:
     """Return the file of an entry; None if the entry is not a file."""
     if not (_has_text(entry, "filename") and _has_text(entry, "url")):
         return None
     url = resolve_link(base_url, entry["url"]).partition("#")[0]
     size, size_error = bounds.parse_listed_size(entry.get("size"))
+    withdrawal = describe_withdrawal(entry.get("yanked"), status.get("status"), status.get("reason"))
     if not url:
         return None
     return RemoteFile(
@@ -179,7 +189,8 @@ def _parse_file(entry: Any, base_url: str, source: str) -> RemoteFile | None:
         hashes=_parse_hashes(entry.get("hashes")),
         source=source,
         modified_at=bounds.parse_listed_date(entry.get("upload-time")),
-        unavailable_reason=size_error,
+        unavailable_reason=withdrawal or size_error,
+        is_withdrawn=bool(withdrawal),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import urljoin, urlsplit
 
 #: Most links on one page: a page with more does not list a single release.
@@ -32,6 +33,24 @@ class Listing:
     yanked_urls: frozenset[str] = frozenset()
     #: Absolute URL of the next page of the same listing; empty on the last page.
     next_url: str = ""
+
+
+#: Statuses of a project whose files an index no longer offers (PEP 792).
+_WITHDRAWN_STATUSES = frozenset({"archived", "quarantined"})
+
+
+def describe_withdrawal(yanked: object, status: object, status_reason: object) -> str:
+    """Return why an index has withdrawn a file (PEP 592) or its project (PEP 792), in one clause, else "".
+
+    ``yanked`` is the reason, or True; the status and its reason are those of the page.
+    """
+    if isinstance(status, str) and status.lower() in _WITHDRAWN_STATUSES:
+        return _with_reason(f"its project is {status.lower()} on the index", status_reason)
+    return _with_reason("the index has yanked it", yanked) if yanked else ""
+
+
+def _with_reason(fact: str, reason: object) -> str:
+    return f"{fact}: {sanitize(reason, limit=300)}" if isinstance(reason, str) and reason.strip() else fact
 
 
 def normalize_digests(hashes: Mapping[str, str]) -> dict[str, str]:

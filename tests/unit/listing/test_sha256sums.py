@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import gpg
-from tools.testing import wheels
+from tools.testing import gpg, wheels
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.listing import sha256sums
 
