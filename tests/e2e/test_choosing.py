@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from email.utils import formatdate
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from click.testing import Result
 
 from tests.support.in_process import run
 from tools.testing import wheels
-from tools.testing.scripted import ScriptedServer, answer
+from tools.testing.indexes import Served, scripted_index
+from tools.testing.scripted import Request, ScriptedServer, Step, answer
 from tools.testing.staging import Site, sha256
 
 DEMO = "demo-1.0-py3-none-any.whl"
@@ -480,3 +484,146 @@ def test_other_statuses_do_not_matter(status: object) -> None:
         assert run("--until", "list", "-u", server.url, "dipy", "1.11.0").exit_code == 0
     with serve_json([json_file(W, yanked="")], **{"project-status": status}) as server:
         assert run("--until", "list", "-u", server.url, "dipy", "1.11.0").exit_code == 0
+
+
+# --- H5 to H8: nightly builds ----------------------------------------------------------------------
+
+NIGHTLY = "2.5.0.dev0+git20261128.abc1234"
+LOGIN = {"TWINE_USERNAME": "u", "TWINE_PASSWORD": "p"}
+DAY = 86400
+
+
+def stage_build(version: str, *, days_old: float = 0, folder: str = "dist", text: str = "") -> Path:
+    """Stage a pure wheel with a date."""
+    wheel = wheels.make_wheel(
+        Path(folder), "demo", version, files={"demo/build.py": f"# {text or version}\n".encode()}
+    )
+    moment = time.time() - days_old * DAY
+    os.utime(wheel, (moment, moment))
+    return wheel
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with scripted_index() as index:
+        yield index
+
+
+def publish(served: Served, *arguments: str) -> Result:
+    target = ("--repository-url", served.upload_url, "--index-url", served.index_url, "--retries", "1")
+    return run("-u", "dist", *target, "--confirm-timeout", "3", *arguments, env=LOGIN)
+
+
+def test_a_nightly_with_a_commit_is_taken_where_the_target_is_not_pypi(served: Served) -> None:
+    wheel = stage_build(NIGHTLY)
+    result = publish(served, "--pre", "demo", "latest")
+    assert result.exit_code == 0, result.output
+    assert served.index.posted_filenames() == [wheel.name]
+
+
+def test_a_nightly_with_a_commit_is_not_for_pypi(served: Served) -> None:
+    stage_build(NIGHTLY)
+    result = publish(served, "--profile", "pypi", "--pre", "demo", "latest")
+    assert result.exit_code == 3, result.output
+    assert f"Only local versions are staged: {NIGHTLY}. PyPI does not accept them" in result.stderr
+    assert "--pre --pre" not in result.stderr
+    assert "--pre" not in "".join(line for line in result.stderr.splitlines() if line.startswith("try:"))
+    assert served.index.posts == []
+
+
+@pytest.mark.parametrize("older", ["2.5.0.dev0", "2.4.0"])
+def test_latest_is_the_newest_build_with_its_local_part(served: Served, older: str) -> None:
+    stage_build(older, days_old=30)
+    first = stage_build(NIGHTLY, days_old=1)
+    assert publish(served, "--pre", "demo", "latest").exit_code == 0
+    second = stage_build("2.5.0.dev0+git20261129.0123abc")
+    result = publish(served, "--pre", "--max-age", "3d", "demo", "latest")
+    assert result.exit_code == 0, result.output
+    assert served.index.posted_filenames() == [first.name, second.name]
+
+
+def test_max_age_is_that_of_the_newest_build(served: Served) -> None:
+    stage_build("2.5.0.dev0")
+    stage_build(NIGHTLY, days_old=5)
+    result = publish(served, "--pre", "--max-age", "3d", "demo", "latest")
+    assert result.exit_code == 3, result.output
+    assert f"the newest staged build, demo {NIGHTLY}, is " in result.stderr
+    assert served.index.posts == []
+
+
+def test_for_pypi_a_newer_local_version_is_passed_over_with_a_word() -> None:
+    stage_build("2.4.0", days_old=30)
+    stage_build("2.5.0+git20261128.abc1234")
+    result = run("--until", "list", "--format", "json", "-u", "dist", "demo", "latest")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["version"] == "2.4.0"
+    assert "PyPI does not accept local versions: 2.5.0+git20261128.abc1234" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", ["", ".dev0"])
+def test_the_date_decides_between_commits(served: Served, suffix: str) -> None:
+    stage_build(f"3.7.0{suffix}+gitf97f66ab", days_old=5)
+    wheel = stage_build(f"3.7.0{suffix}+git886365ca")
+    result = publish(served, "--pre", "--max-age", "3d", "demo", "latest")
+    assert result.exit_code == 0, result.output
+    assert served.index.posted_filenames() == [wheel.name]
+    assert f"3.7.0{suffix}+git886365ca was built last (" in result.stderr
+
+
+def test_the_server_is_asked_for_dates_that_the_listing_lacks() -> None:
+    old, new = "demo-3.7.0+gitf97f66ab-py3-none-any.whl", "demo-3.7.0+git886365ca-py3-none-any.whl"
+    links = "".join(f"<a href={quote(name)}>{name}</a>" for name in (old, new))
+
+    def site(request: Request) -> list[Step]:
+        name = unquote(request.target.rpartition("/")[2])
+        age = {old: 5, new: 0}.get(name)
+        modified = {} if age is None else {"Last-Modified": formatdate(time.time() - age * DAY, usegmt=True)}
+        return [answer(200, b"x" if name else links.encode(), {"Connection": "close", **modified})]
+
+    with ScriptedServer(site) as server:
+        result = run(
+            "--until", "list", "--profile", "any", "--format", "json", "-u", server.url, "demo", "latest"
+        )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["version"] == "3.7.0+git886365ca"
+
+
+def test_without_dates_the_newest_commit_is_unknown() -> None:
+    versions = ("3.7.0+git886365ca", "3.7.0+gitf97f66ab")
+    names = [f"demo-{version}-py3-none-any.whl" for version in versions]
+    arguments = ("--profile", "any")
+    result = list_links(*names, project="demo", version="latest", more=arguments)
+    assert result.exit_code == 2, result.output
+    assert "the newest of 3.7.0+git886365ca, 3.7.0+gitf97f66ab is unknown" in result.stderr
+    hint = re.search("for example demo (\\S+),", result.stderr)
+    assert hint
+    assert hint[1] in versions
+    assert list_links(*names, project="demo", version=hint[1], more=arguments).exit_code == 0
+    # Without a date for one of them, or copied one after the other.
+    stage_build(versions[0])
+    stage_build(versions[1])
+    result = run("--until", "list", *arguments, "-u", "dist", "demo", "latest")
+    assert (result.exit_code, "their dates are the same" in result.stderr) == (2, True)
+
+
+def test_a_nightly_of_the_same_name_and_other_bytes(served: Served) -> None:
+    stage_build("2.5.0.dev0", text="first")
+    assert publish(served, "--pre", "demo", "latest").exit_code == 0
+    stage_build("2.5.0.dev0", text="second")
+    result = publish(served, "--pre", "demo", "latest")
+    assert (result.exit_code, "overwrite it with -c" in result.stderr) == (6, True)
+    result = publish(served, "-c", "--pre", "demo", "latest")
+    assert result.exit_code == 7, result.output
+    hint = result.stderr.splitlines()[-1]
+    assert "delete 2.5.0.dev0 there, and run the same command again" in hint
+    assert "under a new version" not in hint
+    # The hint leads on: once the file is deleted, the same command publishes the new one.
+    served.index.files.clear()
+    assert publish(served, "-c", "--pre", "demo", "latest").exit_code == 0
+    # A final release is not replaced, and PyPI permits no replacement.
+    stage_build("2.5.0", text="first")
+    assert publish(served, "demo", "2.5.0").exit_code == 0
+    stage_build("2.5.0", text="second")
+    for more in (("-c", "demo", "2.5.0"), ("-c", "--profile", "pypi", "--ignore", "name", "demo", "2.5.0")):
+        result = publish(served, *more)
+        assert (result.exit_code, "under a new version" in result.stderr) == (7, True)

@@ -205,12 +205,20 @@ def _corrected_command(error: ReleaseError) -> list[str]:
         return []
     wrong, right = error.suggestion
     if not wrong:
-        return [_command("try", [*typed, right])]
+        return [_command("try", [*typed, right])] if _can_be_added(right, typed, context) else []
     if wrong not in typed:
         return []
     # The last occurrence: the value of an earlier option may be the same word.
     index = len(typed) - 1 - typed[::-1].index(wrong)
     return [_command("try", [*typed[:index], right, *typed[index + 1 :]])]
+
+
+def _can_be_added(argument: str, typed: Sequence[str], context: click.Context | None) -> bool:
+    """Return whether an option is not there yet; whether a VERSION would follow a PROJECT that was typed."""
+    if argument.startswith("-"):
+        return argument not in typed
+    source = context.get_parameter_source("project") if context else None
+    return source is click.core.ParameterSource.COMMANDLINE
 
 
 def _command(label: str, arguments: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from wheel_uploader import checks
 from wheel_uploader.core.errors import ConflictError, FileError, NothingFoundError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
+    CheckProfile,
     FileComparison,
     Finding,
     IndexComparison,
@@ -21,6 +22,8 @@ _CONFLICT_CHECKS = frozenset(
         *("release/second-sdist", "release/closed"),
     }
 )
+#: The conflict that ends when the file on the index is deleted.
+_REPLACEABLE_CHECK = "release/different-on-index"
 #: Checks whose findings mean that files may still arrive.
 _INCOMPLETE_CHECKS = frozenset({"release/expected"})
 #: Maximum number of checks or conflicts in the details of the final error.
@@ -65,7 +68,21 @@ def _make_conflict_error(report: Report, conflicts: Sequence[Finding]) -> Confli
         if files
         else f"{target} accepts no more files for this release; nothing was uploaded",
         details=details[:_MAX_DETAILS] + ([f"and {remaining} more, see the report"] if remaining > 0 else []),
-        hint=f"{ConflictError.default_hint} See 'wheel-uploader --explain {conflicts[0].check}'.",
+        hint=f"{_suggest_after_conflict(report, conflicts)} "
+        f"See 'wheel-uploader --explain {conflicts[0].check}'.",
+    )
+
+
+def _suggest_after_conflict(report: Report, conflicts: Sequence[Finding]) -> str:
+    """Return the next step. A nightly build may replace the one before on indexes other than PyPI."""
+    version = report.selection.version if report.selection else None
+    is_nightly = version is not None and (version.is_devrelease or version.local is not None)
+    is_replaceable = all(finding.check == _REPLACEABLE_CHECK for finding in conflicts)
+    if report.profile is CheckProfile.PYPI or not is_nightly or not is_replaceable:
+        return ConflictError.default_hint
+    return (
+        f"If the index permits it, delete {version} there, and run the same command again; or give each "
+        "build another version, such as .devYYYYMMDD."
     )
 
 
