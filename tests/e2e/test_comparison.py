@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tests.support import in_process, wheels
-from tests.support.indexes import Served, scripted_index
-from tests.support.wheels import wheel_filename
+from tests.support import in_process
+from tools.testing import wheels
+from tools.testing.indexes import Served, scripted_index
+from tools.testing.wheels import wheel_filename
 from wheel_uploader.rehearsal import environments
 from wheel_uploader.rehearsal.environments import TargetPython
 from wheel_uploader.rehearsal.pip_resolution import resolve_with_pip

@@ -112,7 +112,7 @@ def read_project_page(text: str, url: str, source: str) -> ProjectPage:
 
 
 def _parse_index_file(entry: Any, base_url: str, source: str) -> IndexFile:
-    file = _parse_file(entry, base_url, source)
+    file = _parse_file(entry, base_url, source, {})
     if file is None:
         raise ListingError(f"{source} returned JSON with an entry that is not a file (PEP 691)")
     return IndexFile(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from tests.support.wheels import wheel_filename
+from tools.testing.wheels import wheel_filename
 from wheel_uploader.checks.release_reference import explain_missing_reference, select_reference
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.models import ComparisonReference, IndexFile, ProjectPage
