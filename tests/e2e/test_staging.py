@@ -199,6 +199,22 @@ def test_waits_for_the_same_files_as_in_the_previous_release() -> None:
     assert "waiting for a wheel for cp312 on macosx_arm64 (1 listed); 20 min left" in lines
 
 
+def test_waits_for_a_file_if_everything_in_the_previous_release_may_be_missing() -> None:
+    def before_listing(site: Site, number: int) -> None:
+        if number == 3:
+            site.files.update(FILES)
+
+    site = Site({}, before_listing=before_listing)
+    previous = f"<a href={wheels.wheel_filename('dipy', '1.10.0', 'cp312-cp312-win_amd64')}>x</a>"
+    with ScriptedServer([answer(200, f"<title>Links for dipy</title>{previous}".encode())]) as index:
+        wait = ("--wait", "20m", "--index-url", index.url, "--allow-missing", "*")
+        result = list_files(site, *wait, "-v")
+    assert result.exit_code == 0, result.stderr
+    # Waiting for nothing would look like waiting for the other release's files.
+    assert "waiting for the same files" not in result.stderr
+    assert "waiting for a file of the release (" in result.stderr
+
+
 def test_waits_even_if_the_index_does_not_respond() -> None:
     site = Site({A: FILES[A]})
     with ScriptedServer([answer(403)]) as index:

@@ -26,6 +26,7 @@ from wheel_uploader.core.errors import (
 )
 from wheel_uploader.core.models import FileComparison, FileStatus, IndexComparison, LocalFile, UploadResult
 from wheel_uploader.core.progress import SilentProgress
+from wheel_uploader.http import retry
 from wheel_uploader.upload import response as upload_response
 from wheel_uploader.upload.concurrency import ConcurrencyController
 from wheel_uploader.upload.file_upload import FileUpload, UploadContext
@@ -403,6 +404,27 @@ def test_a_stopped_run_ends_a_pause_and_does_not_retry() -> None:
     assert result.error is not None
     assert "the index does not list the file yet" in result.reason
     assert lost.log == ["credentials", f"post {C}", f"ask {C}"]
+
+
+def test_pauses_between_attempts_double_from_a_second_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    class MaximumJitter:
+        def uniform(self, _: float, most: float) -> float:
+            return most
+
+    monkeypatch.setattr(retry, "_jitter", MaximumJitter())
+    pauses: list[float] = []
+    index = ScriptedIndex(**{A: [BUSY, NO_RESPONSE, BUSY, BUSY, OK]})
+    context = UploadContext(
+        upload=index.upload,
+        query_index=index.state_of,
+        wait=pauses.append,
+        must_end=lambda: False,
+        retries=6,
+        progress=SilentProgress(),
+    )
+    result = FileUpload(local_file(A), context).run()
+    assert (result.outcome, result.attempts) == (FileStatus.UPLOADED, 5)
+    assert pauses == [1, 2, 4, 8]
 
 
 def test_does_not_start_an_upload_in_a_stopped_run() -> None:
