@@ -192,7 +192,9 @@ def select_files(
         except InvalidFilename as error:
             reason = "" if file.unavailable_reason else str(error)
         else:
-            reason = _explain_exclusion(name, project_name, version, platform_filters)
+            reason = (
+                _explain_exclusion(name, project_name, version, platform_filters) or file.exclusion_reason
+            )
             if not reason and not file.unavailable_reason:
                 if subject:
                     companions.append(RemoteAttestationFile(subject_filename=subject, remote=file))
@@ -271,6 +273,8 @@ def find_latest_version(
 
 def _parse_valid(files: Iterable[RemoteFile]) -> Iterable[DistName]:
     for file in files:
+        if file.exclusion_reason:
+            continue
         try:
             yield parse_filename(file.filename)
         except InvalidFilename:

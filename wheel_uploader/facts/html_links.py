@@ -7,8 +7,9 @@ memory. BeautifulSoup takes 3.4 s and 120 MB, and html.parser of Python 3.11 100
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -18,6 +19,7 @@ from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import SplitResult, unquote, urljoin, urlsplit
+from wheel_uploader.facts import link_names
 from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, describe_withdrawal, normalize_digests
 
 #: Characters that are passed to the parser at a time.
@@ -46,6 +48,10 @@ _URL_WHITESPACE = "".join(map(chr, range(33)))
 @dataclass(slots=True)
 class _Anchor:
     href: str
+    #: The attribute ``download``: the name for saving the file.
+    download: str = ""
+    #: The beginning of the link's text, if its URL may not name the file.
+    text: str = ""
     #: The last visible character of the link's text; a slash marks a directory.
     last_character: str = ""
     #: The reason, or True if there is none; False if the file is not yanked (PEP 592).
@@ -64,6 +70,8 @@ class _AnchorTarget:
         #: The status of the project and its reason (PEP 792).
         self.status: dict[str, str] = {}
         self._inside_anchor = False
+        #: Whether the text of the current link is kept.
+        self._reads_text = False
         #: The beginning of the text after the last link.
         self._row_text = ""
 
@@ -73,9 +81,15 @@ class _AnchorTarget:
             self._inside_anchor = href is not None
             if href is not None:
                 self._read_row_size()
+                href = href.strip(_URL_WHITESPACE)
+                self._reads_text = not _PLAIN.match(href)
                 # The attribute marks the file as yanked, even with an empty value (PEP 592).
-                yanked = "data-yanked" in attributes and (attributes["data-yanked"] or True)
-                self.anchors.append(_Anchor(href.strip(_URL_WHITESPACE), yanked=yanked))
+                anchor = _Anchor(
+                    href, yanked="data-yanked" in attributes and (attributes["data-yanked"] or True)
+                )
+                if self._reads_text and (download := attributes.get("download")):
+                    anchor.download = download[: link_names.MAX_TEXT_LENGTH]
+                self.anchors.append(anchor)
         elif tag == "meta" and attributes.get("name", "").startswith(_STATUS_META):
             self.status[attributes["name"]] = attributes.get("content", "")
         elif tag == "base" and self.base is None:
@@ -89,8 +103,10 @@ class _AnchorTarget:
 
     def data(self, text: str) -> None:
         if self._inside_anchor:
-            visible = text.rstrip()
-            self.anchors[-1].last_character = visible[-1:] or self.anchors[-1].last_character
+            visible, anchor = text.rstrip(), self.anchors[-1]
+            anchor.last_character = visible[-1:] or anchor.last_character
+            if self._reads_text and len(anchor.text) < link_names.MAX_TEXT_LENGTH:
+                anchor.text += text[: link_names.MAX_TEXT_LENGTH]
         elif self.anchors and len(self._row_text) < _MAX_ROW_TEXT:
             self._row_text += f" {text[:_MAX_ROW_TEXT]}"
 
@@ -116,51 +132,99 @@ def read_html_listing(text: str, base_url: str, source: str) -> Listing:
     """Return every file, and every page below this one, that a page links to. Raises ListingError."""
     target = _parse_anchors(text, source)
     base = _resolve(base_url, target.base) or base_url
-    base_directory = _get_directory(base)
-    files: dict[str, RemoteFile] = {}
-    pages: dict[str, str] = {}
-    yanked: set[str] = set()
     status, status_reason = target.status.get(_STATUS_META), target.status.get(f"{_STATUS_META}-reason")
+    links = _LinkCollector(base, source, lambda yanked: describe_withdrawal(yanked, status, status_reason))
     # Anchors are read in order and freed one by one: a large page has 100,000 of them.
     target.anchors.reverse()
-    directory = _resolve(base, "x").removesuffix("x")
     while target.anchors:
-        anchor = target.anchors.pop()
-        plain_match = _PLAIN.match(anchor.href) if directory else None
+        links.add(target.anchors.pop())
+    return Listing(
+        files=links.get_files(),
+        subpage_urls=links.pages,
+        asks_for_password=target.has_password,
+        yanked_urls=frozenset(links.files[key].url for key in links.yanked),
+    )
+
+
+class _LinkCollector:
+    """Collects the files and pages that the links of a page lead to, each file once."""
+
+    def __init__(self, base: str, source: str, describe_withdrawal: Callable[[str | bool], str]) -> None:
+        """Collect links relative to ``base``; ``describe_withdrawal`` gets what a link says about a yank."""
+        self._base = base
+        self._source = source
+        self._describe_withdrawal = describe_withdrawal
+        self._base_parts = _split_or_empty(base)
+        self._base_directory = _get_directory(self._base_parts)
+        #: URL of the directory, and the key of its files; empty if plain names cannot be resolved in it.
+        self._directory = _resolve(base, "x").removesuffix("x")
+        self._directory_key = link_names.make_directory_key(_split_or_empty(self._directory))
+        self.files: dict[str, RemoteFile] = {}
+        self.pages: dict[str, str] = {}
+        self.yanked: set[str] = set()
+        #: Keys of the files that only the text of their link names.
+        self._named_by_text: set[str] = set()
+
+    def add(self, anchor: _Anchor) -> None:
+        plain_match = _PLAIN.match(anchor.href) if self._directory else None
         if plain_match:
             # A fast path for the links of large pages: a plain name needs no resolution.
-            name, fragment = plain_match[1], plain_match[2] or ""
-            url, ends_with_slash = f"{directory}{name}", False
-        else:
-            url, _, fragment = _resolve(base, anchor.href).partition("#")
-            parts = urlsplit(url)
-            name = unquote(parts.path.rstrip("/").rpartition("/")[2])
-            if not name:  # not an HTTP link, or one to the root of a host
-                continue
-            if not name.endswith(_FILE_SUFFIXES) and _is_below(parts, base_directory):
-                pages.setdefault(canonicalize_name(name), url)
-            ends_with_slash = parts.path.endswith("/")
+            name = plain_match[1]
+            if anchor.last_character != "/":
+                url, fragment = f"{self._directory}{name}", plain_match[2] or ""
+                self._add_file(anchor, f"{self._directory_key}{name}", name, url, fragment)
+            return
+        resolved, parts = _resolve_link(self._base, anchor.href)
+        url, _, fragment = resolved.partition("#")
+        names_itself = url != self._base and parts.netloc == self._base_parts.netloc
+        link = link_names.name_link(parts, download=anchor.download, text=anchor.text if names_itself else "")
+        if not link.filename:  # not an HTTP link, or one to the root of a host
+            return
+        if not link.filename.endswith(_FILE_SUFFIXES) and _is_below(parts, self._base_directory):
+            self.pages.setdefault(canonicalize_name(link.filename), url)
         # aiohttp omits the trailing slash of a directory in the URL, and shows it in the text of the link.
-        if not ends_with_slash and anchor.last_character != "/":
-            withdrawal = describe_withdrawal(anchor.yanked, status, status_reason)
-            file = RemoteFile(
-                filename=name,
-                url=url,
-                hashes=_parse_hashes(fragment),
-                source=source,
-                approximate_size=anchor.approximate_size,
-                unavailable_reason=withdrawal,
-                is_withdrawn=bool(withdrawal),
-            )
-            _merge_file(files, file)
-            if anchor.yanked:
-                yanked.add(url)
-    return Listing(
-        files=tuple(files.values()),
-        subpage_urls=pages,
-        asks_for_password=target.has_password,
-        yanked_urls=frozenset(yanked),
-    )
+        if (link.is_file or not parts.path.endswith("/")) and anchor.last_character != "/":
+            key = link_names.make_file_key(parts, link)
+            archive = link_names.is_source_archive(parts, self._base_parts)
+            self._add_file(anchor, key, link.filename, url, fragment, is_source_archive=archive)
+            if link.is_from_text:
+                self._named_by_text.add(key)
+
+    def _add_file(
+        self,
+        anchor: _Anchor,
+        key: str,
+        name: str,
+        url: str,
+        fragment: str,
+        *,
+        is_source_archive: bool = False,
+    ) -> None:
+        withdrawal = self._describe_withdrawal(anchor.yanked)
+        file = RemoteFile(
+            filename=name,
+            url=url,
+            hashes=_parse_hashes(fragment),
+            source=self._source,
+            approximate_size=anchor.approximate_size,
+            unavailable_reason=withdrawal,
+            is_withdrawn=bool(withdrawal),
+            exclusion_reason=link_names.SOURCE_ARCHIVE_REASON if is_source_archive else "",
+        )
+        _merge_file(self.files, key, file)
+        if anchor.yanked:
+            self.yanked.add(key)
+
+    def get_files(self) -> tuple[RemoteFile, ...]:
+        """Return the files. One that only a text names may be the page of one that its URL names."""
+        if not self._named_by_text:
+            return tuple(self.files.values())
+        named = {file.filename for key, file in self.files.items() if key not in self._named_by_text}
+        return tuple(
+            file
+            for key, file in self.files.items()
+            if key not in self._named_by_text or file.filename not in named
+        )
 
 
 def _parse_anchors(text: str, source: str) -> _AnchorTarget:
@@ -190,14 +254,33 @@ def _parse_anchors(text: str, source: str) -> _AnchorTarget:
 
 def _resolve(base: str, href: str | None) -> str:
     """Return the absolute URL of a link; empty unless its scheme is http or https."""
-    if href is None:
-        return ""
+    return "" if href is None else _resolve_link(base, href)[0]
+
+
+def _resolve_link(base: str, href: str) -> tuple[str, SplitResult]:
+    """Return the absolute URL of a link and its parts; both are empty unless its scheme is http or https."""
     try:
-        url = urljoin(base, href)
+        url = urljoin(base, _with_slashes(href) if "\\" in href else href)
         parts = urlsplit(url)
     except ValueError:
-        return ""
-    return url if parts.scheme in {"http", "https"} and parts.netloc else ""
+        return "", _NO_URL
+    return (url, parts) if parts.scheme in {"http", "https"} and parts.netloc else ("", _NO_URL)
+
+
+_NO_URL = SplitResult("", "", "", "", "")
+
+
+def _with_slashes(href: str) -> str:
+    """Return a link with slashes instead of backslashes in its path, as browsers read it."""
+    path = re.split("[?#]", href, maxsplit=1)[0]
+    return path.replace("\\", "/") + href[len(path) :]
+
+
+def _split_or_empty(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return _NO_URL
 
 
 def _find_size(row_text: str) -> int | None:
@@ -207,8 +290,7 @@ def _find_size(row_text: str) -> int | None:
     return size if bounds.is_valid_size(size) else None
 
 
-def _get_directory(url: str) -> SplitResult:
-    parts = urlsplit(url)
+def _get_directory(parts: SplitResult) -> SplitResult:
     return parts._replace(path=parts.path[: parts.path.rfind("/") + 1] or "/")
 
 
@@ -224,16 +306,34 @@ def _parse_hashes(fragment: str) -> dict[str, str]:
     return normalize_digests(dict(_HASH.findall(unquote(fragment).strip()))) if fragment else {}
 
 
-def _merge_file(files: dict[str, RemoteFile], file: RemoteFile) -> None:
-    """Add a file, merging the hashes of repeated links to one URL.
+def _merge_file(files: dict[str, RemoteFile], key: str, file: RemoteFile) -> None:
+    """Add a file, or merge it with an earlier link to the same file: their hashes, and the better URL.
 
-    Links to one URL with contradicting hashes are kept apart, so that selection reports the conflict.
+    Links with contradicting hashes are kept apart, so that selection reports the conflict.
     """
-    merged = files.setdefault(file.url, file)
-    if any(merged.hashes.get(key, value) != value for key, value in file.hashes.items()):
-        files.setdefault(f"{file.url}#{sorted(file.hashes.items())}", file)
+    merged = files.setdefault(key, file)
+    if any(merged.hashes.get(name, value) != value for name, value in file.hashes.items()):
+        files.setdefault(f"{key}#{sorted(file.hashes.items())}", file)
     elif merged is not file:
         size = merged.approximate_size if file.approximate_size is None else file.approximate_size
+        is_better = file.url != merged.url and _rank(file.url) < _rank(merged.url)
         # `replace` is slow, and a hostile page may repeat one link 100,000 times.
-        if size != merged.approximate_size or not file.hashes.keys() <= merged.hashes.keys():
-            files[file.url] = replace(merged, hashes={**merged.hashes, **file.hashes}, approximate_size=size)
+        if (
+            is_better
+            or size != merged.approximate_size
+            or not file.hashes.keys() <= merged.hashes.keys()
+            or (file.is_withdrawn and not merged.is_withdrawn)
+        ):
+            files[key] = replace(
+                merged,
+                url=file.url if is_better else merged.url,
+                hashes={**merged.hashes, **file.hashes},
+                approximate_size=size,
+                unavailable_reason=merged.unavailable_reason or file.unavailable_reason,
+                is_withdrawn=merged.is_withdrawn or file.is_withdrawn,
+            )
+
+
+@lru_cache(maxsize=64)
+def _rank(url: str) -> int:
+    return link_names.rank_link(urlsplit(url))

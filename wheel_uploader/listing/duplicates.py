@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from wheel_uploader.core.errors import FileError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.facts import link_names
 
 Item = TypeVar("Item")
 
@@ -93,7 +94,7 @@ def _why_different(first: RemoteFile, second: RemoteFile, compute_sha256: Callab
         pair = {hashes.get(algorithm) for hashes in both_hashes}
         if None not in pair:
             return f"different {algorithm}" if len(pair) > 1 else ""
-    if first.url == second.url:
+    if first.url == second.url or link_names.lead_to_one_file(first.url, second.url, first.filename):
         return ""
     if None not in (first.size, second.size) and first.size != second.size:
         return "different sizes"

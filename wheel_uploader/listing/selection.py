@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -125,6 +125,9 @@ def infer_release(listed_files: Sequence[RemoteFile], options: Options) -> Optio
     exclusion = _Exclusion(listed_files, options.exclude)
     refused = list(exclusion.left_out)
     for file in exclusion.kept:
+        if file.exclusion_reason:
+            refused.append(_exclude(file, file.exclusion_reason))
+            continue
         try:
             name = filenames.parse_filename(file.filename)
         except filenames.InvalidFilename as error:
@@ -210,7 +213,9 @@ def _nothing_found(
         f"no files of {requested} at {sanitize(sources)}",
         excluded_files=excluded,
         hint=hint,
-        details=_format_files(unavailable) if unavailable else _format_reasons(excluded),
+        details=_format_files(unavailable)
+        if unavailable
+        else _format_reasons(excluded, {file.exclusion_reason for file in files}),
         suggestion=suggestion,
     )
 
@@ -242,6 +247,8 @@ def _explain_files(
         else:
             if name.project != project:
                 yield _exclude(file, f"project {name.project}, not {project}")
+            elif file.exclusion_reason:
+                yield _exclude(file, file.exclusion_reason)
             elif file.unavailable_reason:
                 yield _exclude(file, file.unavailable_reason, unavailable=True)
             else:
@@ -256,14 +263,17 @@ def _format_files(excluded: Sequence[ExcludedFile]) -> list[str]:
     return [sanitize(f"{file.filename}: {file.reason}") for file in excluded[:MAX_LISTED]]
 
 
-def _format_reasons(excluded: Iterable[ExcludedFile]) -> list[str]:
+def _format_reasons(excluded: Iterable[ExcludedFile], exclusion_reasons: Collection[str]) -> list[str]:
     """Return one line for each reason why files were not selected, with the first of its files.
 
     Files of other releases are left out, because the hint names those, and so are files of other kinds.
+    ``exclusion_reasons`` are shown for any file.
     """
     by_reason: dict[str, list[str]] = {}
     for file in excluded:
-        if file.reason == filenames.OTHER_FILE or (_has_valid_name(file) and not file.is_left_out):
+        if file.reason not in exclusion_reasons and (
+            file.reason == filenames.OTHER_FILE or (_has_valid_name(file) and not file.is_left_out)
+        ):
             continue
         by_reason.setdefault(file.reason, []).append(file.filename)
     lines = [

@@ -80,7 +80,7 @@ def choose_version(
 
 def list_staged_versions(files: Sequence[RemoteFile], project: str) -> list[Version]:
     """Return the staged versions, newest first, also those of misnamed files, but no withdrawn ones."""
-    available = [file for file in files if not file.is_withdrawn]
+    available = [file for file in files if not (file.is_withdrawn or file.exclusion_reason)]
     versions = {*filenames.list_versions(available, project)}
     for _, resembled in problem_files.find_misnamed(available):
         version = resembled.find_version(canonicalize_name(project))

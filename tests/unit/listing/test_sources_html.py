@@ -77,11 +77,11 @@ def test_reads_every_form_of_link(link: str) -> None:
         (f"{WHEEL}?project=legacy", WHEEL),
         (f"{WHEEL}#sha256={SHA256}", WHEEL),
         ("1.11.0/" + WHEEL, WHEEL),
-        ("..%2F..%2Fetc%2F" + WHEEL, "../../etc/" + WHEEL),
+        ("..%2F..%2Fetc%2F" + WHEEL, WHEEL),
         ("%1B%5B2J.whl", "\x1b[2J.whl"),
         ("%FF.whl", "\ufffd.whl"),
         ("a b.whl", "a b.whl"),
-        ("x.whl;v=1", "x.whl;v=1"),
+        ("x.whl;v=1", "x.whl"),
     ],
 )
 def test_name_is_the_last_segment_decoded_once(href: str, name: str) -> None:

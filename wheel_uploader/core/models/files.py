@@ -92,6 +92,8 @@ class RemoteFile:
     unavailable_reason: str = ""
     #: True if the index has withdrawn the file (PEP 592, PEP 792); ``unavailable_reason`` says why.
     is_withdrawn: bool = False
+    #: Reason, in one clause, why a listed file is not part of any release, whatever its name.
+    exclusion_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
