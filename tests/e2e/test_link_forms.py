@@ -135,3 +135,65 @@ def test_source_archives_alone_are_not_a_release(version: str) -> None:
     with ScriptedServer(Pages({"/w/": page.encode()})) as server:
         result = run("-u", f"{server.url}w/", "--until", "list", "dipy", version)
     assert result.exit_code == 3
+
+
+# --- sizes, blanks and hints (L14) -----------------------------------------------------------------
+
+SECOND = wheels.wheel_filename("dipy", "1.11.0", "cp311-cp311-win_amd64")
+#: Files of a listing with a size in each row: exact in none, rough, or missing in one.
+ROUGH, UNKNOWN = (
+    f'<a href="{WHEEL}">x</a> 2026-11-21 10:15 {first}\n<a href="{SECOND}">x</a> 2026-11-21 10:15 {second}\n'
+    for first, second in (("230M", "117M"), ("230M", "-"))
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "row"),
+    [
+        (ROUGH, "2 files, about 350 MB", f"about 230 MB  {WHEEL}"),
+        (UNKNOWN, "2 files", f"              {SECOND}"),
+    ],
+)
+def test_sizes_are_approximate_where_the_listing_is_and_absent_where_it_has_none(
+    page: str, heading: str, row: str
+) -> None:
+    result, _ = publish({"/w/": page.encode()}, "-v", "--report", "r.md", "--report", "r.html", until="list")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert heading in lines
+    assert any(row in line for line in lines)
+    for text in (result.output, Path("r.md").read_text(), Path("r.html").read_text()):
+        assert " 0 B" not in text
+        assert " ? " not in text
+    assert heading in Path("r.md").read_text()
+
+
+def test_json_has_the_approximate_size() -> None:
+    result, _ = publish({"/w/": ROUGH.encode()}, "--format", "json", until="list")
+    sizes = {
+        file["filename"]: (file["listed_size"], file["approximate_size"])
+        for file in json.loads(result.stdout)["files"]
+    }
+    assert sizes == {WHEEL: (None, 230_000_000), SECOND: (None, 117_000_000)}
+
+
+@pytest.mark.parametrize("blanks", ["  {}", "{}\n", "\t{} ", "\u00a0{}"])
+def test_blanks_around_a_pasted_url_are_ignored(blanks: str) -> None:
+    with ScriptedServer(Pages({"/w/": f'<a href="{WHEEL}">x</a>'.encode()})) as server:
+        result = run("-u", blanks.format(f"{server.url}w/"), "--until", "list", "dipy", "1.11.0")
+    assert result.exit_code == 0, result.stderr
+
+
+def test_a_folder_may_begin_with_a_blank() -> None:
+    Path(" dist ").mkdir()
+    Path(" dist ", WHEEL).write_bytes(DATA)
+    assert run("-u", " dist ", "--until", "list", "dipy", "1.11.0").exit_code == 0
+
+
+@pytest.mark.parametrize("status", [401, 403, 200])
+def test_the_hint_shows_how_to_write_a_login(status: int) -> None:
+    login_page = b'<form><input type="password"></form>'
+    with ScriptedServer([answer(status, login_page)]) as server:
+        result = run("-u", f"{server.url}w/", "--until", "list", "--retries", "1", "dipy", "1.11.0")
+    assert result.exit_code != 0
+    assert "://USER:PASSWORD@" in result.stderr.splitlines()[-1]

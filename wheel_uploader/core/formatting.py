@@ -57,6 +57,11 @@ def format_size(size: int | None) -> str:
     return f"{value:.1f} GB"
 
 
+def format_approximate_size(size: int) -> str:
+    """Format a size in bytes that is only roughly known, with two significant digits: ``about 350 MB``."""
+    return f"about {format_size(round(float(f'{size:.1e}'))).replace('.0 ', ' ')}"
+
+
 def parse_duration(text: str) -> float:
     """Return the seconds in ``20m``, ``90s``, ``1h30m``, ``3d`` or a plain number. Raises ValueError."""
     normalized = "".join(text.split()).lower()

@@ -15,14 +15,19 @@ from collections.abc import Iterable, Iterator
 
 MASK = "***"
 
+#: The login in a hint, which is not a secret.
+LOGIN_PLACEHOLDER = "USER:PASSWORD"
 #: ``//user:password@host``, also with slashes escaped for JSON, or with one slash as in a normalized path.
-_USERINFO = re.compile(r"(?i)(//|\\/\\/|\bhttps?:/)[^/?#\s\"'<>\\]+(@|%40)")
+_USERINFO = re.compile(
+    rf"(?i)(//|\\/\\/|\bhttps?:/)(?!(?-i:{LOGIN_PLACEHOLDER})@[^/?#\s\"'<>\\@]*+(?![^/?#\s\"'<>\\]))"
+    r"[^/?#\s\"'<>\\]+(@|%40)"
+)
 #: The same, percent-encoded. An encoded slash ends it.
 _ENCODED_USERINFO = re.compile(r"(?i)(%2F%2F)[^/?#\s\"'<>\\%]*(?:%(?!2F)[^/?#\s\"'<>\\%]*)*(@|%40)")
 #: The text before an ``@``, and a login in it whose password contains an unencoded slash, ``?`` or ``#``: the
 #: part in the position of the port is not a number.
 _TEXT_BEFORE_AT = re.compile(r"(?<![^\s@\"'<>])[^\s@\"'<>]++@")
-_UNENCODED_LOGIN = re.compile(r"//[^/?#:]*+:(?!\d{1,5}[/?#]|@)")
+_UNENCODED_LOGIN = re.compile(rf"//(?!{LOGIN_PLACEHOLDER}@)[^/?#:]*+:(?!\d{{1,5}}[/?#]|@)")
 #: A token in a path, as on anaconda.org and similar servers: the first segment of the path is ``t``.
 TOKEN_PATH_PATTERN = re.compile(
     r"(?i)(\bhttps?:/{1,2}[^/?#\s\"'<>]++/t/|https?%3A%2F%2F[^/?#%\s\"'<>]*+(?:%(?!2F)[^/?#%\s\"'<>]*+)*+%2Ft%2F)"

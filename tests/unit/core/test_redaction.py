@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from wheel_uploader.core import redaction as core_redaction
 from wheel_uploader.core import secret_patterns
-from wheel_uploader.core.formatting import format_size
+from wheel_uploader.core.formatting import format_approximate_size, format_size
 from wheel_uploader.core.redaction import (
     redact_secrets,
     register_basic_auth,
@@ -49,6 +49,9 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvIn0.c2VjcmV0LXZhbHVl"
         ("https://user:s3cret@host/simple/", "https://***@host/simple/"),
         ("https://s3cret@host/simple/", "https://***@host/simple/"),
         ("https://user:s3c@ret@host/", "https://***@host/"),
+        ("https://USER:PASSWORD@s3cret@host/", "https://***@host/"),
+        ("https://USER:PASSWORDs3cret@host/", "https://***@host/"),
+        ("https://user:password@host/", "https://***@host/"),
         ("https://user:s3%40cret@host/", "https://***@host/"),
         ("https://user:pa/s3cret@host/", "https://***@host/"),
         ("https://user:pa?s3cret#x@host/", "https://***@host/"),
@@ -139,6 +142,7 @@ def test_redacts_a_secret_by_its_context(text: str, expected: str) -> None:
         "## Heading [link](x), section 2.1: a::b, ratio 1::2, ::1 and [::1]:8080, fe80::1",
         "Größe 中文 ñ é λ 🎉 ½ € — “quotes” and a combining e\u0301",
         "C:\\Users\\me\\wheelhouse",
+        "a login may be required (https://USER:PASSWORD@HOST/...), or http://USER:PASSWORD@127.0.0.1:8080/x",
     ],
 )
 def test_does_not_change_ordinary_text(text: str) -> None:
@@ -493,6 +497,22 @@ def test_strips_the_query_from_any_url(text: str) -> None:
 )
 def test_formats_sizes(size: int | None, shown: str) -> None:
     assert format_size(size) == shown
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        (7, "about 7 B"),
+        (512, "about 510 B"),
+        (999, "about 1 kB"),
+        (16_777_216, "about 17 MB"),
+        (347_200_000, "about 350 MB"),
+        (1_234_000_000, "about 1.2 GB"),
+        (2_000_000_000_000, "about 2000 GB"),
+    ],
+)
+def test_formats_approximate_sizes_with_two_digits(size: int, shown: str) -> None:
+    assert format_approximate_size(size) == shown
 
 
 # --- text that is not secret -----------------------------------------------------------------------

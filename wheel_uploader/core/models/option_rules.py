@@ -112,6 +112,16 @@ def split_smoke_command(command: str) -> list[str]:
     return words
 
 
+#: The beginning of a URL. A local path may begin or end with a blank.
+_URL_START = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def strip_blanks(text: str) -> str:
+    """Return a URL without the blanks around it, and any other text unchanged."""
+    stripped = text.strip()
+    return stripped if _URL_START.match(stripped) else text
+
+
 # --- validation ------------------------------------------------------------------------------------
 
 

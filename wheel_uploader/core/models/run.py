@@ -112,6 +112,11 @@ class Options:
 
     def __post_init__(self) -> None:
         option_rules.validate_options(self)
+        # Pasted URLs often have blanks around them.
+        object.__setattr__(self, "urls", tuple(map(option_rules.strip_blanks, self.urls)))
+        for name in ("repository_url", "index_url"):
+            if url := getattr(self, name):
+                object.__setattr__(self, name, option_rules.strip_blanks(url))
 
     @classmethod
     def unchecked(cls, **values: Any) -> Self:

@@ -130,6 +130,8 @@ def _build_files(report: Report) -> list[dict[str, Any]]:
             "listed_size": remote.size,
             "listed_hashes": dict(remote.hashes),
         }
+        if remote.size is None and row.approximate_size:
+            entry["approximate_size"] = row.approximate_size
         if fetched := row.download:
             entry |= {
                 "size": fetched.file.size,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import FileComparison, FileStatus, Report, Severity
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats import release_notes
-from wheel_uploader.report.views import file_rows, install_matrix, matrix_view, stage_timings
+from wheel_uploader.report.views import file_rows, install_matrix, matrix_view, sizes, stage_timings
 from wheel_uploader.report.views import finding_groups as views_finding_groups
 from wheel_uploader.report.views import outcome as outcome_view
 from wheel_uploader.report.views.check_info import CheckInfos, find_unused_ignores
@@ -219,7 +218,7 @@ def _render_files(rows: Sequence[FileRow]) -> str:
             (
                 _format_symbol(row.symbol),
                 format_code(row.filename),
-                format_size(row.size),
+                sizes.format_file_size(row),
                 "" if row.size_change is None else outcome_view.format_percent(row.size_change),
                 format_code(row.download.verified_by) if row.download and row.download.verified_by else "",
                 ", ".join(_format_remarks(row)),

@@ -10,7 +10,7 @@ from wheel_uploader.core.models import FileStatus, Report, WheelName
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.report.formats import findings_text, rehearsal_text
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
-from wheel_uploader.report.views import attestations, file_rows, file_status, matrix
+from wheel_uploader.report.views import attestations, file_rows, file_status, matrix, sizes
 from wheel_uploader.report.views import outcome as outcome_view
 from wheel_uploader.report.views.check_info import CheckInfos
 from wheel_uploader.report.views.file_rows import FileRow
@@ -75,7 +75,8 @@ def _format_files(report: Report, rows: Sequence[FileRow], style: TerminalStyle)
     """Yield the number and size of the files in each state, and the names of those with problems."""
     if not rows:
         return
-    yield f"{format_count(len(rows), 'file')}, {format_size(_sum_sizes(rows))}{_count_not_selected(report)}"
+    total = ", ".join(filter(None, (format_count(len(rows), "file"), sizes.format_total_size(rows))))
+    yield f"{total}{_count_not_selected(report)}"
     if left_out := outcome_view.list_left_out(report):
         names = join_some(map(sanitize, left_out), _MAX_NAMED_FILES)
         yield from _wrap_for_terminal(iter([f"  left out by --exclude: {names}"]), style)
@@ -90,7 +91,7 @@ def _format_files(report: Report, rows: Sequence[FileRow], style: TerminalStyle)
         character = file_symbol.character if style.utf8 else _ASCII_SYMBOLS[file_symbol.emphasis]
         status = style.paint(f"{character} {label:<{label_width}}", _COLORS[file_symbol.emphasis])
         count = format_count(len(group), "file")
-        yield f"  {status}  {count:>{count_width}}  {format_size(_sum_sizes(group)):>8}"
+        yield f"  {status}  {count:>{count_width}}  {sizes.format_total_size(group):>8}".rstrip()
         is_named = name_all or (
             file_symbol.emphasis in (Emphasis.WARN, Emphasis.BAD) and len(group) < len(rows)
         )
@@ -100,18 +101,16 @@ def _format_files(report: Report, rows: Sequence[FileRow], style: TerminalStyle)
             yield f"              and {len(group) - most} more: -v shows all"
 
 
-def _sum_sizes(rows: Sequence[FileRow]) -> int:
-    return sum(row.size or 0 for row in rows)
-
-
 def _format_names(rows: Sequence[FileRow], style: TerminalStyle) -> Iterator[str]:
     """Yield the size and name of each file; a name that is too long loses its project and version."""
-    for row in rows:
+    size_texts = [sizes.format_file_size(row) for row in rows]
+    width = max([8, *map(len, size_texts)])
+    for row, size in zip(rows, size_texts, strict=True):
         name = row.filename
-        line = f"    {format_size(row.size):>8}  {name}"
+        line = f"    {size:>{width}}  {name}"
         if style.is_terminal and len(line) > style.width and isinstance(row.name, WheelName):
             tags = name.removeprefix(f"{row.name.raw_project}-{row.name.raw_version}-")
-            line = f"    {format_size(row.size):>8}  ...{tags}"
+            line = f"    {size:>{width}}  ...{tags}"
         yield line
 
 

@@ -84,6 +84,11 @@ class FileRow:
         return self.download.file.size if self.download else self.remote.size
 
     @property
+    def approximate_size(self) -> int | None:
+        """Bytes, as roughly listed; None if that is not known either."""
+        return self.remote.approximate_size or None
+
+    @property
     def size_change(self) -> float | None:
         """The growth since the previous release as a fraction (0.1: 10 %); None if a size is not known."""
         if self.size is None or self.previous is None or not self.previous.size:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import FileStatus, InstallKind, Report, Severity, Stage
 from wheel_uploader.report.formats import findings_text
-from wheel_uploader.report.views import attestations
+from wheel_uploader.report.views import attestations, sizes
 from wheel_uploader.report.views.file_rows import FileRow, is_blocking
 from wheel_uploader.report.views.file_status import Emphasis
 
@@ -139,8 +139,8 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
     if report.upload_url:
         yield SummaryField(label="For" if report.options.rehearse else "To", code_texts=(report.upload_url,))
     if rows:
-        count, size = format_file_count(len(rows)), _format_total_size(report, rows)
-        yield SummaryField(label="Files", text=f"{count}, {size}{_count_not_selected(report)}")
+        total = filter(None, (format_file_count(len(rows)), _format_total_size(report, rows)))
+        yield SummaryField(label="Files", text=f"{', '.join(total)}{_count_not_selected(report)}")
     if left_out := list_left_out(report):
         more = f" (the first {_MAX_NAMED})" if len(left_out) > _MAX_NAMED else ""
         yield SummaryField(
@@ -197,12 +197,13 @@ def _count_labels(labels: Iterator[str]) -> str:
 
 def _format_total_size(report: Report, rows: Sequence[FileRow]) -> str:
     """Return the total size, with the change if every size of the previous release is known."""
-    total = sum(row.size or 0 for row in rows)
+    total_text, exact_sizes = sizes.format_total_size(rows), [row.size for row in rows]
     previous_sizes = [report.previous_sizes.get(filename) for filename in report.previous_filenames]
     known_sizes = [size for size in previous_sizes if size]
-    if not known_sizes or len(known_sizes) < len(previous_sizes):
-        return format_size(total)
-    return f"{format_size(total)} ({format_percent(total / sum(known_sizes) - 1)})"
+    if not known_sizes or len(known_sizes) < len(previous_sizes) or None in exact_sizes:
+        return total_text
+    change = sum(filter(None, exact_sizes)) / sum(known_sizes) - 1
+    return f"{total_text} ({format_percent(change)})"
 
 
 def format_percent(change: float) -> str:

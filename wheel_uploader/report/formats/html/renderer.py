@@ -12,7 +12,6 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from wheel_uploader import __version__
-from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import Report
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats import release_notes
@@ -22,6 +21,7 @@ from wheel_uploader.report.views import (
     install_matrix,
     matrix_view,
     size_bars,
+    sizes,
     stage_timings,
 )
 from wheel_uploader.report.views import outcome as outcome_view
@@ -96,7 +96,7 @@ def _get_environment() -> Environment:
     environment.filters |= {
         "breakable": _make_breakable,
         "duration": outcome_view.format_duration,
-        "size": format_size,
+        "file_size": sizes.format_file_size,
     }
     return environment
 
