@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.support import wheels
 from tests.support.in_process import run
-from tests.support.scripted import Request, ScriptedServer, Step, answer
-from tests.support.staging import sha256
+from tools.testing import wheels
+from tools.testing.scripted import Request, ScriptedServer, Step, answer
+from tools.testing.staging import sha256
 
 TAG = "cp312-cp312-win_amd64"
 WHEEL = wheels.wheel_filename("dipy", "1.11.0", TAG)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support import wheels
+from tools.testing import wheels
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.urls import urlsplit
