@@ -23,7 +23,7 @@ from wheel_uploader.http.host_policy import MAX_URL_LENGTH, InvalidUrl, parse_or
 from wheel_uploader.listing.sources.anaconda import AnacondaPackage
 from wheel_uploader.listing.sources.base import ReleaseQuery, Source
 from wheel_uploader.listing.sources.ci_artifacts import ArtifactSource
-from wheel_uploader.listing.sources.github_actions import GitHubActionsRun
+from wheel_uploader.listing.sources.github_actions import GitHubActionsRun, GitHubWorkflow
 from wheel_uploader.listing.sources.github_releases import GitHubRelease
 from wheel_uploader.listing.sources.gitlab_jobs import GitLabJob
 from wheel_uploader.listing.sources.http_listing import HttpListing
@@ -45,6 +45,7 @@ SOURCE_TYPES: tuple[type[Source], ...] = (
     AnacondaPackage,
     GitHubRelease,
     GitHubActionsRun,
+    GitHubWorkflow,
     GitLabJob,
     ObjectStore,
     SwiftContainer,

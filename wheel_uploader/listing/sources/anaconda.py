@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion
+from packaging.version import InvalidVersion, Version
 
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import (
@@ -20,9 +20,11 @@ from wheel_uploader.core.errors import (
     ListingError,
     NetworkError,
     NothingFoundError,
+    UsageError,
 )
 from wheel_uploader.core.models import ListingGap, RemoteFile
-from wheel_uploader.core.redaction import register_secret, strip_url
+from wheel_uploader.core.models.option_rules import LATEST_VERSION
+from wheel_uploader.core.redaction import register_secret, sanitize, strip_url
 from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit
 from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
@@ -48,6 +50,8 @@ class PackageReference:
     name: str = ""
     label: str = ""
     version: str = ""
+    #: The only file that the URL refers to; empty for all files.
+    filename: str = ""
     #: Secret: ``repr`` must not show it.
     token: str = ""
 
@@ -72,8 +76,12 @@ class AnacondaPackage:
         return can_parse(parse_anaconda_url, url)
 
     def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
-        """Yield the wheels and sdists of the package, limited to the label and version in the URL, if any."""
+        """Yield the wheels and sdists of the package, limited to what the URL says: label, version, file.
+
+        Raises UsageError if the URL and ``query`` have different versions.
+        """
         channel = self._channel
+        _reject_other_version(channel, query)
         if channel.token:
             register_secret(channel.token)
             self._http.add_headers(f"{self.api_url}/", {"authorization": f"token {channel.token}"})
@@ -84,8 +92,13 @@ class AnacondaPackage:
         except (NetworkError, CredentialsError) as error:
             yield from self._list_simple_page(channel, name, query, error)
             return
-        for _, listing in pages:
-            yield from listing.files
+        files = [file for _, listing in pages for file in listing.files]
+        if channel.filename and not files:
+            raise NothingFoundError(
+                f"{channel.owner}/{name} on anaconda.org has no file {sanitize(channel.filename, limit=300)}",
+                hint=f"Pass the package, {_format_package_url(channel, name)}, or one of its files.",
+            )
+        yield from files
 
     def _get(self, url: str) -> Page:
         return self._http.get(url, accept="application/json")
@@ -120,7 +133,7 @@ class AnacondaPackage:
             f"anaconda.org's API failed ({error.message}); using its simple page, which has no hashes"
         )
         yield from (
-            entry for entry in entries if isinstance(entry, ListingGap) or _matches_version(entry, channel)
+            entry for entry in entries if isinstance(entry, ListingGap) or _matches_reference(entry, channel)
         )
 
 
@@ -146,7 +159,8 @@ def parse_anaconda_url(url: str) -> PackageReference:
         owner=fields["owner"],
         name=fields.get("name", ""),
         label=fields.get("label", "") or query.get("label", [""])[0],
-        version=version,
+        version="" if version == LATEST_VERSION else version,
+        filename=fields.get("filename", ""),
         token=token,
     )
 
@@ -157,20 +171,62 @@ def _parse_simple_path(segments: list[str]) -> dict[str, str]:
     label = ""
     if rest[:1] == ["label"]:
         label, rest = "".join(rest[1:2]), rest[2:]
-    return {"owner": owner, "label": label, "name": "".join(rest[1:2])}
+    return {
+        "owner": owner,
+        "label": label,
+        **dict(zip(("name", "version", "filename"), rest[1:4], strict=False)),
+    }
 
 
 def _parse_site_path(segments: list[str]) -> dict[str, str]:
     """Parse ``OWNER/NAME/...``, the new site's ``channels/OWNER/packages/NAME/...``, or a path of the API."""
     if segments[:1] == ["channels"]:
-        return dict(zip(("owner", "name"), segments[1:4:2], strict=False))
+        return dict(zip(("owner", "name"), segments[1:4:2], strict=False)) | _parse_rest(segments[4:])
     if segments[:1] and segments[0] in _API_PREFIXES:
         fields = dict(zip(("owner", "name", "version"), segments[1:4], strict=False))
         if segments[0] in {"package", "packages"}:
             fields.pop("version", None)
-        return fields
+        return fields | ({"filename": segments[-1]} if segments[4:] else {})
     fields = dict(zip(("owner", "name"), segments[:2], strict=False))
-    return fields if fields.get("name") not in _OWNER_PAGES else {"owner": fields["owner"]}
+    if fields.get("name") in _OWNER_PAGES:
+        return {"owner": fields["owner"]}
+    return fields | _parse_rest(segments[2:])
+
+
+def _parse_rest(segments: list[str]) -> dict[str, str]:
+    """Parse what follows the package: ``VERSION/download/FILE``, ``VERSION``, or a page like ``files``."""
+    if segments[1:2] == ["download"] and segments[2:]:
+        return {"version": segments[0], "filename": segments[-1]}
+    return {"version": segments[0]} if segments and _parse_version(segments[0]) else {}
+
+
+def _parse_version(text: str) -> Version | None:
+    try:
+        return bounds.parse_pep440_version(text)
+    except InvalidVersion:
+        return None
+
+
+def _is_same_version(one: str, other: str) -> bool:
+    return one == other or ((version := _parse_version(one)) is not None and version == _parse_version(other))
+
+
+def _reject_other_version(channel: PackageReference, query: ReleaseQuery) -> None:
+    """Raise UsageError if the URL has a version, and the command another one."""
+    requested = query.version
+    if channel.version and requested not in {"", LATEST_VERSION, channel.version}:
+        if _is_same_version(channel.version, requested):
+            return
+        raise UsageError(
+            f"the URL is of version {sanitize(channel.version)}, "
+            f"but version {sanitize(requested)} was requested",
+            hint=f"Pass {_format_package_url(channel, query.project)} for all versions, "
+            f"or give the version {sanitize(channel.version)}.",
+        )
+
+
+def _format_package_url(channel: PackageReference, project: str) -> str:
+    return sanitize(f"https://anaconda.org/{channel.owner}/{channel.name or project}", limit=300)
 
 
 # --- the API's response ----------------------------------------------------------------------------
@@ -201,7 +257,8 @@ def _is_selected(entry: dict[str, Any], channel: PackageReference) -> bool:
     labels = entry.get("labels")
     return (
         file_type == "pypi"
-        and (not channel.version or entry.get("version") == channel.version)
+        and (not channel.version or _is_same_version(str(entry.get("version")), channel.version))
+        and (not channel.filename or _is_of_file(str(entry.get("basename")), channel.filename))
         and (not channel.label or (isinstance(labels, list) and channel.label in labels))
     )
 
@@ -227,13 +284,19 @@ def _parse_file(entry: dict[str, Any], base_url: str, source: str) -> RemoteFile
     )
 
 
-def _matches_version(file: RemoteFile, channel: PackageReference) -> bool:
-    """Return whether a file of the simple page has the version in the URL, or no version to compare."""
-    if not channel.version:
+def _is_of_file(basename: str, filename: str) -> bool:
+    """Return whether an entry is the file, or an attestation of it."""
+    return filename in {basename.rpartition("/")[2], filenames.attested_filename(basename)}
+
+
+def _matches_reference(file: RemoteFile, channel: PackageReference) -> bool:
+    """Return whether a file of the simple page is one that the URL refers to."""
+    if channel.filename:
+        return _is_of_file(file.filename, channel.filename)
+    if not _parse_version(channel.version):
         return True
     try:
-        return str(filenames.parse_filename(file.filename).version) == str(
-            bounds.parse_pep440_version(channel.version)
-        )
-    except (filenames.InvalidFilename, InvalidVersion):
+        version = filenames.parse_filename(file.filename).version
+    except filenames.InvalidFilename:
         return True
+    return _is_same_version(str(version), channel.version)

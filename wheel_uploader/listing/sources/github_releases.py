@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from wheel_uploader.core import bounds
+from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
 from wheel_uploader.core.models import ListingGap, RemoteFile
-from wheel_uploader.core.redaction import register_secret, strip_url
+from wheel_uploader.core.models.option_rules import LATEST_VERSION
+from wheel_uploader.core.redaction import register_secret, sanitize, strip_url
 from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit
 from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
 from wheel_uploader.http.client import HttpClient, Page
-from wheel_uploader.listing.sources import pagination
+from wheel_uploader.listing.sources import pagination, release_tags
 from wheel_uploader.listing.sources.base import ReleaseQuery, UnclaimedUrl, can_parse, set_query_parameters
 
 #: Entries on one page of a list; GitHub's maximum.
@@ -75,8 +76,10 @@ class ReleaseReference:
     """A release that a URL of GitHub refers to."""
 
     location: RepositoryLocation
-    #: Path of the API, like ``OWNER/REPO/releases/tags/TAG``.
+    #: Path of the API, like ``OWNER/REPO/releases/tags/TAG``; ``OWNER/REPO/releases`` for all of them.
     api_path: str
+    #: The name of the only asset that the URL refers to; empty for all assets.
+    asset_name: str = ""
 
 
 def _get_actions_host() -> str:
@@ -168,22 +171,63 @@ class GitHubRelease:
         """Return whether ``url`` is a release, or an asset of one."""
         return can_parse(parse_release_url, url)
 
-    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:  # noqa: ARG002 (the URL names the repository)
-        """Yield every asset, with its API URL if a token is set: it also serves drafts and private assets."""
+    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
+        """Yield every asset, with its API URL if a token is set: it also serves drafts and private assets.
+
+        If the URL is that of all releases, ``query`` decides which of them is read.
+        """
         api = GitHubApi(self._http, self.api_url, self._release.location)
         path = api.build_url(self._release.api_path)
-        releases, _, release_id = path.rpartition("/")
-        if not _NUMBER.match(release_id) or releases.endswith("/tags"):
-            releases = path[: path.rindex("/releases/")] + "/releases"
-            release_id = self._find_release_id(api, path, releases)
+        base, _, selector = path.rpartition("/releases")
+        releases = f"{base}/releases"
+        if not selector and query.version:
+            release_ids = self._find_by_version(api, releases, query)
+        elif _NUMBER.match(selector.removeprefix("/")):
+            release_ids = [selector.removeprefix("/")]
+        else:
+            release_ids = [self._find_release_id(api, path if selector else f"{path}/latest", releases)]
+        asset_name, found = self._release.asset_name, False
+        for release_id in release_ids:
+            for file in self._iter_assets(api, f"{releases}/{release_id}/assets?per_page={PER_PAGE}"):
+                if not asset_name or asset_name in {
+                    file.filename,
+                    filenames.attested_filename(file.filename),
+                }:
+                    found = True
+                    yield file
+        if asset_name and not found:
+            raise NothingFoundError(
+                f"the release at {strip_url(path)} has no asset {sanitize(asset_name, limit=300)}",
+                hint="Pass the URL of the release itself, or of one of its assets.",
+            )
+
+    def _iter_assets(self, api: GitHubApi, url: str) -> Iterator[RemoteFile]:
         api_prefix = f"{api.base_url}/" if api.token else ""
-        url = f"{releases}/{release_id}/assets?per_page={PER_PAGE}"
         for _, listing in pagination.iter_pages(url, api.get, lambda page: _read_page(page, api_prefix)):
             for file in listing.files:
                 if api_prefix and file.url.startswith(api_prefix):
                     # By default the API returns a description of the asset as JSON.
                     self._http.add_headers(file.url, {"accept": "application/octet-stream"})
                 yield file
+
+    def _find_by_version(self, api: GitHubApi, releases: str, query: ReleaseQuery) -> list[str]:
+        """Return the ids of the releases of the version in ``query``. Raises NothingFoundError."""
+        entries: list[release_tags.ReleaseEntry] = []
+        for page, _ in pagination.iter_pages(f"{releases}?per_page={PER_PAGE}", api.get, _read_next_page):
+            entries += read_releases(page.text, strip_url(page.url))
+            # The list begins with the newest release, so that the first match is the one.
+            if found := release_tags.find_releases(entries, query):
+                return [entry.identifier for entry in found]
+        if query.version == LATEST_VERSION and not any(
+            release_tags.has_version(entry, query.project) for entry in entries
+        ):
+            # Neither tags nor assets have versions, so that only GitHub knows which release is the latest.
+            return [self._find_release_id(api, f"{releases}/latest", releases)]
+        project = f"{sanitize(query.project)} " if query.project else ""
+        raise NothingFoundError(
+            f"no release of {project}{sanitize(query.version)} at {strip_url(releases)}",
+            hint=release_tags.explain_absence(entries, query),
+        )
 
     def _find_release_id(self, api: GitHubApi, path: str, releases: str) -> str:
         """Return the id of the release at ``path`` of the API, or of the draft release for its tag."""
@@ -198,6 +242,31 @@ class GitHubRelease:
                 if release_id := listing.subpage_urls.get(tag):
                     return release_id
             raise
+
+
+def _read_next_page(page: Page) -> Listing:
+    source = strip_url(page.url)
+    releases = get_entries(load_listing_json(page.text, source), "releases", source)
+    return Listing(next_url=next_page_url(page.url, len(releases)))
+
+
+def read_releases(text: str, source: str) -> list[release_tags.ReleaseEntry]:
+    """Return the releases on a page of the API. Raises ListingError."""
+    return [
+        release_tags.ReleaseEntry(
+            tag=str(entry.get("tag_name") or ""),
+            identifier=str(entry["id"]),
+            is_prerelease=entry.get("prerelease") is True,
+            is_draft=entry.get("draft") is True,
+            filenames=[
+                asset["name"]
+                for asset in entry.get("assets") or []
+                if isinstance(asset, dict) and isinstance(asset.get("name"), str)
+            ],
+        )
+        for entry in get_entries(load_listing_json(text, source), "releases", source)
+        if _NUMBER.match(str(entry.get("id")))
+    ]
 
 
 def _read_drafts(page: Page) -> Listing:
@@ -230,22 +299,30 @@ def parse_release_url(url: str) -> ReleaseReference:
     owner_repo, rest = segments[:2], segments[3:]
     if segments[2:3] != ["releases"]:
         raise UnclaimedUrl
+    asset_name = ""
     match rest:
-        case [] | ["latest", *_]:
-            release_path = "latest"
+        case []:
+            release_path = ""
+        case ["latest", *names]:
+            release_path = "/latest"
+            asset_name = unquote("".join(names[1:])) if names[:1] == ["download"] else ""
         case [number] if _NUMBER.match(number):
-            release_path = number
-        case ["download", *tag, _] if tag:
-            release_path = _build_tag_path(tag)
+            release_path = f"/{number}"
+        case ["download", *tag, name] if tag:
+            release_path, asset_name = _build_tag_path(tag), unquote(name)
         case ["tag" | "tags" | "expanded_assets", *tag] if tag:
             release_path = _build_tag_path(tag)
         case _:
             raise UnclaimedUrl
-    return ReleaseReference(location=location, api_path=f"{'/'.join(owner_repo)}/releases/{release_path}")
+    return ReleaseReference(
+        location=location,
+        api_path=f"{'/'.join(owner_repo)}/releases{release_path}",
+        asset_name=asset_name,
+    )
 
 
 def _build_tag_path(segments: list[str]) -> str:
-    return f"tags/{quote(unquote('/'.join(segments)), safe='')}"
+    return f"/tags/{quote(unquote('/'.join(segments)), safe='')}"
 
 
 def _read_release_id(page: Page) -> str:
