@@ -25,10 +25,13 @@ from wheel_uploader.listing.sources.base import ReleaseQuery, Source
 from wheel_uploader.listing.sources.ci_artifacts import ArtifactSource
 from wheel_uploader.listing.sources.github_actions import GitHubActionsRun, GitHubWorkflow
 from wheel_uploader.listing.sources.github_releases import GitHubRelease
-from wheel_uploader.listing.sources.gitlab_jobs import GitLabJob
+from wheel_uploader.listing.sources.gitlab_jobs import GitLabBranch, GitLabJob
+from wheel_uploader.listing.sources.gitlab_packages import GitLabPackages
+from wheel_uploader.listing.sources.gitlab_releases import GitLabReleases
 from wheel_uploader.listing.sources.http_listing import HttpListing
 from wheel_uploader.listing.sources.local import LocalFiles
 from wheel_uploader.listing.sources.object_stores import ObjectStore, SwiftContainer
+from wheel_uploader.listing.sources.single_file import HttpFile
 from wheel_uploader.listing.sources.temporary_directory import UnpackDirectory
 
 __all__ = [
@@ -47,6 +50,10 @@ SOURCE_TYPES: tuple[type[Source], ...] = (
     GitHubActionsRun,
     GitHubWorkflow,
     GitLabJob,
+    GitLabBranch,
+    GitLabReleases,
+    GitLabPackages,
+    HttpFile,
     ObjectStore,
     SwiftContainer,
     HttpListing,
