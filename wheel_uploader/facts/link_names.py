@@ -31,7 +31,7 @@ _DISPOSITION = re.compile(r"""filename\*?=(?:UTF-8'')?"?([^";]+)""", re.IGNORECA
 _SIZE_REMARK = re.compile(r"\(?[0-9][0-9.,]{0,20} ?(?:[kMGT]?i?B|bytes|[kMG])?\)?", re.IGNORECASE)
 #: Segments of the page that shows a file, and of the link that serves it, on forges and CI servers.
 _ROUTE_SEGMENT = re.compile(
-    r"/(?:blob|src|view|preview|file|\*view\*|raw|download|media|resolve|content)(?=/|\Z)"
+    r"/(?:blob|src|view|preview|files?|\*view\*|raw|download|media|resolve|content)(?=/|\Z)"
 )
 _VIEW = re.compile(r"/(?:blob|src|view|preview|\*view\*)(?:/|\Z)|/artifacts/file/")
 _RAW = re.compile(r"/(?:raw|download|media|resolve)(?:/|\Z)")

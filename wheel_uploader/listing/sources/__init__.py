@@ -23,6 +23,7 @@ from wheel_uploader.http.host_policy import MAX_URL_LENGTH, InvalidUrl, parse_or
 from wheel_uploader.listing.sources.anaconda import AnacondaPackage
 from wheel_uploader.listing.sources.base import ReleaseQuery, Source
 from wheel_uploader.listing.sources.ci_artifacts import ArtifactSource
+from wheel_uploader.listing.sources.forgejo import ForgejoReleases
 from wheel_uploader.listing.sources.github_actions import GitHubActionsRun, GitHubWorkflow
 from wheel_uploader.listing.sources.github_releases import GitHubRelease
 from wheel_uploader.listing.sources.gitlab_jobs import GitLabBranch, GitLabJob
@@ -53,6 +54,7 @@ SOURCE_TYPES: tuple[type[Source], ...] = (
     GitLabBranch,
     GitLabReleases,
     GitLabPackages,
+    ForgejoReleases,
     HttpFile,
     ObjectStore,
     SwiftContainer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wheel_uploader.core import filenames
-from wheel_uploader.core.errors import ListingError
+from wheel_uploader.core.errors import ListingError, UsageError
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import unquote, urlsplit
 from wheel_uploader.facts.html_links import read_html_listing
@@ -13,7 +13,10 @@ from wheel_uploader.facts.index_pages import load_listing_json, read_index_page,
 from wheel_uploader.facts.listing_page import Listing
 from wheel_uploader.http.body import decode_text
 from wheel_uploader.http.client import Page
-from wheel_uploader.listing.sources import azure, json_autoindex, s3, swift
+from wheel_uploader.listing.sources import azure, json_autoindex, known_apis, s3, swift
+from wheel_uploader.listing.sources.gcs_json import read_gcs_listing
+from wheel_uploader.listing.sources.project_json import read_project_json
+from wheel_uploader.listing.sources.release_json import read_forge_releases
 from wheel_uploader.listing.sources.xml import XmlDocument, read_xml
 
 ListingReader = Callable[[str, str, str], Listing]
@@ -25,7 +28,13 @@ _XML_PARSERS: dict[str, Callable[[XmlDocument, str, str], Listing]] = {
     "list": json_autoindex.read_nginx_xml,
 }
 #: Parsers of JSON, each of which returns None for a structure that it does not recognize.
-_JSON_PARSERS = (json_autoindex.read_json_directory, swift.read_swift_listing)
+_JSON_PARSERS = (
+    json_autoindex.read_json_directory,
+    swift.read_swift_listing,
+    read_forge_releases,
+    read_gcs_listing,
+    read_project_json,
+)
 
 
 def read_listing(page: Page) -> Listing:
@@ -77,15 +86,17 @@ def _is_file_url(url: str) -> bool:
 
 
 def read_any_json(text: str, base_url: str, source: str) -> Listing:
-    """Parse JSON: an index page, a Swift container, or a directory of nginx, Caddy or serve.
+    """Parse JSON: an index page, a container or bucket, releases, or a directory of nginx, Caddy or serve.
 
-    Raises ListingError.
+    Raises ListingError, or UsageError, whose hint says what to pass, if the API is known and not read.
     """
     data = load_listing_json(text, source)
     for parse in _JSON_PARSERS:
         listing = parse(data, base_url, source)
         if listing is not None:
             return listing
+    if hint := known_apis.suggest_source(data, base_url):
+        raise UsageError(f"{source} returned JSON that is not a file listing", hint=hint)
     return read_index_page(data, base_url, source)
 
 
