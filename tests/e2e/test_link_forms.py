@@ -133,8 +133,11 @@ def test_a_source_archive_is_not_the_sdist() -> None:
 def test_source_archives_alone_are_not_a_release(version: str) -> None:
     page = f'<a href="/g/dipy/-/archive/1.11.0/{SDIST}">Source code</a>'
     with ScriptedServer(Pages({"/w/": page.encode()})) as server:
-        result = run("-u", f"{server.url}w/", "--until", "list", "dipy", version)
+        result = run("-u", f"{server.url}w/", "--until", "list", "--format", "json", "dipy", version)
     assert result.exit_code == 3
+    assert f"{SDIST}: a source archive" in result.stderr
+    (refused,) = json.loads(result.stdout)["refused"]
+    assert (refused["filename"], "source archive" in refused["reason"]) == (SDIST, True)
 
 
 # --- sizes, blanks and hints (L14) -----------------------------------------------------------------

@@ -139,8 +139,9 @@ def test_reads_the_description_of_a_project() -> None:
     listing = read({"info": {}, "urls": [file], "releases": {"1.11.0": [file], "1.0": [old]}})
     wheel, sdist = listing.files
     assert (wheel.filename, wheel.size, wheel.hashes) == (WHEEL, 7, {"sha256": SHA256})
-    assert not wheel.exclusion_reason
-    assert (sdist.filename, sdist.exclusion_reason) == ("dipy-1.0.tar.gz", "yanked: segfaults")
+    assert not wheel.is_withdrawn
+    assert (sdist.filename, sdist.is_withdrawn) == ("dipy-1.0.tar.gz", True)
+    assert sdist.unavailable_reason == "the index has yanked it: segfaults"
 
 
 # --- GitLab ----------------------------------------------------------------------------------------

@@ -7,8 +7,7 @@ from typing import Any
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.models import RemoteFile
-from wheel_uploader.core.redaction import sanitize
-from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
+from wheel_uploader.facts.listing_page import Listing, describe_withdrawal, normalize_digests, resolve_link
 
 
 def read_project_json(data: object, base_url: str, source: str) -> Listing | None:
@@ -34,8 +33,7 @@ def _read_file(entry: dict[str, Any], base_url: str, source: str) -> Iterator[Re
     if not isinstance(name, str) or not isinstance(link, str) or not (url := resolve_link(base_url, link)):
         return
     size, size_error = bounds.parse_listed_size(entry.get("size"))
-    reason = entry.get("yanked_reason")
-    yanked = f"yanked{f': {sanitize(reason, limit=200)}' if isinstance(reason, str) and reason else ''}"
+    withdrawal = describe_withdrawal(entry.get("yanked") and (entry.get("yanked_reason") or True), None, None)
     yield RemoteFile(
         filename=name,
         url=url.partition("#")[0],
@@ -47,6 +45,6 @@ def _read_file(entry: dict[str, Any], base_url: str, source: str) -> Iterator[Re
         ),
         source=source,
         modified_at=bounds.parse_listed_date(entry.get("upload_time_iso_8601")),
-        unavailable_reason=size_error,
-        exclusion_reason=yanked if entry.get("yanked") is True else "",
+        unavailable_reason=withdrawal or size_error,
+        is_withdrawn=bool(withdrawal),
     )
