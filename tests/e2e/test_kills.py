@@ -18,7 +18,7 @@ from tools.testing import gpg
 def test_next_run_completes_a_killed_run(signed: bool, count: int) -> None:
     if signed and not shutil.which(gpg.GPG):
         pytest.skip("gpg is not installed")
-    tally = kills.Tally()
+    tally = kills.KillTally()
     with kills.open_sweep(signed=signed) as sweep:
         points = sweep.points()
         assert points > 500

@@ -29,7 +29,7 @@ def test_only_one_of_eight_runs_works_on_a_wheelhouse() -> None:
 def test_signals_and_time_limits_end_a_run() -> None:
     """Send a signal of each kind, set a time limit, and start one run in a new process."""
     with signals.open_bench(signals.Durations()) as bench:
-        tally = signals.Tally()
+        tally = signals.SignalTally()
         for case in (0, 24, 30, 36, 42):
             tally.add(bench.try_case(case))
     assert tally.problems == []

@@ -8,12 +8,16 @@ import hashlib
 import http.server
 import os
 import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from tools.testing import gpg, wheels
+from tests.soak.forks import isolated_environment
+from tools.testing import gpg, indexes, wheels
+from tools.testing.indexes import Served
 
 TAGS = [f"cp3{minor}-cp3{minor}-win_{machine}" for minor in range(10, 14) for machine in ("amd64", "arm64")]
 TAGS += [f"cp3{minor}-cp3{minor}-macosx_11_0_arm64" for minor in range(10, 14)]
@@ -60,6 +64,49 @@ def staging_server(folder: Path, before: Callable[[str], object] = id) -> Iterat
         finally:
             server.shutdown()
             thread.join()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A staged release and its server, an index, and a folder for one run after another."""
+
+    home: Path
+    staged: Mapping[str, bytes]
+    listing: str
+    served: Served
+    environment: Mapping[str, str]
+
+    @property
+    def folder(self) -> Path:
+        """The current directory of the runs."""
+        return self.home / "run"
+
+    @property
+    def can_sign(self) -> bool:
+        return "GNUPGHOME" in self.environment
+
+    def reset(self) -> None:
+        """Empty the folder and the index."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        self.served.index.files.clear()
+        self.served.index.posts.clear()
+
+
+@contextlib.contextmanager
+def open_place(name: str, *, signed: bool) -> Iterator[Place]:
+    """Stage twelve wheels in a temporary folder; ``signed``: the runs can sign, if there is gpg."""
+    with contextlib.ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"wheel-uploader-{name}-")))
+        staged = stage(home / "staged")
+        signing = stack.enter_context(signing_environment()) if signed else {}
+        yield Place(
+            home=home,
+            staged=staged,
+            listing=stack.enter_context(staging_server(home / "staged")),
+            served=stack.enter_context(indexes.scripted_index()),
+            environment=isolated_environment(home) | signing,
+        )
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
@@ -126,12 +126,21 @@ def _run(task: Task) -> None:
     log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
-    sys.argv = ["wheel-uploader", *task.arguments]
     if task.watch:
         _record_connections()
     counter = kill_points.Counter(task.kill_at)
     if task.kill_at >= 0:
         kill_points.install(counter)
+    code = run_command(main, task.arguments)
+    if task.kill_at >= 0:
+        with open("points", "w") as file:  # noqa: PTH123 - the calls of pathlib are counted
+            file.write(str(counter.passed))
+    os._exit(code)
+
+
+def run_command(main: Callable[[], None], arguments: Sequence[str]) -> int:
+    """Call the command's ``main`` in this process, and return its exit code."""
+    sys.argv = ["wheel-uploader", *arguments]
     code = 1
     try:
         main()
@@ -139,10 +148,17 @@ def _run(task: Task) -> None:
         code = int(end.code or 0)
     sys.stdout.flush()
     sys.stderr.flush()
-    if task.kill_at >= 0:
-        with open("points", "w") as file:  # noqa: PTH123 - the calls of pathlib are counted
-            file.write(str(counter.passed))
-    os._exit(code)
+    return code
+
+
+def load_everything() -> None:
+    """Import and compute once, not in each fork, everything that a run loads on demand."""
+    from wheel_uploader.inspection import cache as inspection_cache
+    from wheel_uploader.pipeline import check_stage, confirm_stage, run, sign_stage, upload_stage  # noqa: F401
+    from wheel_uploader.report.formats import text  # noqa: F401
+    from wheel_uploader.upload import twine_uploader  # noqa: F401
+
+    inspection_cache.fingerprint()
 
 
 def _record_connections() -> None:
@@ -159,14 +175,7 @@ def _record_connections() -> None:
 
 def _serve() -> None:
     """Run tasks until the end of standard input."""
-    # Import and compute once, not in each fork, everything that a run loads on demand.
-    from wheel_uploader.inspection import cache as inspection_cache
-    from wheel_uploader.pipeline import check_stage, confirm_stage, run, sign_stage, upload_stage  # noqa: F401
-    from wheel_uploader.report.formats import text  # noqa: F401
-    from wheel_uploader.upload import twine_uploader  # noqa: F401
-
-    inspection_cache.fingerprint()
-
+    load_everything()
     for line in sys.stdin:
         started = time.monotonic()
         child = os.fork()

@@ -14,23 +14,23 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from tests.soak import Figure, fixtures, verification
-from tests.soak.forks import isolated_environment, without_configuration
-from tools.testing import indexes, tested_package, wheels
+from tests.soak.fixtures import Place
+from tests.soak.forks import load_everything, run_command, without_configuration
+from tests.soak.tally import Tally
+from tools.testing import tested_package, wheels
 
 #: The number of moments; and one in this many is of a slow run, with --smoke or --rehearse.
 MOMENTS, _TRIALS = 2000, 100
@@ -56,7 +56,7 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
     """Send signals, and let time limits expire, at 2,000 moments of a run."""
     cases = range(0, MOMENTS, part)
 
-    total, durations = Tally(), Durations()
+    total, durations = SignalTally(), Durations()
 
     def lane(number: int) -> None:
         with open_bench(durations) as bench:
@@ -74,8 +74,8 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
     yield Figure(str(total), total.problems)
 
 
-@dataclass
-class Tally:
+@dataclass(kw_only=True)
+class SignalTally(Tally):
     """The results of the runs."""
 
     moments: int = 0
@@ -93,11 +93,6 @@ class Tally:
     locks_left: int = 0
     processes_left: int = 0
     other: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def add(self, other: Tally) -> None:
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
 
     def __str__(self) -> str:
         return (
@@ -148,28 +143,23 @@ class Durations:
 
 
 class Bench:
-    """Two staging areas, an index, and the environment of the runs."""
+    """Two staged releases, one of which can be installed here, and an index."""
 
     def __init__(
-        self, home: Path, listings: Mapping[bool, str], served: indexes.Served, durations: Durations
+        self, place: Place, installable: Mapping[str, bytes], url: str, durations: Durations
     ) -> None:
-        self._home = home
+        self._place, self._index = place, place.served.index
         self._durations = durations
-        self._listings = listings
-        self._served = served
-        self._staged = {
-            installs: {path.name: path.read_bytes() for path in (home / _folder(installs)).iterdir()}
-            for installs in (False, True)
-        }
+        self._staged = {False: place.staged, True: installable}
+        self._listings = {False: place.listing, True: url}
         self._forks = Forks()
-        self.environment = isolated_environment(home)
 
-    def try_case(self, case: int) -> Tally:
+    def try_case(self, case: int) -> SignalTally:
         """Run the case of this number, and verify how it ended."""
         kind = (
             _LONG_KINDS[case // _TRIALS % 2] if case % _TRIALS == _TRIALS - 1 else _KINDS[case % len(_KINDS)]
         )
-        if kind.name == "signed" and "GNUPGHOME" not in self.environment:
+        if kind.name == "signed" and not self._place.can_sign:
             kind = _KINDS[0]
         # The moments of the cases are spread evenly over the run.
         share = case * 0.6180339887 % 1 * 1.03
@@ -204,11 +194,8 @@ class Bench:
         return time.monotonic() - started
 
     def _start(self, kind: Kind, *, limit: float | None, new_process: bool) -> Run:
-        folder = self._home / "run"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        self._served.index.files.clear()
-        self._served.index.posts.clear()
+        self._place.reset()
+        folder, environment = self._place.folder, self._place.environment
         arguments = [
             "-u",
             self._listings[kind.installs],
@@ -218,22 +205,21 @@ class Bench:
             "report.json",
             *kind.options,
         ]
-        arguments += ["--repository-url", self._served.upload_url]
+        arguments += ["--repository-url", self._place.served.upload_url]
         if limit is not None:
             arguments += ["--max-duration", f"{max(0.01, limit):.2f}"]
         arguments += ["dipy", "1.11.0"]
         if new_process:
-            return Run(folder, Process(folder, arguments, self.environment))
-        return Run(folder, self._forks.start(folder, arguments, self.environment))
+            return Run(folder, Process(folder, arguments, environment))
+        return Run(folder, self._forks.start(folder, arguments, environment))
 
     def _verify(
         self, run: Run, kind: Kind, label: str, number: signal.Signals | None, *, twice: bool
-    ) -> Tally:
-        tally = Tally(moments=1)
+    ) -> SignalTally:
+        tally = SignalTally(moments=1)
 
         def problem(name: str, text: str) -> None:
-            setattr(tally, name, getattr(tally, name) + 1)
-            tally.problems.append(f"{label}: {text}: {run.stderr()[-400:]!r}")
+            tally.count(name, f"{label}: {text}: {run.stderr()[-400:]!r}")
 
         code = run.wait(_LIMIT)
         if code is None:
@@ -260,9 +246,9 @@ class Bench:
             problem("other", "a traceback")
         for name in verification.torn_files(wheelhouse, self._staged[kind.installs]):
             problem("torn", name)
-        for name in verification.posted_other_bytes(self._served.index, self._staged[kind.installs]):
+        for name in verification.posted_other_bytes(self._index, self._staged[kind.installs]):
             # The index did not store an upload that was cut off.
-            if name in self._served.index.files:
+            if name in self._index.files:
                 problem("torn", f"{name} on the index")
         if run.lock_is_held():
             problem("locks_left", "the wheelhouse is locked")
@@ -423,25 +409,15 @@ class Run:
         return ""
 
 
-def _folder(installs: bool) -> str:
-    return "installable" if installs else "staged"
-
-
 @contextlib.contextmanager
 def open_bench(durations: Durations) -> Iterator[Bench]:
     """Open a bench in a temporary folder."""
-    with contextlib.ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheel-uploader-signals-")))
-        fixtures.stage(home / _folder(installs=False))
-        wheels.make_wheel(home / _folder(installs=True), tag="py3-none-any")
-        listings = {
-            installs: stack.enter_context(fixtures.staging_server(home / _folder(installs)))
-            for installs in (False, True)
-        }
-        served = stack.enter_context(indexes.scripted_index())
-        bench = Bench(home, listings, served, durations)
-        bench.environment |= stack.enter_context(fixtures.signing_environment())
-        with contextlib.closing(bench):
+    with fixtures.open_place("signals", signed=True) as place:
+        wheel = wheels.make_wheel(place.home / "installable", tag="py3-none-any")
+        with (
+            fixtures.staging_server(wheel.parent) as url,
+            contextlib.closing(Bench(place, {wheel.name: wheel.read_bytes()}, url, durations)) as bench,
+        ):
             yield bench
 
 
@@ -449,12 +425,7 @@ def open_bench(durations: Durations) -> Iterator[Bench]:
 
 
 def _serve() -> None:
-    from wheel_uploader.inspection import cache as inspection_cache
-    from wheel_uploader.pipeline import check_stage, confirm_stage, run, sign_stage, upload_stage  # noqa: F401
-    from wheel_uploader.report.formats import text  # noqa: F401
-    from wheel_uploader.upload import twine_uploader  # noqa: F401
-
-    inspection_cache.fingerprint()
+    load_everything()
     child = 0
     for line in sys.stdin:
         if line == "poll\n":
@@ -479,15 +450,7 @@ def _run(folder: str, arguments: list[str], environment: dict[str, str]) -> None
     for descriptor, target in ((nowhere, 0), (nowhere, 1), (log, 2)):
         os.dup2(descriptor, target)
     cancellation.UPLOAD_GRACE_SECONDS = _GRACE
-    sys.argv = ["wheel-uploader", *arguments]
-    code = 1
-    try:
-        main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    os._exit(run_command(main, arguments))
 
 
 if __name__ == "__main__":
