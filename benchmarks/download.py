@@ -10,70 +10,25 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
-import re
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from benchmarks.rig import link as lines
-from benchmarks.rig import measure, options, places, releases, tables
+from benchmarks.rig import jobs, measure, options, releases, tables
+from benchmarks.rig.jobs import Staged
+from benchmarks.rig.link import Link
 from benchmarks.rig.measure import Contender, Cost
-from tools.testing.servers import Certificate
 from wheel_uploader import __version__
 
 OURS, AGAIN = "wheel-uploader, verified", "run again, nothing to do"
 #: Contenders that take a minute or more, which are run in one round only.
 SLOW = ("historic script",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Staged:
-    """A release that is served behind a line, and the link to it."""
-
-    link: lines.Link
-    url: str
-    tls: Certificate
-    files: tuple[Path, ...]
-    project: str
-    version: str
-
-    @property
-    def names(self) -> list[str]:
-        return [path.name for path in self.files]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment of a contender: it trusts the certificate, and lacks the user's configuration."""
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.lower().endswith("_proxy") and not name.startswith(("TWINE_", "WHEEL_UPLOADER_"))
-        }
-        trust = {
-            name: str(self.tls.cert) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-        }
-        # Installed packages have compiled bytecode; here the first run may write it.
-        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
-        return {**inherited, **trust, "NETRC": os.devnull, "PYTHONPATH": os.pathsep.join(sys.path)}
-
-    def run(self, command: Sequence[str], folder: Path) -> Cost:
-        """Run a command on the client's side, and count the files that it downloaded completely."""
-        cost = measure.run(self.link.client(command), cwd=folder, environment=self.environment)
-        return replace(cost, files=self.count_complete(folder))
-
-    def count_complete(self, folder: Path) -> int:
-        complete = 0
-        for path in self.files:
-            downloaded = folder / path.name
-            complete += downloaded.exists() and downloaded.stat().st_size == path.stat().st_size
-        return complete
 
 
 # --- the contenders --------------------------------------------------------------------------------
@@ -172,47 +127,28 @@ _SCRIPTS = {"httpx, one by one": "one-by-one", "numpy's script": "numpy", "histo
     "--loss", type=float, default=0.0, show_default=True, help="Percentage of bursts that are lost."
 )
 @click.option("--size", type=int, help="Serve one generated wheel of this many MB instead of a release.")
-@click.option("--svg", type=click.Path(path_type=Path), help="Also write a bar chart to this file.")
-def main(
-    project: str,
-    version: str,
-    cache: Path,
-    delay: float,
-    rate: float,
-    loss: float,
-    runs: int,
-    only: str | None,
-    size: int | None,
-    proxy: bool,
-    rst: bool,
-    svg: Path | None,
-    scratch: Path | None,
-) -> None:
+@options.add_chart_option
+def main(size: int | None, **values: Any) -> None:
     """Download the wheels of PROJECT VERSION with every installed contender."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    line = lines.Line(delay=delay / 1000, rate=rate * 1e6, loss=loss / 100)
+    settings = options.Settings(**values)
     with contextlib.ExitStack() as stack:
         if size:
             generated = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="made-")))
-            project, version, files = "made", "1.0", [releases.generate_wheel(generated, size * 1_000_000)]
+            settings = replace(settings, project="made", version="1.0")
+            files = [releases.generate_wheel(generated, size * 1_000_000)]
         else:
-            files = releases.get_wheels(project, version, cache)
-        total_size = sum(path.stat().st_size for path in files)
-        link = stack.enter_context(lines.open_link(line, proxy=proxy))
-        tls = stack.enter_context(places.make_certificate(link))
-        url = stack.enter_context(places.serve_files(link, tls, files))
-        staged = Staged(link=link, url=url, tls=tls, files=tuple(files), project=project, version=version)
+            files = releases.get_wheels(settings.project, settings.version, settings.cache)
+        staged = stack.enter_context(jobs.open_release(settings, files, served=True))
+        title = f"{staged.title}; {settings.line}"
+        transfer_seconds = sum(path.stat().st_size for path in files) * 8 / settings.line.rate
         capacity = measure_capacity(staged, stack)
-        selected = [
-            contender for contender in contenders(staged) if not only or re.search(only, contender.name)
-        ]
-        costs = measure.run_rounds(selected, runs, scratch)
-    title = f"{project} {version}: {len(files)} wheels, {total_size / 1e6:.0f} MB; {line}"
-    print(f"{title}\n\n{_build_table(costs, len(files), rst=rst)}\n")
-    print(_describe_setup(runs, link, capacity, total_size * 8 / line.rate))
-    if svg:
-        walls = {name: cost.wall for name, cost in costs.items()}
-        svg.write_text(tables.draw_bars(f"Download, {title}", walls, (OURS, AGAIN)), encoding="utf-8")
+        costs = measure.run_rounds(settings.select(contenders(staged)), settings.runs, settings.scratch)
+    table = tables.format_costs(costs, costs.get(OURS), len(files), rst=settings.rst)
+    print(f"{title}\n\n{table}\n")
+    print(_describe_setup(settings.runs, staged.link, capacity, transfer_seconds))
+    if settings.svg:
+        chart = tables.draw_costs(f"Download, {title}", costs, (OURS, AGAIN))
+        settings.svg.write_text(chart, encoding="utf-8")
 
 
 def measure_capacity(staged: Staged, stack: contextlib.ExitStack) -> str:
@@ -231,24 +167,7 @@ def measure_capacity(staged: Staged, stack: contextlib.ExitStack) -> str:
     return " and ".join(results)
 
 
-def _build_table(costs: Mapping[str, Cost], file_count: int, *, rst: bool) -> str:
-    own = costs.get(OURS)
-    head = ["tool", "seconds", "times ours", "CPU s", "peak MB", "files"]
-    rows = [
-        [
-            name,
-            f"{cost.wall:.2f}",
-            f"{cost.wall / own.wall:.2f}" if own else "",
-            f"{cost.cpu:.2f}",
-            f"{cost.megabytes:.0f}",
-            f"{cost.files} of {file_count}",
-        ]
-        for name, cost in costs.items()
-    ]
-    return tables.format_table(head, rows, rst=rst)
-
-
-def _describe_setup(runs: int, link: lines.Link, capacity: str, transfer_seconds: float) -> str:
+def _describe_setup(runs: int, link: Link, capacity: str, transfer_seconds: float) -> str:
     versions = [measure.get_version("curl", "--version"), measure.get_version("aria2c", "--version")]
     versions += [measure.get_version("wget", "--version"), measure.get_version("nginx", "-v")]
     tools = "; ".join(" ".join(version.split()[:3]) for version in versions if version)

@@ -11,51 +11,25 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import re
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from benchmarks.download import Staged
-from benchmarks.rig import indexes, measure, options, places, releases, tables
-from benchmarks.rig import link as lines
+from benchmarks.rig import jobs, measure, options, releases, tables
 from benchmarks.rig.indexes import Index
+from benchmarks.rig.jobs import Job
+from benchmarks.rig.link import Link
 from benchmarks.rig.measure import Contender, Cost
 from wheel_uploader import __version__
 
 OURS, STAGE = "wheel-uploader, checked and confirmed", "its upload stage alone"
 AGAIN = "run again, nothing to do"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """The release to upload, and the kind of index."""
-
-    staged: Staged
-    folder: Path
-    kind: str
-    think: float
-    #: The cost of our upload stage in each round.
-    stages: list[Cost]
-
-    @contextlib.contextmanager
-    def fresh_index(self, folder: Path) -> Iterator[Index]:
-        staged = self.staged
-        with indexes.index(self.kind, staged.link, staged.tls, folder, think=self.think) as index:
-            yield index
-
-    def run(self, command: list[str], index: Index, folder: Path) -> Cost:
-        environment = {**self.staged.environment, "XDG_CACHE_HOME": str(folder / "cache")}
-        environment |= {"TWINE_USERNAME": index.username, "TWINE_PASSWORD": index.password}
-        environment |= {"UV_PUBLISH_USERNAME": index.username, "UV_PUBLISH_PASSWORD": index.password}
-        cost = measure.run(self.staged.link.client(command), cwd=folder, environment=environment)
-        return replace(cost, files=index.count(self.staged.names), spread=index.spread())
 
 
 # --- the contenders --------------------------------------------------------------------------------
@@ -75,9 +49,7 @@ def _run_peer(job: Job, build: Callable[[Job, Index], list[str]], folder: Path) 
 
 
 def _build_twine(job: Job, index: Index) -> list[str]:
-    files = [str(path) for path in job.staged.files]
-    command = [sys.executable, "-m", "twine", "upload", "--non-interactive", "--disable-progress-bar"]
-    return [*command, "--cert", str(job.staged.tls.cert), "--repository-url", index.upload_url, *files]
+    return [*job.build_twine(index), *(str(path) for path in job.staged.files)]
 
 
 def _build_uv(job: Job, index: Index) -> list[str]:
@@ -87,39 +59,18 @@ def _build_uv(job: Job, index: Index) -> list[str]:
 
 
 def _run_ours(job: Job, folder: Path) -> Cost:
+    report = folder / "report.json"
     with job.fresh_index(folder) as index:
-        cost = job.run(build_command(job, index, folder), index, folder)
-        job.stages.append(_get_upload_stage(cost, folder))
-        return cost
+        cost = job.run_ours(index, folder, "--report", str(report))
+    seconds = json.loads(report.read_text(encoding="utf-8"))["timings"]["upload"]
+    job.stages.append(replace(cost, wall=float(seconds)))
+    return cost
 
 
 def _run_again(job: Job, folder: Path) -> Cost:
     with job.fresh_index(folder) as index:
-        job.run(build_command(job, index, folder), index, folder)
-        return job.run(build_command(job, index, folder), index, folder)
-
-
-def build_command(job: Job, index: Index, folder: Path) -> list[str]:
-    report = str(folder / "report.json")
-    command = [
-        sys.executable,
-        "-m",
-        "wheel_uploader",
-        "-u",
-        str(job.folder),
-        "-w",
-        str(folder / "wheelhouse"),
-    ]
-    command += ["--repository-url", index.upload_url, "--index-url", index.simple_url, "--report", report]
-    # Some real releases have faults in compiled code; they are accepted here.
-    command += ["--ignore", "native", "--cert", str(job.staged.tls.cert)]
-    return [*command, job.staged.project, job.staged.version]
-
-
-def _get_upload_stage(cost: Cost, folder: Path) -> Cost:
-    """Return the cost with the seconds of the upload stage, from the report of the run."""
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    return replace(cost, wall=float(report["timings"]["upload"]))
+        job.run_ours(index, folder)
+        return job.run_ours(index, folder)
 
 
 # --- one run ---------------------------------------------------------------------------------------
@@ -130,57 +81,28 @@ def _get_upload_stage(cost: Cost, folder: Path) -> Cost:
 @click.argument("version", default="3.11.4")
 @options.add_line_options
 @options.add_index_options
-@click.option("--svg", type=click.Path(path_type=Path), help="Also write a bar chart to this file.")
-def main(
-    project: str,
-    version: str,
-    cache: Path,
-    kind: str,
-    think: float,
-    delay: float,
-    rate: float,
-    runs: int,
-    only: str | None,
-    proxy: bool,
-    rst: bool,
-    svg: Path | None,
-    scratch: Path | None,
-) -> None:
+@options.add_chart_option
+def main(**values: Any) -> None:
     """Upload the wheels of PROJECT VERSION with every installed contender."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    line = lines.Line(delay=delay / 1000, rate=rate * 1e6)
-    files = releases.get_wheels(project, version, cache)
-    total_size = sum(path.stat().st_size for path in files)
+    settings = options.Settings(**values)
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="release-", dir=scratch)))
-        for path in files:
-            shutil.copyfile(path, folder / path.name)
-        link = stack.enter_context(lines.open_link(line, proxy=proxy))
-        tls = stack.enter_context(places.make_certificate(link))
-        staged = Staged(
-            link=link,
-            url="",
-            tls=tls,
-            files=tuple(sorted(folder.iterdir())),
-            project=project,
-            version=version,
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="release-", dir=settings.scratch))
         )
-        job = Job(staged=staged, folder=folder, kind=kind, think=think, stages=[])
-        selected = [contender for contender in contenders(job) if not only or re.search(only, contender.name)]
-        costs = measure.run_rounds(selected, runs, scratch)
+        for path in releases.get_wheels(settings.project, settings.version, settings.cache):
+            shutil.copyfile(path, folder / path.name)
+        files = sorted(folder.iterdir())
+        staged = stack.enter_context(jobs.open_release(settings, files, served=False))
+        job = Job(staged=staged, source=str(folder), kind=settings.kind, think=settings.think)
+        title = f"{staged.title}, to {job.index_description}; {settings.line}"
+        costs = measure.run_rounds(settings.select(contenders(job)), settings.runs, settings.scratch)
     if job.stages:
         costs[STAGE] = measure.median(job.stages)
-    size = f"{len(files)} wheels, {total_size / 1e6:.0f} MB"
-    title = f"{project} {version}: {size}, to {describe_index(job)}; {line}"
-    print(f"{title}\n\n{_build_table(costs, len(files), rst=rst)}\n")
-    print(_describe_setup(runs, link))
-    if svg:
-        walls = {name: cost.wall for name, cost in costs.items()}
-        svg.write_text(tables.draw_bars(f"Upload, {title}", walls, (OURS, STAGE, AGAIN)), encoding="utf-8")
-
-
-def describe_index(job: Job) -> str:
-    return f"an index that takes {job.think} s per file" if job.kind == "slow" else job.kind
+    print(f"{title}\n\n{_build_table(costs, len(files), rst=settings.rst)}\n")
+    print(_describe_setup(settings.runs, staged.link))
+    if settings.svg:
+        chart = tables.draw_costs(f"Upload, {title}", costs, (OURS, STAGE, AGAIN))
+        settings.svg.write_text(chart, encoding="utf-8")
 
 
 def _build_table(costs: Mapping[str, Cost], file_count: int, *, rst: bool) -> str:
@@ -201,7 +123,7 @@ def _build_table(costs: Mapping[str, Cost], file_count: int, *, rst: bool) -> st
     return tables.format_table(head, rows, rst=rst)
 
 
-def _describe_setup(runs: int, link: lines.Link) -> str:
+def _describe_setup(runs: int, link: Link) -> str:
     versions = [
         measure.get_version(sys.executable, "-m", "twine", "--version"),
         measure.get_version("uv", "--version"),

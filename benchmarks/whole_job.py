@@ -8,24 +8,18 @@ third row is a second run of ours, which finds everything done.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import re
 import shlex
-import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from benchmarks import upload
-from benchmarks.download import Staged
-from benchmarks.rig import link as lines
-from benchmarks.rig import measure, options, places, releases, tables
+from benchmarks.rig import jobs, measure, options, releases, tables
 from benchmarks.rig.indexes import Index
+from benchmarks.rig.jobs import Job
 from benchmarks.rig.measure import Contender, Cost
-from benchmarks.upload import Job
 from wheel_uploader import __version__
 
 OURS, THEIRS, AGAIN = (
@@ -35,27 +29,21 @@ OURS, THEIRS, AGAIN = (
 )
 
 
-def build_command(job: Job, index: Index, folder: Path) -> list[str]:
-    command = [sys.executable, "-m", "wheel_uploader", "-u", job.staged.url, "-w", str(folder / "wheelhouse")]
-    command += ["--repository-url", index.upload_url, "--index-url", index.simple_url, "--ignore", "native"]
-    return [*command, "--cert", str(job.staged.tls.cert), job.staged.project, job.staged.version]
-
-
 def build_peer_command(job: Job, index: Index, folder: Path) -> list[str]:
     downloads = folder / "downloads"
     downloads.mkdir()
     fetch = [sys.executable, "-m", "benchmarks.rig.ways", "numpy", job.staged.url, str(downloads)]
-    post = [sys.executable, "-m", "twine", "upload", "--non-interactive", "--disable-progress-bar", "--cert"]
-    post += [str(job.staged.tls.cert), "--repository-url", index.upload_url]
-    return ["sh", "-c", f"{shlex.join(fetch)} && {shlex.join(post)} {shlex.quote(str(downloads))}/*.whl"]
+    post = f"{shlex.join(job.build_twine(index))} {shlex.quote(str(downloads))}/*.whl"
+    return ["sh", "-c", f"{shlex.join(fetch)} && {post}"]
 
 
 def _run_contender(job: Job, contender: str, folder: Path) -> Cost:
     with job.fresh_index(folder) as index:
-        command = build_peer_command if contender == THEIRS else build_command
+        if contender == THEIRS:
+            return job.run(build_peer_command(job, index, folder), index, folder)
         if contender == AGAIN:
-            job.run(build_command(job, index, folder), index, folder)
-        return job.run(command(job, index, folder), index, folder)
+            job.run_ours(index, folder)
+        return job.run_ours(index, folder)
 
 
 @click.command()
@@ -63,54 +51,31 @@ def _run_contender(job: Job, contender: str, folder: Path) -> Cost:
 @click.argument("version", default="2.3.4")
 @options.add_line_options
 @options.add_index_options
-def main(
-    project: str,
-    version: str,
-    cache: Path,
-    kind: str,
-    think: float,
-    delay: float,
-    rate: float,
-    runs: int,
-    only: str | None,
-    proxy: bool,
-    rst: bool,
-    scratch: Path | None,
-) -> None:
+def main(**values: Any) -> None:
     """Publish the wheels of PROJECT VERSION from a staging server to an index, with each contender."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    line = lines.Line(delay=delay / 1000, rate=rate * 1e6)
-    files = tuple(releases.get_wheels(project, version, cache))
-    total_size = sum(path.stat().st_size for path in files)
-    with contextlib.ExitStack() as stack:
-        link = stack.enter_context(lines.open_link(line, proxy=proxy))
-        tls = stack.enter_context(places.make_certificate(link))
-        staged = Staged(link=link, url="", tls=tls, files=files, project=project, version=version)
-        staged = replace(staged, url=stack.enter_context(places.serve_files(link, tls, files)))
-        job = Job(staged=staged, folder=Path(), kind=kind, think=think, stages=[])
-        names = [name for name in (OURS, THEIRS, AGAIN) if not only or re.search(only, name)]
-        selected = [Contender(name=name, run=functools.partial(_run_contender, job, name)) for name in names]
-        costs = measure.run_rounds(selected, runs, scratch)
-    head = ["tool", "seconds", "times ours", "CPU s", "peak MB", "files"]
-    own = costs.get(OURS)
-    rows = [
-        [
-            name,
-            f"{cost.wall:.1f}",
-            f"{cost.wall / own.wall:.2f}" if own else "",
-            f"{cost.cpu:.1f}",
-            f"{cost.megabytes:.0f}",
-            f"{cost.files} of {len(files)}" if cost.files else "",
+    settings = options.Settings(**values)
+    files = releases.get_wheels(settings.project, settings.version, settings.cache)
+    with jobs.open_release(settings, files, served=True) as staged:
+        job = Job(staged=staged, source=staged.url, kind=settings.kind, think=settings.think)
+        contenders = [
+            Contender(name=name, run=functools.partial(_run_contender, job, name))
+            for name in (OURS, THEIRS, AGAIN)
         ]
-        for name, cost in costs.items()
-    ]
-    index_name = upload.describe_index(job)
-    print(f"{project} {version}: {len(files)} wheels, {total_size / 1e6:.0f} MB, to {index_name}; {line}\n")
-    print(tables.format_table(head, rows, rst=rst))
+        costs = measure.run_rounds(settings.select(contenders), settings.runs, settings.scratch)
+    print(f"{staged.title}, to {job.index_description}; {settings.line}\n")
+    table = tables.format_costs(
+        costs,
+        costs.get(OURS),
+        len(files),
+        digits=1,
+        files_are_known=job.kind != "devpi",
+        rst=settings.rst,
+    )
+    print(table)
     print(
-        f"\nMedians of {runs}, in turn, a fresh index for each; whole processes; "
+        f"\nMedians of {settings.runs}, in turn, a fresh index for each; whole processes; "
         "numpy's script and twine check nothing."
-        f"\n{link.kind}; nginx with TLS, HTTP/1.1. {measure.describe_machine()}. "
+        f"\n{staged.link.kind}; nginx with TLS, HTTP/1.1. {measure.describe_machine()}. "
         f"wheel-uploader {__version__}; Python {sys.version.split()[0]}."
     )
 

@@ -5,12 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from benchmarks.rig.measure import Cost
+
 _WIDTH, _BAR_HEIGHT, _LABEL_WIDTH = 760, 22, 300
 
 
 def format_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, rst: bool) -> str:
     """Return a table; its cells must not contain markup."""
     return _format_rst(head, rows) if rst else _format_markdown(head, rows)
+
+
+def format_costs(
+    costs: Mapping[str, Cost],
+    own: Cost | None,
+    file_count: int,
+    *,
+    digits: int = 2,
+    files_are_known: bool = True,
+    rst: bool,
+) -> str:
+    """Return a table with a row for each tool, compared with ``own``."""
+    head = ["tool", "seconds", "times ours", "CPU s", "peak MB", "files"]
+    rows = [
+        [
+            name,
+            f"{cost.wall:.{digits}f}",
+            f"{cost.wall / own.wall:.2f}" if own else "",
+            f"{cost.cpu:.{digits}f}",
+            f"{cost.megabytes:.0f}",
+            f"{cost.files} of {file_count}" if files_are_known else "",
+        ]
+        for name, cost in costs.items()
+    ]
+    return format_table(head, rows, rst=rst)
 
 
 def _format_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -29,6 +56,11 @@ def _format_rst(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     ]  # fmt: skip
     header = "  ".join(f"{cell:{width}}" for cell, width in zip(head, widths, strict=True)).rstrip()
     return "\n".join([rule, header, rule, *body, rule])
+
+
+def draw_costs(title: str, costs: Mapping[str, Cost], highlighted: Sequence[str]) -> str:
+    """Return an SVG with the wall seconds of each tool."""
+    return draw_bars(title, {name: cost.wall for name, cost in costs.items()}, highlighted)
 
 
 def draw_bars(title: str, values: Mapping[str, float], highlighted: Sequence[str], *, unit: str = "s") -> str:
