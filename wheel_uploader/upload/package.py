@@ -68,7 +68,10 @@ def _candidates(names: Sequence[str]) -> list[str]:
 
 
 def _metadata(file: LocalFile, content: VerifiedFile) -> metadata.RawMetadata:
-    """Return the metadata for the form, parsed and validated as twine does it."""
+    """Return the metadata for the form, parsed and validated as by PackageFile.from_filename of twine.
+
+    That function takes only a path, which it opens once more: it could find other bytes there.
+    """
     stream = io.BufferedReader(content, _BUFFER)
     try:
         data = core_metadata.read_core_metadata(stream, content.size, file.name, _candidates)
