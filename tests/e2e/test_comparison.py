@@ -182,6 +182,7 @@ NIGHTLIES = {
     "a release candidate": ("1.5.0.dev1951", "1.5.0rc1", ("base number 1.5.0", "1.5.0rc2.dev1951")),
     "another date": ("1.5.0.dev20260601", "1.5.0.dev2026053101", ("date", "10 digits", "8 digits")),
     "an old build": ("1.5.0.dev3", "1.5.0.dev4", ("stage the newest build",)),
+    "a commit": ("1.5.0.dev0+gabc1234", "1.5.0.dev0+gfff1234", ("local part", "compared as text")),
     "a lower number": ("1.4.0.dev3", "1.5.0.dev1", ("base number 1.4.0 is below 1.5.0",)),
 }
 
