@@ -50,6 +50,7 @@ IMPORTING_MODULES = {
     "readme_renderer": ("checks/render_worker",),
     "requests": ("upload/*",),
     "requests_toolbelt": ("upload/requests_adapter",),
+    "rfc3986": ("checks/contact_fields",),
     "rich": ("upload/twine_uploader",),
     "sigstore": ("signing/sigstore_signer",),
     "tqdm": ("core/progress/bars",),
@@ -78,6 +79,7 @@ DEPENDENCY_OF = {
     "markupsafe": "jinja2",
     "requests": "twine",
     "requests_toolbelt": "twine",
+    "rfc3986": "twine",
     "rich": "twine",
     "urllib3": "twine",
 }

@@ -5,16 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from wheel_uploader.checks import core_metadata
 from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.core import characters
-from wheel_uploader.core.models import Severity, WheelContent, WheelName
+from wheel_uploader.core.formatting import join_some
+from wheel_uploader.core.models import SdistContent, Severity, WheelContent, WheelMember, WheelName
 
-#: Modules, type stubs, extension modules, and .pth files, which extend sys.path.
-_IMPORTABLE_SUFFIX = re.compile(r"\.(?:py|pyi|pyc|pyo|pyw|pye|so|pyd|pth)\Z", re.IGNORECASE)
+#: Modules, type stubs, extension modules, and the .pth and .start (PEP 829) files that Python reads when it
+#: starts.
+_IMPORTABLE_SUFFIX = re.compile(r"\.(?:py|pyi|pyc|pyo|pyw|pye|so|pyd|pth|start)\Z", re.IGNORECASE)
+#: Libraries and headers that other projects link and compile with.
+_DEVELOPMENT_SUFFIX = re.compile(
+    r"\.(?:so(?:\.[0-9]+)+|dylib|dll|a|lib|h|hh|hpp|hxx|cuh|wasm)\Z", re.IGNORECASE
+)
 _BYTECODE_SUFFIX = re.compile(r"\.(?:pyc|pyo)\Z", re.IGNORECASE)
 _CACHED_BYTECODE_PATH = re.compile(r"(.*/)?__pycache__/([^/.]+)\.(cpython-|pypy)(\d+)(?:\.opt-\d)?\.pyc")
 #: Files allowed at the top level: modules, and libraries that an extension module there loads.
-_TOP_LEVEL_FILE = re.compile(r"\.(?:py|pyi|pyc|pyo|pye|so(?:\.[0-9]+)*|pyd|dll|dylib|pth)\Z", re.IGNORECASE)
+_TOP_LEVEL_FILE = re.compile(
+    r"\.(?:py|pyi|pyc|pyo|pye|so(?:\.[0-9]+)*|pyd|dll|dylib|pth|start)\Z", re.IGNORECASE
+)
+_EXECUTABLE_BITS = 0o111
 #: Directories created by tools; they are never imported by name.
 _TOP_LEVEL_FOLDER = re.compile(r"[^/]+(?:\.dist-info|\.data|\.libs|\.dylibs|-stubs)\Z|\.dylibs\Z|\.libs\Z")
 #: Names from a project's source tree that should not be installed, in lower case.
@@ -66,16 +76,43 @@ def empty(wheel: WheelContent) -> Iterator[Observation]:
 
     Installing it adds metadata but no code. Common causes are a build tool that did not find the packages (a
     src directory that is not configured, a wrong package list), and a build in the wrong directory. Check
-    which packages the build log lists. If the project only depends on other projects on purpose, accept the
-    finding with "ignore".
+    which packages the build log lists.
     """
-    for member in wheel.members:
-        top, _, rest = member.name.partition("/")
-        if top.endswith(".dist-info") or member.is_directory:
-            continue
-        if _IMPORTABLE_SUFFIX.search(member.name) or (top.endswith(".data") and "/" in rest):
-            return
-    yield "it contains no module, extension module, script or data file"
+    if not _has_usable_file(wheel) and not _list_dependencies(wheel):
+        yield "it contains no module, extension module, library, script or data file"
+
+
+@check("content/only-dependencies", Severity.NOTE)
+def only_dependencies(wheel: WheelContent) -> Iterator[Observation]:
+    """Wheel installs nothing but other projects.
+
+    It has no code but requires other projects, as metapackages do on purpose. If this project has code, the
+    build tool did not find the packages; check which packages the build log lists.
+    """
+    if not _has_usable_file(wheel) and (dependencies := _list_dependencies(wheel)):
+        yield f"it has no code, and requires {join_some(dependencies)}"
+
+
+def _has_usable_file(wheel: WheelContent) -> bool:
+    """Return whether the wheel has a file that can be imported, run, linked or found as data."""
+    return bool(wheel.binaries) or any(map(_is_usable, wheel.members))
+
+
+def _is_usable(member: WheelMember) -> bool:
+    top, _, rest = member.name.partition("/")
+    if top.endswith(".dist-info") or member.is_directory:
+        return False
+    if top.endswith(".data") and "/" in rest:
+        return True
+    return bool(
+        _IMPORTABLE_SUFFIX.search(member.name)
+        or _DEVELOPMENT_SUFFIX.search(member.name)
+        or member.mode & _EXECUTABLE_BITS
+    )
+
+
+def _list_dependencies(wheel: WheelContent) -> list[str]:
+    return core_metadata.read_core_metadata_or_empty(wheel).get_values("requires_dist")
 
 
 @check("content/bytecode", Severity.WARNING)
@@ -110,7 +147,7 @@ def stray_toplevel(wheel: WheelContent) -> Iterator[Observation]:
     other, and "import tests" finds the wrong one. Common causes are automatic package discovery that picks up
     every directory, and an "include" setting for the sdist that the build backend also applies to wheels.
     List the packages explicitly in the configuration. Modules, packages, namespace packages, stubs, .pth
-    files and libraries added by a repair tool (*.libs, *.dylibs) are fine.
+    and .start files, and libraries added by a repair tool (*.libs, *.dylibs) are fine.
     """
     for top, is_folder in list_top_level_names(wheel).items():
         if problem := _describe_stray(top, is_folder, wheel.name.project.replace("-", "_")):
@@ -119,7 +156,7 @@ def stray_toplevel(wheel: WheelContent) -> Iterator[Observation]:
 
 def _describe_stray(top: str, is_folder: bool, project: str) -> str:
     lowered = top.lower()
-    if lowered == project:
+    if lowered in {project, f"{project}.py"}:
         return ""
     if lowered in _NOT_INSTALLED:
         return (
@@ -137,17 +174,17 @@ def _describe_stray(top: str, is_folder: bool, project: str) -> str:
 
 
 @pypi_check("content/obfuscated")
-def obfuscated(wheel: WheelContent) -> Iterator[Observation]:
-    """Wheel contains encrypted source code.
+def obfuscated(archive: WheelContent | SdistContent) -> Iterator[Observation]:
+    """Archive contains encrypted source code.
 
     PyPI rejects files that contain the markers of PyArmor and SourceDefender in .py files, because it is
     impossible to tell what such code does, and much malware is hidden this way. PyPI searches for a few
     strings, so a file that merely quotes them is rejected as well. Publish the plain source, compile it
     (Cython, mypyc), or use your own index.
     """
-    for fact in wheel.anomalies:
+    for fact in archive.anomalies:
         if fact.kind == "obfuscated" and fact.member is not None:
             yield fact.member, fact.message
 
 
-CHECKS = (empty, bytecode, stray_toplevel, obfuscated)
+CHECKS = (empty, only_dependencies, bytecode, stray_toplevel, obfuscated)

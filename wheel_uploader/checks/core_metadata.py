@@ -6,7 +6,10 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.version import Version
+
 from wheel_uploader.checks import content_type
+from wheel_uploader.core import bounds
 from wheel_uploader.core.models import SdistContent, WheelContent
 from wheel_uploader.facts.archive import header_text, pkginfo_metadata, record
 
@@ -17,7 +20,12 @@ NEWEST_METADATA_VERSION = (2, 5)
 #: Headers whose problems a separate check reports.
 SEPARATELY_CHECKED_HEADERS = frozenset({"description-content-type"})
 #: Headers with unparsed text, for which a leading line break is harmless.
-_FREE_TEXT_HEADERS = frozenset({"license", "description", "keywords", "author", "maintainer", "platform"})
+_FREE_TEXT_HEADERS = frozenset(
+    {
+        *("license", "description", "keywords", "author", "maintainer", "platform", "supported-platform"),
+        *("requires", "provides", "obsoletes", "requires-external"),
+    }
+)
 #: Maximum number of opening parentheses in a requirement or license expression; real ones have a few.
 _MAX_PARENTHESES = 50
 
@@ -38,6 +46,13 @@ class CoreMetadata:
     def get_values(self, field: str) -> list[str]:
         """Return the non-empty values of a multiple-use field, stripped."""
         return [value.strip() for value in self.fields.get(field) or () if value.strip()]
+
+    def parse_version(self) -> Version | None:
+        """Return the version of the project; None if it is missing or invalid."""
+        try:
+            return bounds.parse_pep440_version(self.get_value("version"))
+        except ValueError:
+            return None
 
     @property
     def version(self) -> tuple[int, int]:
@@ -83,10 +98,13 @@ def parse_core_metadata(data: bytes) -> CoreMetadata | None:
         return None
     if reason := pkginfo_metadata.why_unsafe_to_parse(data):
         return CoreMetadata(fields={}, problems=(("", reason),))
+    problems: list[tuple[str, str]] = []
+    if text.startswith(header_text.BYTE_ORDER_MARK):
+        problems.append(("", "it begins with a byte order mark, which hides the first field from all tools"))
     text, folded = header_text.normalize_headers(text)
     # Pass text: given bytes, packaging needs unbounded time for some non-ASCII headers.
     raw, unparsed = parse_email(text)
-    problems = [(header, _describe_unparsed(header, values)) for header, values in sorted(unparsed.items())]
+    problems += [(header, _describe_unparsed(header, values)) for header, values in sorted(unparsed.items())]
     problems += [
         (header, f"the value of {header} starts on the next line, which Python versions parse differently")
         for header in sorted(folded - _FREE_TEXT_HEADERS)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from wheel_uploader.checks import core_metadata, metadata_pypi
 from wheel_uploader.checks.core_metadata import SEPARATELY_CHECKED_HEADERS, ArchiveContent
 from wheel_uploader.checks.registry import Observation, check
-from wheel_uploader.core import bounds
 from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 
 #: Fields that twine drops from metadata of an older version; setuptools wrote them for years.
@@ -122,18 +121,18 @@ def filename_mismatch(content: WheelContent | SdistContent) -> Iterator[Observat
     rename files.
     """
     from packaging.utils import canonicalize_name
-    from packaging.version import InvalidVersion
 
     path = core_metadata.get_metadata_path(content)
     metadata = core_metadata.read_core_metadata_or_empty(content)
-    name, version = metadata.get_value("name"), metadata.get_value("version")
+    name, version = metadata.get_value("name"), metadata.parse_version()
     if name and canonicalize_name(name) != content.name.project:
         yield path, f"Name is '{name}', but the file name says '{content.name.project}'"
-    try:
-        if version and bounds.parse_pep440_version(version) != content.name.version:
-            yield path, f"Version is '{version}', but the file name says '{content.name.version}'"
-    except (InvalidVersion, ValueError):
-        return  # metadata/invalid reports it.
+    # metadata/invalid reports an invalid version.
+    if version and version != content.name.version:
+        yield (
+            path,
+            f"Version is '{metadata.get_value('version')}', but the file name says '{content.name.version}'",
+        )
 
 
 CHECKS = (

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from wheel_uploader.checks import contact_fields, core_metadata, description
-from wheel_uploader.checks.core_metadata import SEPARATELY_CHECKED_HEADERS, CoreMetadata
+from wheel_uploader.checks import contact_fields, content_type, core_metadata, description
+from wheel_uploader.checks.core_metadata import SEPARATELY_CHECKED_HEADERS
 from wheel_uploader.checks.registry import Observation, check, pypi_check
+from wheel_uploader.checks.upload_form import UploadForm, read_upload_form
 from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 
 
@@ -35,8 +36,8 @@ def license_conflict(content: WheelContent | SdistContent) -> Iterator[Observati
     License-Expression (PEP 639) replaces License, and PyPI rejects a file that has both. The usual cause is a
     project that switched to the new field but kept the old one in another configuration file. Remove License.
     """
-    metadata = core_metadata.read_core_metadata_or_empty(content)
-    if metadata.get_value("license") and metadata.get_value("license_expression"):
+    form = read_upload_form(content)
+    if form.get_text("license") and form.get_text("license_expression"):
         yield core_metadata.get_metadata_path(content), "it has both License and License-Expression"
 
 
@@ -49,13 +50,10 @@ def license_file_missing(content: WheelContent | SdistContent) -> Iterator[Obser
     causes are an outdated tool that repacked the wheel, and a build backend that predates PEP 639. Update the
     backend and the repair tool.
     """
-    metadata = core_metadata.read_core_metadata_or_empty(content)
-    if metadata.version < (2, 4):
-        return
     path = core_metadata.get_metadata_path(content)
     folder = path.rpartition("/")[0] + ("/licenses" if isinstance(content, WheelContent) else "")
     members = {member.name for member in content.members}
-    for name in metadata.get_values("license_files"):
+    for name in read_upload_form(content).get_values("license_files"):
         if f"{folder}/{name}" not in members:
             yield path, f"License-File '{name}' is missing: there is no {folder}/{name}"
 
@@ -72,7 +70,7 @@ def bad_classifier(content: WheelContent | SdistContent) -> Iterator[Observation
     from trove_classifiers import classifiers, deprecated_classifiers
 
     path = core_metadata.get_metadata_path(content)
-    for classifier in core_metadata.read_core_metadata_or_empty(content).get_values("classifiers"):
+    for classifier in read_upload_form(content).get_values("classifiers"):
         if classifier.lower().startswith("private ::"):
             yield path, f"PyPI rejects '{classifier}' by design"
         elif classifier in deprecated_classifiers:
@@ -102,14 +100,14 @@ def direct_url(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """
     from packaging.requirements import InvalidRequirement, Requirement
 
-    metadata = core_metadata.read_core_metadata_or_empty(content)
+    form = read_upload_form(content)
     for field in ("requires_dist", "provides_dist", "obsoletes_dist"):
-        for text in metadata.get_values(field):
+        for text in form.get_values(field):
             content.budget.count_work(_estimate_parsing_cost(text))
             try:
                 url = Requirement(text).url if "@" in text else None
             except (InvalidRequirement, ValueError, RecursionError):
-                continue  # metadata/invalid reports it.
+                continue  # metadata/invalid or metadata/bad-field reports it.
             if url:
                 yield core_metadata.get_metadata_path(content), f"'{text}' is a direct reference"
 
@@ -132,7 +130,7 @@ def description_does_not_render(content: WheelContent | SdistContent) -> Iterato
     metadata = core_metadata.read_core_metadata_or_empty(content)
     invalid_type = [problem for header, problem in metadata.problems if header in SEPARATELY_CHECKED_HEADERS]
     yield from ((path, problem) for problem in invalid_type)
-    if not invalid_type and (reason := _render_description(metadata).rejection_reason):
+    if not invalid_type and (reason := _render_description(content).rejection_reason):
         yield path, reason
 
 
@@ -143,16 +141,16 @@ def description_not_tried(content: WheelContent | SdistContent) -> Iterator[Obse
     The description is very long, or it keeps the renderer busy indefinitely, so it is unknown whether PyPI
     would accept the file. Shorten the description; for example, move a long change log to a separate page.
     """
-    metadata = core_metadata.read_core_metadata_or_empty(content)
-    if reason := _render_description(metadata).unknown_reason:
+    if reason := _render_description(content).unknown_reason:
         yield core_metadata.get_metadata_path(content), reason
 
 
-def _render_description(metadata: CoreMetadata) -> description.Rendering:
-    text = metadata.fields.get("description")
-    if not isinstance(text, str) or not text or text.strip() == "UNKNOWN":
+def _render_description(content: WheelContent | SdistContent) -> description.Rendering:
+    form = read_upload_form(content)
+    text = form.get_text("description")
+    if not text:
         return description.Rendering()
-    return description.render_description(text, metadata.get_value("description_content_type"))
+    return description.render_description(text, form.get_text("description_content_type"))
 
 
 @pypi_check("metadata/bad-contact")
@@ -165,11 +163,66 @@ def bad_contact(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """
     path = core_metadata.get_metadata_path(content)
     yield from (
-        (path, sentence)
-        for sentence in contact_fields.find_contact_problems(
-            core_metadata.read_core_metadata_or_empty(content)
-        )
+        (path, sentence) for sentence in contact_fields.find_contact_problems(read_upload_form(content))
     )
+
+
+@check("metadata/doubtful-value", Severity.WARNING)
+def doubtful_value(content: WheelContent | SdistContent) -> Iterator[Observation]:
+    """Field has a value that PyPI accepts but that is probably a mistake.
+
+    A URL without a host or with a blank in it leads nowhere when users click it. A charset other than "UTF-8"
+    in capitals is accepted or rejected depending on the version of packaging that the index runs. Fix the
+    project's configuration before the next release.
+    """
+    path = core_metadata.get_metadata_path(content)
+    form = read_upload_form(content)
+    yield from ((path, sentence) for sentence in contact_fields.find_unusable_urls(form))
+    charset = content_type.get_charset(form.get_text("description_content_type"))
+    if charset != "UTF-8" and charset.upper() == "UTF-8":
+        yield path, f"the charset of Description-Content-Type is '{charset}' instead of 'UTF-8'"
+
+
+@pypi_check("metadata/bad-field")
+def bad_field(content: WheelContent | SdistContent) -> Iterator[Observation]:
+    """Field has a value that only PyPI rejects.
+
+    The specification and twine accept the value. PyPI drops a field whose value is UNKNOWN, so a project
+    cannot have that name; it requires that Provides-Dist and Obsoletes-Dist are valid requirements, that
+    Dynamic does not list Dynamic itself, and that no value contains a NUL character. Fix the project's
+    configuration, and build again.
+    """
+    path = core_metadata.get_metadata_path(content)
+    metadata = core_metadata.read_core_metadata_or_empty(content)
+    form = read_upload_form(content)
+    for field in ("name", "version"):
+        if metadata.fields.get(field) and not form.get_text(field):
+            yield path, f"{field.title()} is '{metadata.fields[field]}', which PyPI drops"
+    for header, text in _iter_dists(form):
+        content.budget.count_work(_estimate_parsing_cost(text))
+        if not _is_requirement(text):
+            yield path, f"{header} '{text}' is not a valid requirement"
+    if any(value.lower() == "dynamic" for value in form.get_values("dynamic")):
+        yield path, "Dynamic lists itself"
+    for field, values in form.values.items():
+        if any("\0" in value for value in values):
+            yield path, f"{field.replace('_', '-')} contains a NUL character"
+
+
+def _iter_dists(form: UploadForm) -> Iterator[tuple[str, str]]:
+    """Yield the header and value of each field that packaging does not validate and PyPI does."""
+    for field, header in (("provides_dist", "Provides-Dist"), ("obsoletes_dist", "Obsoletes-Dist")):
+        yield from ((header, value) for value in form.get_values(field))
+
+
+def _is_requirement(text: str) -> bool:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        Requirement(text)
+    except (InvalidRequirement, ValueError, RecursionError):
+        return False
+    return True
 
 
 @check("metadata/thin", Severity.NOTE)
@@ -211,5 +264,7 @@ CHECKS = (
     description_does_not_render,
     description_not_tried,
     bad_contact,
+    bad_field,
+    doubtful_value,
     thin,
 )

@@ -26,9 +26,9 @@ _ACCEPTED_PLATFORM = re.compile(
     | linux_armv[67]l
     | manylinux_\d+_\d+_(?:{_LINUX_ARCHITECTURES}|ppc64) | musllinux_\d+_\d+_(?:{_LINUX_ARCHITECTURES})
     | macosx_10_\d+_(?:{_MACOS_ARCHITECTURES}) | macosx_(?:11|12|13|14|15|26)_0_(?:{_MACOS_ARCHITECTURES})
-    | ios_\d+_\d+_(?:arm64|x86_64)_(?:iphoneos|iphonesimulator)
+    | ios_\d+_\d+_(?:arm64|x86_64)_(?:iphoneos|iphonesimulator)\w*
     | android_\d+_(?:armeabi_v7a|arm64_v8a|x86|x86_64)
-    | pyemscripten_\d+_\d+_wasm32""",
+    | pyemscripten_\d+_\d+_wasm32\w*""",
     re.VERBOSE,
 )
 _KNOWN_PYTHON = re.compile(r"(?:py|cp|pp|ip|jy|graalpy)\d+")
@@ -111,7 +111,8 @@ def platform_refused(wheel: WheelContent) -> Iterator[str]:
     publish wheels for other platforms elsewhere.
     """
     for platform in wheel.name.platforms:
-        if not _ACCEPTED_PLATFORM.fullmatch(platform):
+        # PyPI compares the tag in lower case, and ignores what follows the name of some systems.
+        if not _ACCEPTED_PLATFORM.fullmatch(platform.lower()):
             yield f"PyPI rejects the platform tag '{platform}'{_suggest_fix(platform)}"
 
 

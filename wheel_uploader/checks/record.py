@@ -53,15 +53,31 @@ def malformed(wheel: WheelContent) -> Iterator[Observation]:
 def untidy(wheel: WheelContent) -> Iterator[Observation]:
     """RECORD has harmless format errors.
 
-    A blank line, a digest with padding, a hash without a size, or a hash of RECORD itself violates the
-    specification but is accepted by all installers that we know of. A stricter installer may appear.
-    Regenerate RECORD with "wheel unpack" and "wheel pack".
+    A digest with padding, a hash without a size, or a hash of RECORD itself violates the specification but is
+    accepted by all installers that we know of. A stricter installer may appear. Regenerate RECORD with
+    "wheel unpack" and "wheel pack".
     """
     path = f"{record.find_dist_info(wheel)}/RECORD"
     parsed = _parse_record(wheel)
-    yield from ((path, problem.message) for problem in parsed.problems if problem.is_harmless)
+    yield from (
+        (path, problem.message)
+        for problem in parsed.problems
+        if problem.is_harmless and not problem.is_blank_line
+    )
     if any(row.path == path and row.algorithm for row in parsed.rows):
         yield path, "it lists a hash of itself, which cannot be correct"
+
+
+@check("record/blank-line", Severity.ERROR, severity_off_pypi=Severity.WARNING)
+def blank_line(wheel: WheelContent) -> Iterator[Observation]:
+    """RECORD contains a blank line.
+
+    PyPI's reader fails at a blank line, so the upload ends with a server error; installers skip such lines.
+    The usual cause is a script that appends lines to RECORD. Regenerate it with "wheel unpack" and
+    "wheel pack".
+    """
+    path = f"{record.find_dist_info(wheel)}/RECORD"
+    yield from ((path, problem.message) for problem in _parse_record(wheel).problems if problem.is_blank_line)
 
 
 @check("record/unlisted-file", Severity.ERROR)
@@ -179,6 +195,7 @@ CHECKS = (
     missing,
     malformed,
     untidy,
+    blank_line,
     unlisted_file,
     absent_file,
     hash_mismatch,

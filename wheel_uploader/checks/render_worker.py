@@ -8,10 +8,8 @@ content type.
 from __future__ import annotations
 
 import io
-import re
 import sys
 
-_VARIANT_PARAMETER = re.compile(r";\s*variant\s*=\s*\"?([\w.-]+)", re.IGNORECASE)
 #: CPU time limit in seconds, including startup; 100,000 characters of ordinary text need one.
 CPU_LIMIT_SECONDS = 2
 #: Memory limit in bytes.
@@ -37,13 +35,13 @@ def _set_limits() -> None:
 def find_rendering_problem(text: str, content_type: str) -> str:
     """Return a clause that says why PyPI would reject this description; empty if it renders."""
     kind = content_type.partition(";")[0].strip().lower()
-    variant = _VARIANT_PARAMETER.search(content_type)
     warnings = io.StringIO()
     try:
         if kind == "text/markdown":
             from readme_renderer import markdown
 
-            rendered = markdown.render(text, variant=variant[1] if variant else "GFM")
+            # PyPI ignores the variant.
+            rendered = markdown.render(text)
         else:
             from readme_renderer import rst
 

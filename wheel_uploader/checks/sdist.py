@@ -21,7 +21,11 @@ def name(sdist: SdistContent) -> Iterator[Observation]:
     ("My-Project-1.0.tar.gz") are rejected. The cause is an old setuptools version or a home-made script.
     Update the build backend and build again.
     """
-    expected = f"{sdist.name.project.replace('-', '_')}-{sdist.name.version}.tar.gz"
+    version = core_metadata.read_core_metadata_or_empty(sdist).parse_version()
+    if version != sdist.name.version:  # metadata/filename-mismatch reports it.
+        version = sdist.name.version
+    # Equal versions may differ as text; PyPI expects the one of the metadata.
+    expected = f"{sdist.name.project.replace('-', '_')}-{version}.tar.gz"
     if sdist.filename != expected:
         yield f"its name must be {expected}"
 
@@ -35,7 +39,7 @@ def unreadable(sdist: SdistContent) -> Iterator[Observation]:
     if the staged copy is damaged too, build and stage it again.
     """
     for fact in sdist.anomalies:
-        if fact.kind not in {"bomb", "too-big"}:
+        if fact.kind not in {"bomb", "too-big", "obfuscated"}:
             yield fact.message if fact.member is None else (fact.member, fact.message)
 
 
@@ -56,22 +60,45 @@ def bomb(sdist: SdistContent) -> Iterator[Observation]:
 def layout(sdist: SdistContent) -> Iterator[Observation]:
     """Archive is not a single directory with PKG-INFO in it.
 
-    An sdist has one top-level directory, named after the file; PyPI rejects other layouts, and sparse members
-    as well. Links and paths that lead outside the directory can overwrite files of the user who unpacks the
-    archive, and pip refuses them. The usual cause is a tar archive created by hand, or one created on macOS
-    with "._" files. Build the sdist with a current build backend.
+    An sdist has one top-level directory; PyPI rejects other layouts, and sparse members as well. Links and
+    paths that lead outside the directory can overwrite files of the user who unpacks the archive, and pip
+    refuses them. The usual cause is a tar archive created by hand, or one created on macOS with "._" files.
+    Build the sdist with a current build backend.
     """
-    top = f"{sdist.name.raw_project}-{sdist.name.raw_version}"
-    tops = sorted({member.name.removeprefix("./").partition("/")[0] for member in sdist.members} - {"", "."})
+    tops = _list_top_level_names(sdist)
+    names = {member.name for member in sdist.members}
     if len(tops) > 1:
         yield f"it has {len(tops)} top-level entries: {', '.join(tops[:5])}"
-    elif tops != [top]:
-        yield f"its top directory is '{tops[0]}', not '{top}'" if tops else "it is empty"
-    elif f"{top}/PKG-INFO" not in {member.name for member in sdist.members if member.kind == "file"}:
-        yield f"{top}/PKG-INFO is missing"
+    elif not tops:
+        yield "it is empty"
+    elif names & {".", "./"}:
+        yield "it has an entry for '.', which counts as a second top-level entry"
+    elif names == {f"{tops[0]}/PKG-INFO"} and not sdist.anomalies:
+        yield "it contains only PKG-INFO"
+    elif f"{tops[0]}/PKG-INFO" not in {member.name for member in sdist.members if member.kind == "file"}:
+        yield f"{tops[0]}/PKG-INFO is missing"
     for member in sdist.members:
         if problem := _describe_unsafe_member(member):
             yield member.name, problem
+
+
+def _list_top_level_names(sdist: SdistContent) -> list[str]:
+    tops = {member.name.removeprefix("./").partition("/")[0] for member in sdist.members}
+    return sorted(tops - {"", "."})
+
+
+@check("sdist/top-directory", Severity.WARNING)
+def top_directory(sdist: SdistContent) -> Iterator[Observation]:
+    """Top directory is not named after the file.
+
+    The specification requires "{name}-{version}", spelled as in the file name. PyPI and pip accept any name,
+    but scripts of distributions that unpack the sdist do not find it. The usual cause is an old build backend
+    or an archive created by hand. Build the sdist with a current build backend.
+    """
+    expected = f"{sdist.name.raw_project}-{sdist.name.raw_version}"
+    tops = _list_top_level_names(sdist)
+    if len(tops) == 1 and tops != [expected]:
+        yield f"its top directory is '{tops[0]}', not '{expected}'"
 
 
 def _describe_unsafe_member(member: SdistMember) -> str:
@@ -110,4 +137,4 @@ def metadata(sdist: SdistContent) -> Iterator[Observation]:
         yield path, "it is empty"
 
 
-CHECKS = (name, unreadable, bomb, layout, metadata)
+CHECKS = (name, unreadable, bomb, layout, top_directory, metadata)

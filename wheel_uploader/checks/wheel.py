@@ -212,7 +212,9 @@ def bad_entry_points(wheel: WheelContent) -> Iterator[Observation]:
         yield path, f"it cannot be parsed ({error})"
         return
     for group in _SCRIPT_GROUPS:
-        for name in groups.get(group, ()):
+        # The names in [DEFAULT] belong to every group.
+        names = (*groups[group], *groups.get("DEFAULT", ())) if group in groups else ()
+        for name in names:
             if not _SCRIPT_NAME.match(name):
                 yield path, f"'{name}' in {group} is not a valid script name"
 

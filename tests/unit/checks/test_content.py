@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
 
 import wheel_uploader
-from tests.support.zips import DIST_INFO, WHEEL, content, filename_with_tag
-from tools.testing.wheels import wheel_bytes, wheel_members, zip_bytes
+from tests.support.zips import DIST_INFO, SDIST, WHEEL, content, filename_with_tag
+from tools.testing.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
 from wheel_uploader import checks
 from wheel_uploader.core.models import CheckProfile, Finding, Severity
 from wheel_uploader.facts.archive.obfuscation import MAX_SCANNED_SIZE, ObfuscationDetector
@@ -25,9 +27,14 @@ def findings(
     return tuple(finding for finding in reported if not finding.check.startswith("native/"))
 
 
-def make_wheel_of(*paths: str) -> bytes:
+METADATA_WITH_DEPENDENCY = METADATA.format(project="dipy", version="1.11.0").replace(
+    "Requires-Python", "Requires-Dist: numpy>=2\nRequires-Python"
+)
+
+
+def make_wheel_of(*paths: str, metadata: str = METADATA.format(project="dipy", version="1.11.0")) -> bytes:
     """Return a wheel with only metadata and these members."""
-    members = wheel_members(files=dict.fromkeys(paths, b"x = 1\n"))
+    members = wheel_members(files=dict.fromkeys(paths, b"x = 1\n"), metadata=metadata)
     record = [
         line for line in members[f"{DIST_INFO}/RECORD"].decode().splitlines() if "dipy/__init__" not in line
     ]
@@ -41,6 +48,11 @@ FAULTS = {
     "only a licence": (make_wheel_of(f"{DIST_INFO}/licenses/setup.py"), "content/empty", None),
     "an empty scheme": (make_wheel_of("dipy-1.11.0.data/notes.txt"), "content/empty", None),
     "only a data file": (make_wheel_of("dipy/data.csv"), "content/empty", None),
+    "only dependencies": (
+        make_wheel_of(metadata=METADATA_WITH_DEPENDENCY),
+        "content/only-dependencies",
+        None,
+    ),
     "bytecode": (
         wheel_bytes(files={"dipy/__pycache__/a.cpython-312.pyc": b"x"}),
         "content/bytecode",
@@ -102,6 +114,10 @@ GOOD = {
     "stubs": make_wheel_of("dipy-stubs/__init__.pyi"),
     "a namespace package": make_wheel_of("nipy/dipy/__init__.py"),
     "a .pth": make_wheel_of("dipy.pth"),
+    "a .start": make_wheel_of("dipy.start"),
+    "a library and headers": make_wheel_of("nvidia/lib/libdipy.so.1", "nvidia/include/dipy.h"),
+    "only headers": make_wheel_of("dipy/include/dipy.hpp"),
+    "a static library": make_wheel_of("dipy/lib/libdipy.a"),
     "a script": make_wheel_of("dipy-1.11.0.data/scripts/dipy"),
     "data files of the environment": make_wheel_of("dipy-1.11.0.data/data/share/dipy/x.json"),
     "a package in purelib": make_wheel_of("dipy-1.11.0.data/purelib/dipy/__init__.py"),
@@ -127,6 +143,27 @@ def test_accepts_bytecode_of_the_only_python_with_its_source() -> None:
     assert findings(wheel_bytes(tag=LINUX, files={path: b"x"}), filename_with_tag(LINUX)) == ()
     stable = LINUX.replace("cp312-cp312", "cp312-abi3")
     assert len(findings(wheel_bytes(tag=stable, files={path: b"x"}), filename_with_tag(stable))) == 1
+
+
+def test_accepts_a_wheel_with_only_a_program() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for path, data in wheel_members(without=("dipy/__init__.py",), files={"dipy/bin/run": b"#!"}).items():
+            info = zipfile.ZipInfo(path)
+            info.external_attr = (0o100755 if path == "dipy/bin/run" else 0o100644) << 16
+            archive.writestr(info, data)
+    assert not [finding for finding in findings(stream.getvalue()) if finding.check == "content/empty"]
+
+
+def test_accepts_a_module_named_like_its_project() -> None:
+    data = wheel_bytes("versioneer", files={"versioneer.py": b"x"})
+    assert findings(data, WHEEL.replace("dipy", "versioneer")) == ()
+
+
+def test_reports_encrypted_code_in_an_sdist() -> None:
+    data = sdist_bytes(files={"dipy/a.py": b"#" * 100_000 + ENTER, "dipy/b.py": b"x", "dipy/c.txt": ENTER})
+    [finding] = findings(data, SDIST)
+    assert (finding.check, finding.member) == ("content/obfuscated", "dipy-1.11.0/dipy/a.py")
 
 
 def test_accepts_a_project_named_like_a_stray_folder() -> None:

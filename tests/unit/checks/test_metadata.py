@@ -126,8 +126,16 @@ FAULTS = {
         "metadata/description-does-not-render",
     ),
     "an endless description": (
-        set_description("x" * 200_000, "text/markdown"),
+        set_description("x\n\n" * 70_000, "text/x-rst"),
         "metadata/description-not-tried",
+    ),
+    "a line that docutils does not accept": (
+        set_description("x " * 5001 + "x", "text/x-rst"),
+        "metadata/description-does-not-render",
+    ),
+    "a line of tabs that docutils does not accept": (
+        set_description("\t" * 1250 + "x"),
+        "metadata/description-does-not-render",
     ),
     "not an address": (
         replace_in_metadata("tester@example.com", "tester at example"),
@@ -143,7 +151,30 @@ FAULTS = {
         "metadata/bad-contact",
     ),
     "ftp": (add_headers("Download-URL: ftp://example.com/x"), "metadata/bad-contact"),
-    "an incomplete IPv6 address": (add_headers("Project-URL: a, https://[::1"), "metadata/bad-contact"),
+    "a port that does not exist": (
+        add_headers("Project-URL: a, https://a.example:99999/"),
+        "metadata/bad-contact",
+    ),
+    "a URL without a host": (add_headers("Project-URL: a, https:///docs"), "metadata/doubtful-value"),
+    "a URL with a blank": (add_headers("Download-URL: https://a.example/a b"), "metadata/doubtful-value"),
+    "a charset in lower case": (
+        set_description("x", "text/markdown; charset=utf-8"),
+        "metadata/doubtful-value",
+    ),
+    "an invalid Provides-Dist": (add_headers("Provides-Dist: dipy core"), "metadata/bad-field"),
+    "an invalid Obsoletes-Dist": (add_headers("Obsoletes-Dist: dipy (1.0"), "metadata/bad-field"),
+    "Dynamic that lists itself": (add_headers("Dynamic: Dynamic", version="2.2"), "metadata/bad-field"),
+    "a NUL character": (add_headers("Platform: a\0b", "Platform: c"), "metadata/bad-field"),
+    "a classifier with a blank at its end": (
+        add_headers("Classifier: Typing :: Typed "),
+        "metadata/bad-classifier",
+    ),
+    "a summary that is too long with its blanks": (
+        replace_in_metadata("A project for tests", "x" * 512 + " "),
+        "metadata/bad-contact",
+    ),
+    "a byte order mark": (wheel_bytes(metadata=f"\ufeff{GOOD}"), "metadata/invalid"),
+    "an incomplete IPv6 address": (add_headers("Project-URL: a, https://[::1"), "metadata/doubtful-value"),
     "no label": (add_headers("Project-URL: , https://a.example"), "metadata/bad-contact"),
     "no link": (add_headers("Project-URL: Homepage"), "metadata/bad-contact"),
     "a long label": (add_headers("Project-URL: " + "x" * 33 + ", https://a.example"), "metadata/bad-contact"),
@@ -322,8 +353,8 @@ def test_stops_a_renderer_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         ("*fine*", "text/x-rst", ""),
         ("*fine*", "text/markdown", ""),
         (
-            "<!-- nothing -->",
-            "text/markdown; variant=None",
+            "[a]: https://example.org",
+            "text/markdown; variant=CommonMark",
             "the description does not render as Markdown: no output",
         ),
     ],

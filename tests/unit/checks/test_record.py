@@ -47,7 +47,8 @@ FAULTS = {
         "record/malformed",
     ),
     "a digest of one letter": (replace_first_line("dipy/__init__.py,sha256=a,23\n"), "record/malformed"),
-    "a blank line": (replace_record(LINES + "\n"), "record/untidy"),
+    "a blank line": (replace_record(LINES + "\n"), "record/blank-line"),
+    "a byte order mark": (replace_record(f"\ufeff{LINES}"), "record/malformed"),
     "padding": (replace_first_line(FIRST.replace(",23", "=,23")), "record/untidy"),
     "no size": (replace_first_line(FIRST.replace(",23", ",")), "record/untidy"),
     "a hash of RECORD itself": (
@@ -97,8 +98,10 @@ def test_reports_only_the_planted_fault(fault: str) -> None:
         replace_record(LINES.replace("\n", "\r\n")),
         replace_record(LINES.replace("dipy/__init__.py,", '"dipy/__init__.py",')),
         zip_bytes({**wheel_members(), f"{RECORD}.p7s": b""}),
+        replace_record(LINES.replace("/", "\\")),
+        replace_first_line(hash_line("sha512").replace("/", "\\", 1)),
     ],
-    ids=range(6),
+    ids=range(8),
 )
 def test_accepts_a_good_record(data: bytes) -> None:
     assert findings(data) == ()

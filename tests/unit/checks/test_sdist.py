@@ -240,8 +240,19 @@ FAULTS = {
     "a bomb": (make_tar((f"{TOP}/zeros", bytes(80 << 20))), SDIST, "sdist/bomb"),
     "huge metadata": (sdist_bytes(metadata=PKG_INFO.decode() + "x" * (3 << 20)), SDIST, "sdist/bomb"),
     "two top-level entries": (make_tar(("README", b"")), SDIST, "sdist/layout"),
-    "another top-level folder": (sdist_bytes(version="1.12.0"), SDIST, "sdist/layout"),
+    "another top-level folder": (sdist_bytes(version="1.12.0"), SDIST, "sdist/top-directory"),
     "no PKG-INFO": (make_tar(top=f"{TOP}/inner"), SDIST, "sdist/layout"),
+    "an entry for the current directory": (
+        make_tar(make_member(tarfile.DIRTYPE, ".")),
+        SDIST,
+        "sdist/layout",
+    ),
+    "only PKG-INFO": (make_tar(), SDIST, "sdist/layout"),
+    "another spelling of the version": (
+        sdist_bytes(metadata=PKG_INFO.decode().replace("Version: 1.11.0", "Version: 1.11")),
+        SDIST,
+        "sdist/name",
+    ),
     "a parent directory": (make_tar((f"{TOP}/../{TOP}/x", b"")), SDIST, "sdist/layout"),
     "an absolute path": (make_tar((f"/{TOP}/x", b"")), SDIST, "sdist/layout"),
     "a link outside": (
@@ -259,7 +270,7 @@ FAULTS = {
 #: Other checks that necessarily report the same fault.
 ALSO_REPORTED = {
     "another top-level folder": {"metadata/filename-mismatch"},
-    "an old spelling": {"sdist/layout"},
+    "an old spelling": {"sdist/top-directory"},
     "an empty PKG-INFO": {"metadata/invalid"},
 }
 

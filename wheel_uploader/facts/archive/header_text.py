@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import re
 
+#: A byte order mark, decoded; Windows editors write it at the beginning of a file.
+BYTE_ORDER_MARK = "\ufeff"
+
 _END_OF_HEADERS = re.compile(r"(?:\r\n|\r(?!\n)|\n){2}")
 _VALUE_ON_NEXT_LINE = re.compile(r"(?:\A|(?<=[\r\n]))([^\s:]+):[ \t]*(?:(?:\r\n|\r(?!\n)|\n)[ \t]+)+")
 
 
 def normalize_headers(text: str) -> tuple[str, frozenset[str]]:
-    """Return ``text`` with each value moved up to the line of its header, and the names of those headers."""
+    """Return ``text`` with each value moved up to the line of its header, and the names of those headers.
+
+    A byte order mark at the beginning is removed.
+    """
+    text = text.removeprefix(BYTE_ORDER_MARK)
     end = _END_OF_HEADERS.search(text)
     head = text[: end.start()] if end else text
     moved_headers = frozenset(match[1].lower() for match in _VALUE_ON_NEXT_LINE.finditer(head))

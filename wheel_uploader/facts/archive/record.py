@@ -27,6 +27,7 @@ _DIGEST = re.compile(r"[A-Za-z0-9_-]+(=*)\Z")
 
 #: Limit on the rows of a RECORD, which lists each member once.
 MAX_RECORD_ROWS = COUNT_LIMITS["RECORD rows"]
+_BYTE_ORDER_MARK = "\ufeff"
 #: Characters other than "\r" that end a line for installers, which use ``str.splitlines``.
 _LINE_ENDS = "\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
@@ -46,6 +47,7 @@ class RecordProblem(NamedTuple):
 
     message: str
     is_harmless: bool = False
+    is_blank_line: bool = False
 
 
 class ParsedRecord(NamedTuple):
@@ -53,6 +55,7 @@ class ParsedRecord(NamedTuple):
 
     rows: tuple[RecordRow, ...]
     problems: tuple[RecordProblem, ...]
+    has_backslashes: bool = False
 
 
 def find_dist_info(content: WheelContent) -> str:
@@ -76,7 +79,22 @@ def list_dist_infos(members: Iterable[WheelMember]) -> list[str]:
 def find_record(content: WheelContent) -> ParsedRecord | None:
     """Return the parsed RECORD of ``content``; None if it has no RECORD or its bytes were not kept."""
     data = content.retained_members.get(f"{find_dist_info(content)}/RECORD")
-    return None if data is None else parse_record(data)
+    if data is None:
+        return None
+    parsed = parse_record(data)
+    return _replace_backslashes(content, parsed) if parsed.has_backslashes else parsed
+
+
+def _replace_backslashes(content: WheelContent, parsed: ParsedRecord) -> ParsedRecord:
+    """Return ``parsed`` with "/" in all paths except those of members with a backslash in their name.
+
+    A wheel built on Windows may use the separator of Windows, which PEP 376 allows and PyPI replaces.
+    """
+    names = {member.name for member in content.members if "\\" in member.name}
+    rows = (
+        row if row.path in names else row._replace(path=row.path.replace("\\", "/")) for row in parsed.rows
+    )
+    return parsed._replace(rows=tuple(rows))
 
 
 @functools.lru_cache(maxsize=2)
@@ -89,12 +107,19 @@ def parse_record(data: bytes) -> ParsedRecord:
     rows: list[RecordRow] = []
     problems: list[RecordProblem] = []
     paths: set[str] = set()
+    if text.startswith(_BYTE_ORDER_MARK):
+        problems.append(
+            RecordProblem("it begins with a byte order mark, which becomes part of the first path")
+        )
+        text = text.removeprefix(_BYTE_ORDER_MARK)
     try:
         if sum(map(text.count, _LINE_ENDS)) + text.count("\r") - text.count("\r\n") > MAX_RECORD_ROWS:
             raise BudgetExceeded(f"it has more than {MAX_RECORD_ROWS:,} rows")
         for number, fields in enumerate(csv.reader(text.splitlines(keepends=True), strict=True), start=1):
             if not fields:
-                problems.append(RecordProblem(f"line {number} is blank", is_harmless=True))
+                problems.append(
+                    RecordProblem(f"line {number} is blank", is_harmless=True, is_blank_line=True)
+                )
                 continue
             if len(fields) != 3 or not fields[0]:
                 problems.append(
@@ -108,7 +133,7 @@ def parse_record(data: bytes) -> ParsedRecord:
             rows.append(row)
     except csv.Error:
         problems.append(RecordProblem(f"it is not valid CSV from line {len(rows) + len(problems) + 1} on"))
-    return ParsedRecord(tuple(rows), tuple(problems))
+    return ParsedRecord(tuple(rows), tuple(problems), has_backslashes="\\" in text)
 
 
 def _parse_row(number: int, fields: list[str], problems: list[RecordProblem]) -> RecordRow:

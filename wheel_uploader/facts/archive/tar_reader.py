@@ -7,11 +7,13 @@ from typing import BinaryIO
 
 from wheel_uploader.core.budget import Budget
 from wheel_uploader.core.models import ArchiveAnomaly, SdistMember
-from wheel_uploader.facts.archive import tar_headers
+from wheel_uploader.facts.archive import obfuscation, tar_headers
 from wheel_uploader.facts.archive.gunzip import GzipReader, InvalidArchive
 
 MAX_TAR_MEMBERS = 65_535
 _MAX_METADATA_SIZE = 2 << 20
+#: Bytes of a member that are scanned at once.
+_CHUNK_SIZE = 64 << 10
 #: Estimated bytes of memory for a member, without its name.
 _MEMORY_PER_MEMBER = 400
 
@@ -68,6 +70,8 @@ def _read_members(stream: GzipReader, tar: TarContent) -> bytes:
         is_metadata = header.name.count("/") == 1 and header.name.endswith("/PKG-INFO")
         if header.kind == "file" and is_metadata:
             _read_metadata(stream, header, tar)
+        elif header.kind == "file" and obfuscation.is_scanned_by_pypi(header.name, header.size):
+            _scan_source(stream, header, tar)
         else:
             _skip(stream, tar_headers.round_up_to_block(header.stored_size))
 
@@ -75,6 +79,20 @@ def _read_members(stream: GzipReader, tar: TarContent) -> bytes:
 def _skip(stream: GzipReader, size: int) -> None:
     if stream.skip(size) < size:
         raise InvalidArchive("cut", "it is truncated within a member")
+
+
+def _scan_source(stream: GzipReader, header: tar_headers.TarHeader, tar: TarContent) -> None:
+    detector = obfuscation.ObfuscationDetector()
+    remaining = header.size
+    while remaining:
+        chunk = stream.read(min(remaining, _CHUNK_SIZE))
+        if not chunk:
+            raise InvalidArchive("cut", "it is truncated within a member")
+        detector.feed(chunk)
+        remaining -= len(chunk)
+    _skip(stream, tar_headers.round_up_to_block(header.size) - header.size)
+    if detector.tool:
+        tar.add_anomaly("obfuscated", f"it was encrypted by {detector.tool}", header.name)
 
 
 def _read_metadata(stream: GzipReader, header: tar_headers.TarHeader, tar: TarContent) -> None:

@@ -204,7 +204,15 @@ def _read_central(data: bytes, offset: int, shift: int, structure: ZipStructure)
     in_zip64 = (size == ZIP64_SENTINEL_32, compressed_size == ZIP64_SENTINEL_32, header == ZIP64_SENTINEL_32)
     if extra_length or any(in_zip64):
         extra = data[start + name_length : start + name_length + extra_length]
-        values = check_extra_fields(extra, in_zip64, raw_name, name, structure, place="directory")
+        values = check_extra_fields(
+            extra,
+            in_zip64,
+            raw_name,
+            name,
+            structure,
+            place="directory",
+            declared_sizes=() if any(in_zip64) else (size, compressed_size),
+        )
         size, compressed_size, header = (
             next(values, value) if is_in_zip64 else value
             for value, is_in_zip64 in zip((size, compressed_size, header), in_zip64, strict=True)

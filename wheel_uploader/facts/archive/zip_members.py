@@ -103,7 +103,10 @@ def read_zip(
         ):
             rows = record.parse_record(data).rows
             contents.record_algorithms = {
-                row.path: row.algorithm for row in rows if row.algorithm != "sha256" and row.digest
+                path: row.algorithm
+                for row in rows
+                if row.algorithm != "sha256" and row.digest
+                for path in (row.path, row.path.replace("\\", "/"))
             }
     for index in deferred:
         members[index] = _read_member(

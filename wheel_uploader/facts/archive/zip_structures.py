@@ -23,6 +23,8 @@ ZIP64_SENTINEL_16, ZIP64_SENTINEL_32 = 0xFFFF, 0xFFFFFFFF
 MEMORY_PER_ANOMALY = 400
 
 _ZIP64, _UNICODE_PATH = 0x0001, 0x7075
+#: Extra fields that readers interpret; PyPI rejects a second one of these kinds only.
+_UNIQUE_KINDS = frozenset({_ZIP64, _UNICODE_PATH})
 
 
 class ZipEntry(NamedTuple):
@@ -119,7 +121,7 @@ def check_extra_fields(
                 "malformed-extra", f"the extra fields of its {place} record are truncated", name
             )
             break
-        if kind in seen_kinds:
+        if kind in seen_kinds and kind in _UNIQUE_KINDS:
             structure.add_anomaly(
                 "malformed-extra", f"extra field 0x{kind:04x} occurs twice in its {place} record", name
             )
