@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wheel_uploader.checks import core_metadata, metadata_pypi
+from wheel_uploader.checks import core_metadata, metadata_pypi, requires_python
 from wheel_uploader.checks.core_metadata import SEPARATELY_CHECKED_HEADERS, ArchiveContent
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.core.models import SdistContent, Severity, WheelContent
@@ -143,4 +143,5 @@ CHECKS = (
     invalid,
     filename_mismatch,
     *metadata_pypi.CHECKS,
+    *requires_python.CHECKS,
 )

@@ -9,6 +9,7 @@ from wheel_uploader.checks import contact_fields, content_type, core_metadata, d
 from wheel_uploader.checks.core_metadata import SEPARATELY_CHECKED_HEADERS
 from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.checks.upload_form import UploadForm, read_upload_form
+from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 
 
@@ -225,6 +226,33 @@ def _is_requirement(text: str) -> bool:
     return True
 
 
+#: Fields that old build tools fill with UNKNOWN and that users see; all wheels of old setuptools have a
+#: Platform like that.
+_VISIBLE_FIELDS = (
+    *("summary", "description", "keywords", "license", "home_page", "download_url"),
+    *("author", "author_email", "maintainer", "maintainer_email"),
+)
+
+
+@check("metadata/placeholder", Severity.NOTE)
+def placeholder(content: WheelContent | SdistContent) -> Iterator[Observation]:
+    """Field has the placeholder UNKNOWN as its value.
+
+    Old versions of setuptools and distutils write UNKNOWN into fields that the project does not set. PyPI
+    drops such a value; other tools show it. Set the field in the project's configuration, or update the
+    build tool.
+    """
+    fields = core_metadata.read_core_metadata_or_empty(content).fields
+    unknown = [field for field in _VISIBLE_FIELDS if _is_placeholder(fields.get(field))]
+    if unknown:
+        names = join_some(field.replace("_", "-").capitalize() for field in unknown)
+        yield core_metadata.get_metadata_path(content), f"UNKNOWN is the value of {names}"
+
+
+def _is_placeholder(value: object) -> bool:
+    return (", ".join(value) if isinstance(value, list) else str(value)).strip() == "UNKNOWN"
+
+
 @check("metadata/thin", Severity.NOTE)
 def thin(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Metadata lacks recommended fields.
@@ -266,5 +294,6 @@ CHECKS = (
     bad_contact,
     bad_field,
     doubtful_value,
+    placeholder,
     thin,
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.support import in_process
 from tests.support.zips import DIST_INFO, SDIST, check_ids, content, findings
-from tools.testing.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
+from tools.testing.wheels import METADATA, make_wheel, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
 from wheel_uploader.checks import core_metadata, description, render_worker
 from wheel_uploader.core.models import CheckProfile, Severity
 
@@ -179,6 +182,11 @@ FAULTS = {
     "no link": (add_headers("Project-URL: Homepage"), "metadata/bad-contact"),
     "a long label": (add_headers("Project-URL: " + "x" * 33 + ", https://a.example"), "metadata/bad-contact"),
     "a long summary": (replace_in_metadata("A project for tests", "x" * 513), "metadata/bad-contact"),
+    "a summary that is UNKNOWN": (
+        replace_in_metadata("A project for tests", "UNKNOWN"),
+        "metadata/placeholder",
+    ),
+    "keywords that are UNKNOWN": (add_headers("Keywords: UNKNOWN"), "metadata/placeholder"),
     "few fields": (wheel_bytes(metadata=f"{HEADERS.split('Summary')[0]}"), "metadata/thin"),
 }
 
@@ -271,7 +279,7 @@ def test_continues_if_pkginfo_cannot_parse_the_metadata(monkeypatch: pytest.Monk
         ),
         add_headers("Dynamic: License-File", version="2.2"),
         add_headers("Import-Name: dipy", version="2.5"),
-        replace_in_metadata("https://example.com/dipy", "UNKNOWN"),
+        add_headers("Platform: UNKNOWN", "Requires: UNKNOWN"),
         add_headers("Keywords: a, b ,c", "Project-URL: a,https://example.com"),
         add_headers("Project-URL: Source, https://example.com/a", "Requires-Dist: numpy>=1.22; extra == 'a'"),
         replace_in_metadata("tester@example.com", "A <a@example.com>, B <b@example.com>"),
@@ -290,6 +298,24 @@ def test_continues_if_pkginfo_cannot_parse_the_metadata(monkeypatch: pytest.Monk
 )
 def test_accepts_good_metadata(data: bytes) -> None:
     assert findings(data) == ()
+
+
+def test_the_command_names_the_byte_order_mark_in_one_sentence(tmp_path: Path) -> None:
+    make_wheel(tmp_path, metadata=f"\ufeff{GOOD}")
+    ended = in_process.run("--format", "json", "--until", "check", "-u", tmp_path)
+    [finding] = [each for each in json.loads(ended.stdout)["findings"] if each["subject"].endswith(".whl")]
+    assert (ended.exit_code, finding["check"]) == (6, "metadata/invalid")
+    assert finding["message"].startswith("it begins with a byte order mark")
+
+
+def test_the_command_notes_the_placeholder(tmp_path: Path) -> None:
+    make_wheel(
+        tmp_path, metadata=GOOD.replace("A project for tests", "UNKNOWN").replace(": BSD", ": UNKNOWN")
+    )
+    ended = in_process.run("--format", "json", "--until", "check", "-u", tmp_path)
+    [finding] = [each for each in json.loads(ended.stdout)["findings"] if each["subject"].endswith(".whl")]
+    assert (ended.exit_code, finding["check"], finding["severity"]) == (0, "metadata/placeholder", "note")
+    assert finding["message"] == "UNKNOWN is the value of Summary, License"
 
 
 def test_reports_every_invalid_field_at_once() -> None:
