@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
+from wheel_uploader.checks import standard_library
 from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.checks.release_content import (
     ReleaseContent,
@@ -197,6 +198,19 @@ def project_status(release: ReleaseContent) -> Iterator[Observation]:
         yield f"on the index, the project is {release.project_page.status}{reason}"
 
 
+@pypi_check("release/standard-library-name")
+def standard_library_name(release: ReleaseContent) -> Iterator[Observation]:
+    """New project is named like a module of the standard library.
+
+    PyPI does not create a project with the name of a module that any Python from 2.6 on has, in any spelling
+    ("xml-dom" for xml.dom); projects that exist already may keep such a name. Choose another name for the
+    project.
+    """
+    page = release.project_page
+    if page and not page.exists and standard_library.is_module_name(release.project):
+        yield f"'{release.project}' is the name of a module, and the index has no such project yet"
+
+
 # --- limits ----------------------------------------------------------------------------------------
 
 
@@ -246,6 +260,7 @@ CHECKS = (
     second_sdist,
     closed,
     project_status,
+    standard_library_name,
     file_too_big,
     project_too_big,
 )

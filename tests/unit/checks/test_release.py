@@ -1011,3 +1011,32 @@ def test_shortens_a_long_list() -> None:
     assert summarize_values(["a"] * 6) == "a, a, a, a, a and 1 more"
     assert summarize_values(["a", "b", "c"], 2) == "a, b and 1 more"
     assert summarize_values([]) == ""
+
+
+@pytest.mark.parametrize(
+    "project", ["asyncio", "xml-dom", "urllib2", "os-path", "tomllib", "thread", "json-tool"]
+)
+def test_reports_a_new_project_named_like_a_module_of_the_standard_library(project: str) -> None:
+    new = ProjectPage(url="https://index.example/simple/x/", exists=False)
+    content = release(project=project, project_page=new)
+    [finding] = [each for each in findings(content) if each.check == "release/standard-library-name"]
+    assert finding.severity is Severity.ERROR
+    assert finding.message == f"'{project}' is the name of a module, and the index has no such project yet"
+    elsewhere = findings(content, CheckProfile.ANY)
+    assert {each.severity for each in elsewhere if each.check == finding.check} == {Severity.NOTE}
+
+
+@pytest.mark.parametrize(
+    ("project", "listed"),
+    [
+        # These projects are older than the rule.
+        ("asyncio", ProjectPage(url="https://index.example/simple/asyncio/", exists=True)),
+        # Without an index, nothing is known.
+        ("asyncio", None),
+        ("dipy", ProjectPage(url="https://index.example/simple/dipy/", exists=False)),
+        ("asyncio-extras", ProjectPage(url="https://index.example/simple/asyncio-extras/", exists=False)),
+    ],
+)
+def test_accepts_a_project_name(project: str, listed: ProjectPage | None) -> None:
+    reported = findings(release(project=project, project_page=listed))
+    assert "release/standard-library-name" not in {each.check for each in reported}

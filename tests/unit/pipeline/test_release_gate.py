@@ -432,6 +432,21 @@ def test_a_closed_release_is_a_conflict(served: Served, staged: Path) -> None:
     assert run_command(*arguments, env=LOGIN).exit_code == 0
 
 
+def test_a_new_project_may_not_be_named_like_a_module_of_python(served: Served, tmp_path: Path) -> None:
+    wheels.make_wheel(tmp_path / "new", "tomllib", "1.0")
+    arguments = ["-u", str(tmp_path / "new"), "--no-compare", "--repository-url", served.upload_url]
+    call = ["--profile", "pypi", *arguments, "tomllib", "1.0"]
+    rejected = CliRunner().invoke(cli.command, call, env=LOGIN, prog_name="wheel-uploader")
+    assert rejected.exit_code == 6
+    assert "release/standard-library-name" in rejected.stderr
+    assert served.index.posts == []
+    elsewhere = CliRunner().invoke(
+        cli.command, [*arguments, "tomllib", "1.0"], env=LOGIN, prog_name="wheel-uploader"
+    )
+    assert elsewhere.exit_code == 0
+    assert len(served.index.posts) == 1
+
+
 def test_uploads_nothing_to_an_archived_project(served: Served, staged: Path) -> None:
     served.index.status = {"status": "archived", "reason": "moved to nipy"}
     result = run_command("-u", staged, "--no-compare", "--repository-url", served.upload_url, env=LOGIN)
