@@ -10,6 +10,7 @@ from wheel_uploader.checks.native_code import (
     group_by_message,
     is_expected_code,
     is_installed_script,
+    is_test_data,
     iter_loadable_code,
 )
 from wheel_uploader.checks.registry import Observation, check
@@ -60,6 +61,26 @@ def in_any_wheel(wheel: WheelContent) -> Iterator[Observation]:
         )
 
 
+@check("native/test-data-in-any-wheel", Severity.WARNING)
+def test_data_in_any_wheel(wheel: WheelContent) -> Iterator[Observation]:
+    """Wheel for any platform contains compiled libraries as data of its tests.
+
+    Tests of tools that inspect compiled code need such files, which load on one kind of system only. They
+    make the wheel larger for all users, and security scanners report them. If users do not run the tests,
+    leave the directory out of the wheel.
+    """
+    yield from group_by_message(
+        wheel,
+        (
+            (facts.member, f"it is {facts.format} code for {code_slice.arch}")
+            for facts in wheel.binaries
+            if is_test_data(wheel, facts.member)
+            for code_slice in facts.slices
+            if code_slice.kind is BinaryKind.LIBRARY
+        ),
+    )
+
+
 @check("native/program-in-any-wheel", Severity.NOTE)
 def program_in_any_wheel(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel for any platform contains a program for a single platform.
@@ -108,7 +129,7 @@ def not_native(wheel: WheelContent) -> Iterator[Observation]:
         (
             (facts.member, facts.problem)
             for facts in wheel.binaries
-            if facts.problem and is_expected_code(facts)
+            if facts.problem and is_expected_code(facts) and not is_test_data(wheel, facts.member)
         ),
     )
 
@@ -261,6 +282,7 @@ def debug_symbols(wheel: WheelContent) -> Iterator[Observation]:
 
 CHECKS = (
     in_any_wheel,
+    test_data_in_any_wheel,
     program_in_any_wheel,
     none_in_platform_wheel,
     not_native,

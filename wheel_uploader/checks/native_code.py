@@ -17,6 +17,10 @@ _MEMORY_PER_SENTENCE = 400
 _EXE_SUFFIX = re.compile(r"\.exe\Z", re.IGNORECASE)
 
 
+#: Directories whose files are data of tests, including compiled code for any system.
+_TEST_DIRECTORIES = frozenset({"test", "tests", "testdata", "test_data"})
+
+
 class LoadableCode(NamedTuple):
     """Code for one architecture in one member."""
 
@@ -43,13 +47,20 @@ def is_expected_code(facts: BinaryFacts) -> bool:
     )
 
 
+def is_test_data(wheel: WheelContent, member: str) -> bool:
+    """Return whether the member is data of tests in a wheel for any platform."""
+    return wheel.name.platforms == ("any",) and not _TEST_DIRECTORIES.isdisjoint(member.split("/")[:-1])
+
+
 def iter_loadable_code(wheel: WheelContent) -> Iterator[LoadableCode]:
     """Yield the code that the wheel's platform loads.
 
-    Skip other programs and firmware that some wheels contain as data: launchers for Windows, and programs
-    that do not request a loader.
+    Skip other programs and firmware that some wheels contain as data: launchers for Windows, programs that
+    do not request a loader, and data of tests.
     """
     for facts in wheel.binaries:
+        if is_test_data(wheel, facts.member):
+            continue
         wheel.budget.set_member(facts.member)
         for code in (LoadableCode(facts, code_slice) for code_slice in facts.slices):
             # Roughly the work of examining its tables.

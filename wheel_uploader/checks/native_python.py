@@ -20,6 +20,8 @@ _MODULE_SUFFIXES = {
 }
 _PYTHON_DLL = re.compile(r"python(?P<version>3\d+)(?P<threads>t?)(?P<debug>(?:_d)?)\.dll\Z", re.IGNORECASE)
 _CPYTHON_TAG = re.compile(r"cp(3\d+)")
+#: ``cp312`` and ``py312``; a wheel with the latter is for CPython 3.12 and later versions.
+_MINOR_VERSION_TAG = re.compile(r"(?:cp|py)(3\d+)")
 #: Python 3.7 and older append an "m" that carries no information.
 _PYMALLOC_FLAG = re.compile(r"(?<=cp3[0-7])m\Z")
 _STABLE_ABIS = frozenset({"abi3", "abi3t"})
@@ -37,9 +39,14 @@ def _read_tagged_abis(wheel: WheelContent) -> tuple[frozenset[str], bool]:
                 exact.add(_PYMALLOC_FLAG.sub("", abi))
             elif python.startswith("pp"):
                 exact.add(python)
-            elif abi == "none" and _CPYTHON_TAG.fullmatch(python):
-                exact |= {python, f"{python}t"}
-    supports_others = not exact or bool(_STABLE_ABIS & set(wheel.name.abis)) or "any" in wheel.name.platforms
+            elif abi == "none" and (match := _MINOR_VERSION_TAG.fullmatch(python)):
+                exact |= {f"cp{match[1]}", f"cp{match[1]}t"}
+    supports_others = (
+        not exact
+        or bool(_STABLE_ABIS & set(wheel.name.abis))
+        or "any" in wheel.name.platforms
+        or any(python.startswith("py3") for python in wheel.name.pythons)
+    )
     return frozenset(exact), supports_others
 
 

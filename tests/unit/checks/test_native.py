@@ -67,6 +67,18 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {"dipy/x.dylib": macho(kind=DYLIB)},
         {"dipy/x.txt": b"x"},
     ),
+    "a library in the tests of a pure wheel": (
+        "native/test-data-in-any-wheel",
+        ANY,
+        {"dipy/tests/data/x.cpython-312-x86_64-linux-gnu.so": elf(), "dipy/tests/cut.so": elf()[:80]},
+        {"dipy/tests/data/x.txt": b"x"},
+    ),
+    "a library in a module called tests": (
+        "native/in-any-wheel",
+        ANY,
+        {"dipy/tests.so": elf()},
+        {"dipy/tests.py": b""},
+    ),
     "a launcher in a pure wheel": (
         "native/program-in-any-wheel",
         ANY,
@@ -341,6 +353,12 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         "py3-none-win_amd64",
         {"dipy/x.cp312-win_amd64.pyd": pe()},
         {"dipy/x.cp312-win_amd64.pyd": pe(), "dipy/x.cp313-win_amd64.pyd": pe()},
+    ),
+    "a module of a later Python than the oldest one": (
+        "native/python-tag-mismatch",
+        "py312-none-win_amd64",
+        {"dipy/x.cp313-win_amd64.pyd": pe()},
+        {"dipy/x.cp312-win_amd64.pyd": pe()},
     ),
     "an old ABI flag": (
         "native/python-tag-mismatch",
@@ -624,7 +642,7 @@ def test_severity_of_each_check() -> None:
     notes = {"native/program-in-any-wheel", "native/tag-stricter-than-code", "native/debug-symbols"}
     warnings = {
         *("native/none-in-platform-wheel", "native/isa-too-new", "native/in-purelib", "native/unread"),
-        "native/needs-visual-cpp",
+        *("native/needs-visual-cpp", "native/test-data-in-any-wheel"),
     }
     for check, severity in severities.items():
         expected = (
