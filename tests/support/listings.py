@@ -14,9 +14,12 @@ def list_staged(
     project: str,
     http: HttpClient,
     unpack_directory: sources.UnpackDirectory | None = None,
+    *,
+    version: str = "",
 ) -> tuple[RemoteFile, ...]:
     """Return the files at ``urls``; fail if the listing has a gap."""
-    staged = sources.list_staged_files(urls, sources.ReleaseQuery(project=project), http, unpack_directory)
+    query = sources.ReleaseQuery(project=project, version=version)
+    staged = sources.list_staged_files(urls, query, http, unpack_directory)
     assert not staged.gaps
     return staged.files
 

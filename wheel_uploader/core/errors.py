@@ -8,11 +8,11 @@
     +-- NothingFoundError    3  no files of this release are staged, or the set is incomplete
     +-- CredentialsError     4  credentials are missing or were refused
     +-- NetworkError         5  a server sent no response, or an unusable one, after all retries
-    |   +-- ListingError        the response is not a listing, or an untrustworthy one
+    |   +-- ListingError        the response is not a listing, or an untrustworthy one (2 if it never will be)
     |   |   +-- UnsupportedVersionError  2  an index page has a version that this program cannot read
     |   +-- TransportError      no complete response was received; a retry may help
     |   +-- HttpStatusError          a server returned an unexpected status
-    |   +-- RedirectNotAllowed     a server redirected to a host that is not allowed
+    |   +-- RedirectNotAllowed     a server redirected to a host that is not allowed (2)
     +-- FileError            6  a file failed a check, is corrupt, or changed during the run
     +-- ConflictError        7  the index will never accept these bytes under this name
     +-- PartialError         8  some files were uploaded and some were not
@@ -33,6 +33,8 @@ class ReleaseError(Exception):
     """Base class of the errors that stop a run: the message, and a hint for the next step."""
 
     exit_code = 1
+    #: True if the same command can never succeed later, so that waiting is useless.
+    is_permanent = False
     default_hint = "This is a bug in wheel-uploader: please report it."
 
     def __init__(
@@ -50,6 +52,11 @@ class ReleaseError(Exception):
         self.details = tuple(details)
         #: An argument as typed, and the likely intended one. The first is empty if an argument is missing.
         self.suggestion = suggestion
+
+    def as_permanent(self) -> Self:
+        """Return this error, marked as one that waiting cannot remove."""
+        self.is_permanent = True
+        return self
 
     def with_details(self, *details: str, message: str = "", hint: str = "") -> Self:
         """Return a copy of the error with additional details, and another message or hint if given."""
@@ -103,15 +110,26 @@ class NetworkError(ReleaseError):
 
 
 class ListingError(NetworkError):
-    """The response of a staging server is not a listing, or exceeds the limits for listings."""
+    """The response of a staging server is not a listing, or exceeds the limits for listings.
+
+    ``is_permanent``: the same URL will not become a listing, so that the command must change (exit code 2).
+    """
 
     default_hint = "Open the URL in a browser: it must list the files, without a login."
+    #: True if the page exceeds a limit: it lists more than one release.
+    is_too_large = False
+
+    def as_permanent(self) -> Self:
+        """Return this error, marked as one that only another command can remove."""
+        self.exit_code = UsageError.exit_code
+        return super().as_permanent()
 
 
 class UnsupportedVersionError(ListingError):
     """An index page, staged or of the target, has a version that this program cannot read."""
 
     exit_code = UsageError.exit_code
+    is_permanent = True
     default_hint = "Version 1 is supported; a newer wheel-uploader may support more."
 
 
@@ -131,6 +149,8 @@ class RedirectNotAllowed(NetworkError):
     def __init__(self, message: str, *, hint: str | None = None, is_invalid_url: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.is_invalid_url = is_invalid_url
+        self.is_permanent = True
+        self.exit_code = UsageError.exit_code
 
     def as_nothing_found(self) -> ReleaseError:
         """Return the error for a staging server, whose files are missing while the redirect is invalid."""

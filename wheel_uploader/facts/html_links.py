@@ -20,7 +20,22 @@ from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import SplitResult, unquote, urljoin, urlsplit
 from wheel_uploader.facts import link_names
-from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, describe_withdrawal, normalize_digests
+from wheel_uploader.facts.listing_page import (
+    MAX_LINKS,
+    Listing,
+    PageSigns,
+    describe_withdrawal,
+    make_limit_error,
+    normalize_digests,
+)
+from wheel_uploader.facts.page_links import (
+    PageLinks,
+    find_refresh_target,
+    get_directory,
+    is_below,
+    is_index_title,
+    is_listing_title,
+)
 
 #: Characters that are passed to the parser at a time.
 _CHUNK_SIZE = 64 * 1024
@@ -41,6 +56,10 @@ _PLAIN = re.compile(
 )
 #: The names of the meta elements with the status of a project (PEP 792) begin with this.
 _STATUS_META = "pypi:project-status"
+#: Tags other than links that are read.
+_STRUCTURE_TAGS = frozenset({"base", "input", "link", "script", "title", "meta"})
+#: Characters of a title that are kept.
+_MAX_TITLE = 200
 #: Characters that browsers strip from a URL in an attribute.
 _URL_WHITESPACE = "".join(map(chr, range(33)))
 
@@ -61,12 +80,19 @@ class _Anchor:
 
 
 class _AnchorTarget:
-    """A parser target that collects links, the base URL, and whether the page has a password field."""
+    """A parser target that collects links, the base URL, and what the page says about itself."""
 
     def __init__(self) -> None:
         self.anchors: list[_Anchor] = []
         self.base: str | None = None
         self.has_password = False
+        self.has_scripts = False
+        self.is_index = False
+        self.title = ""
+        #: Targets of ``<meta http-equiv=refresh>`` and of the first ``rel=next``, as written; None if absent.
+        self.refresh: str | None = None
+        self.next_href: str | None = None
+        self._inside_title = False
         #: The status of the project and its reason (PEP 792).
         self.status: dict[str, str] = {}
         self._inside_anchor = False
@@ -90,16 +116,45 @@ class _AnchorTarget:
                 if self._reads_text and (download := attributes.get("download")):
                     anchor.download = download[: link_names.MAX_TEXT_LENGTH]
                 self.anchors.append(anchor)
-        elif tag == "meta" and attributes.get("name", "").startswith(_STATUS_META):
+            if "rel" in attributes:
+                self._read_relation(attributes)
+        elif tag in _STRUCTURE_TAGS:
+            self._read_structure(tag, attributes)
+
+    def _read_structure(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "base":
+            if self.base is None:
+                self.base = attributes.get("href")
+        elif tag == "input":
+            self.has_password = self.has_password or attributes.get("type", "").lower() == "password"
+        elif tag == "link":
+            self._read_relation(attributes)
+        elif tag == "script":
+            self.has_scripts = True
+        elif tag == "title":
+            self._inside_title = True
+        elif attributes.get("name", "").startswith(_STATUS_META):
             self.status[attributes["name"]] = attributes.get("content", "")
-        elif tag == "base" and self.base is None:
-            self.base = attributes.get("href")
-        elif tag == "input" and attributes.get("type", "").lower() == "password":
-            self.has_password = True
+        elif attributes.get("name", "").lower() == "pypi:repository-version":
+            self.is_index = True
+        elif attributes.get("http-equiv", "").lower() == "refresh":
+            self.refresh = find_refresh_target(attributes.get("content", ""))
+
+    def _read_relation(self, attributes: Mapping[str, str]) -> None:
+        href = attributes.get("href", "").strip(_URL_WHITESPACE)
+        # The button of the last page has no target, or only a fragment.
+        if (
+            self.next_href is None
+            and href.partition("#")[0]
+            and "next" in attributes.get("rel", "").lower().split()
+        ):
+            self.next_href = href
 
     def end(self, tag: str) -> None:
         if tag == "a":
             self._inside_anchor = False
+        elif tag == "title":
+            self._inside_title = False
 
     def data(self, text: str) -> None:
         if self._inside_anchor:
@@ -107,6 +162,9 @@ class _AnchorTarget:
             anchor.last_character = visible[-1:] or anchor.last_character
             if self._reads_text and len(anchor.text) < link_names.MAX_TEXT_LENGTH:
                 anchor.text += text[: link_names.MAX_TEXT_LENGTH]
+        elif self._inside_title:
+            if len(self.title) < _MAX_TITLE:
+                self.title += text[:_MAX_TITLE]
         elif self.anchors and len(self._row_text) < _MAX_ROW_TEXT:
             self._row_text += f" {text[:_MAX_ROW_TEXT]}"
 
@@ -133,29 +191,47 @@ def read_html_listing(text: str, base_url: str, source: str) -> Listing:
     target = _parse_anchors(text, source)
     base = _resolve(base_url, target.base) or base_url
     status, status_reason = target.status.get(_STATUS_META), target.status.get(f"{_STATUS_META}-reason")
-    links = _LinkCollector(base, source, lambda yanked: describe_withdrawal(yanked, status, status_reason))
+    links = _LinkCollector(
+        base_url, base, source, lambda yanked: describe_withdrawal(yanked, status, status_reason)
+    )
     # Anchors are read in order and freed one by one: a large page has 100,000 of them.
     target.anchors.reverse()
     while target.anchors:
         links.add(target.anchors.pop())
+    title = " ".join(target.title.split())
+    is_index = target.is_index or is_index_title(title)
+    is_listing = is_index or is_listing_title(title) or links.page_links.is_uniform
     return Listing(
         files=links.get_files(),
+        folders=tuple(links.page_links.iter_folders(is_listing=is_listing)),
         subpage_urls=links.pages,
+        is_index=is_index,
+        signs=PageSigns(
+            title=title,
+            refresh_url=_resolve(base, target.refresh),
+            has_scripts=target.has_scripts,
+            has_base=target.base is not None,
+            is_listing=is_listing,
+        ),
         asks_for_password=target.has_password,
         yanked_urls=frozenset(links.files[key].url for key in links.yanked),
+        next_url=_resolve(base, target.next_href).partition("#")[0] or links.page_links.find_next_page(),
     )
 
 
 class _LinkCollector:
     """Collects the files and pages that the links of a page lead to, each file once."""
 
-    def __init__(self, base: str, source: str, describe_withdrawal: Callable[[str | bool], str]) -> None:
+    def __init__(
+        self, page_url: str, base: str, source: str, describe_withdrawal: Callable[[str | bool], str]
+    ) -> None:
         """Collect links relative to ``base``; ``describe_withdrawal`` gets what a link says about a yank."""
         self._base = base
         self._source = source
         self._describe_withdrawal = describe_withdrawal
         self._base_parts = _split_or_empty(base)
-        self._base_directory = _get_directory(self._base_parts)
+        self._base_directory = get_directory(base)
+        self.page_links = PageLinks(page_url, self._base_directory)
         #: URL of the directory, and the key of its files; empty if plain names cannot be resolved in it.
         self._directory = _resolve(base, "x").removesuffix("x")
         self._directory_key = link_names.make_directory_key(_split_or_empty(self._directory))
@@ -167,23 +243,27 @@ class _LinkCollector:
 
     def add(self, anchor: _Anchor) -> None:
         plain_match = _PLAIN.match(anchor.href) if self._directory else None
-        if plain_match:
+        if plain_match and anchor.last_character != "/":
             # A fast path for the links of large pages: a plain name needs no resolution.
             name = plain_match[1]
-            if anchor.last_character != "/":
-                url, fragment = f"{self._directory}{name}", plain_match[2] or ""
-                self._add_file(anchor, f"{self._directory_key}{name}", name, url, fragment)
+            url, fragment = f"{self._directory}{name}", plain_match[2] or ""
+            self._add_file(anchor, f"{self._directory_key}{name}", name, url, fragment)
             return
         resolved, parts = _resolve_link(self._base, anchor.href)
         url, _, fragment = resolved.partition("#")
         names_itself = url != self._base and parts.netloc == self._base_parts.netloc
         link = link_names.name_link(parts, download=anchor.download, text=anchor.text if names_itself else "")
+        is_folder = not link.is_file and (parts.path.endswith("/") or anchor.last_character == "/")
+        is_page = is_folder or not (link.is_file or link.filename.endswith(_FILE_SUFFIXES))
+        if is_page:
+            text = anchor.text.strip() or anchor.last_character
+            self.page_links.add(url, parts, link.filename, text, is_folder=is_folder)
         if not link.filename:  # not an HTTP link, or one to the root of a host
             return
-        if not link.filename.endswith(_FILE_SUFFIXES) and _is_below(parts, self._base_directory):
+        if is_page and is_below(parts, self._base_directory):
             self.pages.setdefault(canonicalize_name(link.filename), url)
         # aiohttp omits the trailing slash of a directory in the URL, and shows it in the text of the link.
-        if (link.is_file or not parts.path.endswith("/")) and anchor.last_character != "/":
+        if not is_folder:
             key = link_names.make_file_key(parts, link)
             archive = link_names.is_source_archive(parts, self._base_parts)
             self._add_file(anchor, key, link.filename, url, fragment, is_source_archive=archive)
@@ -242,9 +322,9 @@ def _parse_anchors(text: str, source: str) -> _AnchorTarget:
             chunk = text[offset : offset + _CHUNK_SIZE].replace("\0", " ")
             parser.feed(chunk.encode("utf-8", errors="replace"))
             if len(target.anchors) > MAX_LINKS:
-                raise ListingError(
+                raise make_limit_error(
                     f"{source} has more than {MAX_LINKS} links, too many for one release",
-                    hint="Pass the URL of a single directory or project.",
+                    "Pass the URL of a single directory or project.",
                 )
         parser.close()
     except etree.LxmlError as error:
@@ -288,18 +368,6 @@ def _find_size(row_text: str) -> int | None:
     match = _ROW_SIZE.search(row_text)
     size = int(float(match[1]) * _UNITS[(match[2] or "").lower()]) if match else None
     return size if bounds.is_valid_size(size) else None
-
-
-def _get_directory(parts: SplitResult) -> SplitResult:
-    return parts._replace(path=parts.path[: parts.path.rfind("/") + 1] or "/")
-
-
-def _is_below(parts: SplitResult, directory: SplitResult) -> bool:
-    return (
-        parts[:2] == directory[:2]
-        and parts.path.startswith(directory.path)
-        and parts.path.rstrip("/") != directory.path.rstrip("/")
-    )
 
 
 def _parse_hashes(fragment: str) -> dict[str, str]:

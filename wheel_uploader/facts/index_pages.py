@@ -20,6 +20,7 @@ from wheel_uploader.facts.listing_page import (
     MAX_LINKS,
     Listing,
     describe_withdrawal,
+    make_limit_error,
     normalize_digests,
     resolve_link,
 )
@@ -80,6 +81,7 @@ def read_index_page(value: Any, base_url: str, source: str) -> Listing:
     names = [project["name"] for project in projects if _has_text(project, "name")]
     return Listing(
         files=tuple(_parse_files(files, base_url, source, status if isinstance(status, dict) else {})),
+        is_index=not files and "projects" in data,
         subpage_urls={
             canonicalize_name(name): urljoin(base_url, f"{_quote_project(name)}/") for name in names
         },
@@ -145,15 +147,14 @@ def _check_index_page(data: Any, source: str) -> dict[str, Any]:
         raise ListingError(
             f"{source} returned JSON that is not an index page (PEP 691)",
             hint="Pass the URL of a directory listing in HTML, or of the project's page on an index.",
-        )
+        ).as_permanent()
     check_version(version, source)
     return dict(data)
 
 
 def _build_limit_error(source: str) -> ListingError:
-    return ListingError(
-        f"{source} lists more than {MAX_LINKS} files or projects",
-        hint="Pass the URL of the project's page.",
+    return make_limit_error(
+        f"{source} lists more than {MAX_LINKS} files or projects", "Pass the URL of the project's page."
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import urljoin, urlsplit
@@ -21,11 +23,41 @@ _DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 
 _DIGEST = re.compile(r"(?:[0-9a-f]{2}){16,64}\Z")
 
 
+class ListedFolder(NamedTuple):
+    """A folder that a page lists."""
+
+    #: The last segment of its path.
+    name: str
+    url: str
+    #: False if the link may be part of a site's navigation.
+    is_certain: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSigns:
+    """What an HTML page says about itself."""
+
+    #: The beginning of the text of its ``<title>``.
+    title: str = ""
+    #: The URL that it leads browsers on to (``<meta http-equiv=refresh>``); empty if there is none.
+    refresh_url: str = ""
+    has_scripts: bool = False
+    #: True if its links are relative to another URL than its own (``<base>``).
+    has_base: bool = False
+    #: True if it is a directory listing, or the page of a package index, according to its title or its links.
+    is_listing: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """The contents of one page of a listing."""
 
     files: tuple[RemoteFile, ...] = ()
+    #: The folders directly below this one.
+    folders: tuple[ListedFolder, ...] = ()
+    #: True if the subpages are the projects of a package index.
+    is_index: bool = False
+    signs: PageSigns = PageSigns()
     #: URLs of the pages below this one, by canonical name: directories, or the projects of an index.
     subpage_urls: Mapping[str, str] = field(default_factory=dict)
     asks_for_password: bool = False
@@ -51,6 +83,13 @@ def describe_withdrawal(yanked: object, status: object, status_reason: object) -
 
 def _with_reason(fact: str, reason: object) -> str:
     return f"{fact}: {sanitize(reason, limit=300)}" if isinstance(reason, str) and reason.strip() else fact
+
+
+def make_limit_error(message: str, hint: str) -> ListingError:
+    """Return the error for a page that is too large to list one release."""
+    error = ListingError(message, hint=hint).as_permanent()
+    error.is_too_large = True
+    return error
 
 
 def normalize_digests(hashes: Mapping[str, str]) -> dict[str, str]:

@@ -65,10 +65,12 @@ def limit_size(pieces: Iterable[bytes], url: str, limit: int = MAX_BODY_SIZE) ->
     for piece in pieces:
         size += len(piece)
         if size > limit:
-            raise ListingError(
+            error = ListingError(
                 f"{url} returned more than {limit // 2**20} MiB",
                 hint="A listing is smaller: pass the URL of the directory or project that has the files.",
-            )
+            ).as_permanent()
+            error.is_too_large = True
+            raise error
         yield piece
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,15 @@ _STORAGE_HOSTS = (
     # GitHub Actions stores artifacts in numbered storage accounts.
     (("api.github.com",), (".blob.core.windows.net",)),
 )
+
+
+_PERMITTING_OPTION = re.compile(r"\((--allow-[a-z-]{1,20} [^\s()]{1,300}) permits it\)\Z")
+
+
+def find_permitting_option(rejection: str) -> str:
+    """Return the option, with its value, that permits what ``link_rejection`` rejects; empty if none does."""
+    match = _PERMITTING_OPTION.search(rejection)
+    return match[1] if match else ""
 
 
 class InvalidUrl(ValueError):

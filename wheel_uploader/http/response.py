@@ -14,7 +14,7 @@ from wheel_uploader.core.redaction import sanitize, sanitize_url, strip_url
 from wheel_uploader.core.urls import may_contain_url, urlsplit
 from wheel_uploader.http import body as http_body
 from wheel_uploader.http import retry
-from wheel_uploader.http.host_policy import InvalidUrl, parse_origin
+from wheel_uploader.http.host_policy import InvalidUrl, find_permitting_option, parse_origin
 from wheel_uploader.http.httpx_import import httpx
 from wheel_uploader.http.transport import PrivateAddressError, request_deadline
 
@@ -144,7 +144,9 @@ def make_redirect_error(url: str, target: str, reason: str) -> RedirectNotAllowe
         # Not quoted: without its fragment, a login with an unencoded "#" looks like a host and a port.
         hint = "The redirect is invalid and must be corrected on the server."
         return RedirectNotAllowed(f"{prefix} an invalid URL, {suffix}", hint=hint, is_invalid_url=True)
-    hint = "If that address is correct, pass it directly; the URL of a directory ends with a slash."
+    option = find_permitting_option(reason)
+    hint = "If that address is correct, pass it directly" + (f", or add {option}" if option else "")
+    hint += "; the URL of a directory ends with a slash."
     return RedirectNotAllowed(f"{prefix} {sanitize_url(target, limit=200)}, {suffix}", hint=hint)
 
 

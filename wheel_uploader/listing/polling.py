@@ -86,6 +86,8 @@ def _try_fetch(
     try:
         return fetch_listing(), None
     except _TEMPORARY_ERRORS as error:
+        if error.is_permanent:
+            raise
         return None, error
 
 

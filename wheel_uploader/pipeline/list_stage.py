@@ -18,6 +18,8 @@ from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Finding, GapRemedy, ListingGap, Options, RemoteFile, Selection, Stage
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize, sanitize_source
+from wheel_uploader.http.client import HttpClient
+from wheel_uploader.http.host_policy import find_permitting_option
 from wheel_uploader.index.target import Target
 from wheel_uploader.listing import freshness, polling, problem_files, sources
 from wheel_uploader.listing import selection as release_selection
@@ -63,6 +65,8 @@ def _select_release(context: RunContext) -> Selection:
     def select_once() -> Selection:
         with context.progress.waiting(f"list: reading {', '.join(map(sanitize_source, options.urls))}"):
             staged = sources.list_staged_files(options.urls, query, context.http, context.temp_dir)
+        for note in staged.notes:
+            context.progress.debug(f"{note.source}: {note.message}")
         try:
             selection = release_selection.select_release(
                 dataclasses.replace(staged, files=context.requirements.apply_trusted_hashes(staged.files)),
@@ -74,10 +78,11 @@ def _select_release(context: RunContext) -> Selection:
             )
         except release_selection.NoReleaseFoundError as error:
             context.record(excluded_files=error.excluded_files)
-            _raise_for_gaps(staged.gaps, reasons=(error.message, *error.details))
-            raise
+            raise_for_gaps(staged.gaps, reasons=(error.message, *error.details))
+            raise error.with_details(*(sanitize(note.message) for note in staged.notes)) from None
         context.record(selection=selection, findings=_find_problems(selection, context))
-        raise_if_incomplete(selection)
+        raise_for_gaps(selection.gaps)
+        reject_forbidden_links(selection, context.http)
         _raise_if_unusable(selection, context)
         return selection
 
@@ -96,33 +101,61 @@ def _select_release(context: RunContext) -> Selection:
 _GAP_ERRORS: dict[GapRemedy, type[ReleaseError]] = {
     GapRemedy.FILE: FileError,
     GapRemedy.CALL: UsageError,
+    GapRemedy.LAYOUT: NothingFoundError,
     GapRemedy.WAIT: NothingFoundError,
 }
 #: Maximum number of gaps that an error lists.
 _MAX_LISTED_GAPS = 20
 
 
-def raise_if_incomplete(selection: Selection) -> None:
-    """Raise an error if a listing has gaps: what was not read may belong to the release."""
-    _raise_for_gaps(selection.gaps)
+def raise_for_gaps(gaps: Sequence[ListingGap], *, reasons: Sequence[str] = ()) -> None:
+    """Raise an error if there are gaps: a part of a listing that was not read may belong to the release.
 
-
-def _raise_for_gaps(gaps: Sequence[ListingGap], *, reasons: Sequence[str] = ()) -> None:
-    """Raise an error if there are gaps; ``reasons`` say why no file was selected."""
-    for remedy, error in _GAP_ERRORS.items():
+    ``reasons`` say why no file was selected.
+    """
+    for remedy, error_type in _GAP_ERRORS.items():
         if hints := [gap.hint for gap in gaps if gap.remedy is remedy]:
             messages = list(dict.fromkeys(sanitize(gap.message) for gap in gaps))
-            more = len(messages) - _MAX_LISTED_GAPS
-            raise error(
+            error = error_type(
                 f"{format_count(len(messages), 'part')} of the staged files could not be taken into account; "
                 "nothing was uploaded",
-                details=[
-                    *messages[:_MAX_LISTED_GAPS],
-                    *([f"and {more} more"] if more > 0 else []),
-                    *reasons,
-                ],
+                details=[*_shorten(messages), *reasons],
                 hint=next(filter(None, hints), None),
             )
+            raise error.as_permanent() if remedy is GapRemedy.LAYOUT else error
+
+
+def _shorten(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _MAX_LISTED_GAPS
+    return [*lines[:_MAX_LISTED_GAPS], *([f"and {more} more"] if more > 0 else [])]
+
+
+def reject_forbidden_links(selection: Selection, http: HttpClient) -> None:
+    """Raise UsageError if a file of the release may not be fetched from where its listing says it is."""
+    remotes = [remote for _, remote in selection.files] + [
+        attestation.remote for attestation in selection.attestation_files
+    ]
+    reasons: dict[tuple[str, str, bool], str] = {}
+    forbidden: list[str] = []
+    for remote in remotes:
+        if remote.url.startswith("file:"):
+            continue
+        origin, pinned = "/".join(remote.url.split("/", 3)[:3]) + "/", "sha256" in remote.hashes
+        key = origin, remote.source, pinned
+        if key not in reasons:
+            reasons[key] = http.link_rejection(origin, listing_url=remote.source, has_trusted_digest=pinned)
+        if reasons[key]:
+            forbidden.append(f"{remote.filename}: {reasons[key]}")
+    if forbidden:
+        options = list(dict.fromkeys(filter(None, map(find_permitting_option, reasons.values()))))
+        raise UsageError(
+            f"{format_count(len(forbidden), 'file')} of the release may not be fetched from "
+            "where the listing links to; nothing was downloaded",
+            details=_shorten([sanitize(line) for line in forbidden]),
+            hint=f"If you trust that host, add {' '.join(options)}"
+            if options
+            else "Correct the links on the staging server, or pass another source with -u.",
+        )
 
 
 def _find_problems(selection: Selection, context: RunContext) -> tuple[Finding, ...]:

@@ -37,16 +37,45 @@ def test_lists_the_files_of_a_directory(tmp_path: Path, http: HttpClient) -> Non
     assert first.source == str(tmp_path)
 
 
-def test_lists_artifact_directories_one_level_deep(tmp_path: Path, http: HttpClient) -> None:
+def test_walks_the_directories_of_artifacts(tmp_path: Path, http: HttpClient) -> None:
     wheels.make_wheel(tmp_path / "cibw-wheels-0.whl", tag="cp311-cp311-win_amd64")
-    wheels.make_wheel(tmp_path / "artifact", tag="cp312-cp312-win_amd64")
-    wheels.make_wheel(tmp_path / "artifact" / "old", version="1.10.0")
+    wheels.make_wheel(tmp_path / "artifact" / "dist", tag="cp312-cp312-win_amd64")
+    wheels.make_wheel(tmp_path / "artifact" / "a" / "b" / "c", tag="cp313-cp313-win_amd64")
+    (tmp_path / "artifact" / "notes.txt").write_text("x")
     wheels.make_sdist(tmp_path)
-    assert [file.filename for file in list_files(tmp_path, http)] == [
-        "dipy-1.11.0-cp312-cp312-win_amd64.whl",
+    assert sorted(file.filename for file in list_files(tmp_path, http)) == [
         "dipy-1.11.0-cp311-cp311-win_amd64.whl",
+        "dipy-1.11.0-cp312-cp312-win_amd64.whl",
+        "dipy-1.11.0-cp313-cp313-win_amd64.whl",
         "dipy-1.11.0.tar.gz",
     ]
+
+
+@pytest.mark.parametrize(
+    "directory",
+    [".venv", "venv", "node_modules", "__pycache__", "x/site-packages", "dipy.egg-info", "1.10.0", "env"],
+)
+def test_does_not_walk_environments_and_other_versions(
+    tmp_path: Path, http: HttpClient, directory: str
+) -> None:
+    wheel = wheels.make_wheel(tmp_path / "dist")
+    wheels.make_wheel(tmp_path / directory, tag="cp312-none-any")
+    if directory == "env":
+        (tmp_path / "env" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    listed = list_staged([str(tmp_path)], "dipy", http, version="1.11.0")
+    assert [file.filename for file in listed] == [wheel.name]
+
+
+def test_reads_each_directory_once_despite_symbolic_links(tmp_path: Path, http: HttpClient) -> None:
+    wheel = wheels.make_wheel(tmp_path / "staged" / "build" / "1.11.0")
+    (tmp_path / "staged" / "latest").symlink_to(wheel.parent)
+    (tmp_path / "staged" / "build" / "loop").symlink_to(tmp_path / "staged")
+    (tmp_path / "staged" / "up").symlink_to(tmp_path)
+    (tmp_path / "staged" / "self").symlink_to(tmp_path / "staged" / "self")
+    outside = wheels.make_wheel(tmp_path / "elsewhere", tag="cp312-none-any")
+    (tmp_path / "staged" / "out").symlink_to(outside.parent)
+    names = sorted(file.filename for file in list_files(tmp_path / "staged", http))
+    assert names == sorted([wheel.name, outside.name])
 
 
 def test_skips_hidden_files_and_directories(tmp_path: Path, http: HttpClient) -> None:

@@ -16,9 +16,10 @@ from wheel_uploader.core.errors import (
     RedirectNotAllowed,
     ReleaseError,
 )
-from wheel_uploader.core.models import Options
+from wheel_uploader.core.models import GapRemedy, Options
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.httpx_import import httpx
+from wheel_uploader.listing.sources import ReleaseQuery, list_staged_files
 
 URL = "https://staging.example/wheels/"
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
@@ -97,9 +98,9 @@ def test_root_leads_to_the_project_page(root: str) -> None:
     assert list_filenames(make_handler(pages)) == [WHEEL]
 
 
-def test_stays_on_a_page_with_files_of_the_project() -> None:
+def test_follows_the_folder_of_the_project_beside_its_files() -> None:
     pages = {"/wheels/": f'<a href="dipy/">old</a>{LINK}', "/wheels/dipy/": '<a href="dipy-1.0.tar.gz">x</a>'}
-    assert list_filenames(make_handler(pages)) == [WHEEL]
+    assert list_filenames(make_handler(pages)) == [WHEEL, "dipy-1.0.tar.gz"]
 
 
 def test_keeps_files_of_other_projects_for_the_report() -> None:
@@ -107,15 +108,14 @@ def test_keeps_files_of_other_projects_for_the_report() -> None:
     assert list_filenames(make_handler({**pages, "/wheels/dipy/": LINK})) == ["x-1.0.tar.gz", "notes", WHEEL]
 
 
-def test_descends_only_one_level() -> None:
-    pages = {"/wheels/": '<a href="dipy/">x</a>', "/wheels/dipy/": '<a href="dipy/">x</a>'}
-    assert list_filenames(make_handler(pages)) == []
-
-
-def test_root_must_not_lead_to_another_host() -> None:
+def test_a_link_to_another_host_is_a_gap() -> None:
     pages = {"/wheels/": '<base href="https://evil.example/"><a href="dipy/">x</a>'}
-    with pytest.raises(ListingError, match=r"refusing to fetch .*evil\.example/dipy/: it is on another host"):
-        list_filenames(make_handler(pages))
+    transport = httpx.MockTransport(make_handler(pages))
+    with HttpClient(user_urls=[URL], retries=1, transport=transport) as http:
+        (gap,) = list_staged_files([URL], ReleaseQuery(project="dipy"), http).gaps
+    assert gap.remedy is GapRemedy.CALL
+    assert "the folder dipy/ was not read: it is on another host, evil.example" in gap.message
+    assert gap.hint == "If you trust that host, add --allow-host evil.example"
 
 
 def test_tries_a_missing_slash() -> None:

@@ -132,6 +132,8 @@ class GapRemedy(enum.StrEnum):
     WAIT = "wait"
     #: The command must change: another URL, another option.
     CALL = "call"
+    #: The staged files must be arranged in another way, or the command must name their folder.
+    LAYOUT = "layout"
     #: A staged file must be corrected.
     FILE = "file"
 
@@ -150,11 +152,22 @@ class ListingGap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListingNote:
+    """A fact about a listing that explains why files are not found there, and does not stop a run."""
+
+    #: One clause: ``the folder 1.10.0/ belongs to another version``.
+    message: str
+    #: The listing: a URL without secrets, or a directory.
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StagedFiles:
     """Everything that the sources list, of any project and version, and the gaps in their listings."""
 
     files: tuple[RemoteFile, ...]
     gaps: tuple[ListingGap, ...] = ()
+    notes: tuple[ListingNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

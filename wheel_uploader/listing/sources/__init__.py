@@ -2,7 +2,7 @@
 
 To add a kind of place, write a module with a class that is constructed as ``Class(url, http)`` and has two
 members: ``claims(url) -> bool``, which looks only at the text of the URL, and
-``iter_files(query) -> Iterator[RemoteFile | ListingGap]``. Keep its parser a pure function of text, add the
+``iter_files(query) -> Iterator[ListingEntry]``. Keep its parser a pure function of text, add the
 class to ``SOURCE_TYPES``, and add a test. The first class that claims a URL handles it, so a class for a
 particular host precedes the one that handles any HTTP server. An ``ArtifactSource`` is also given a directory
 to unpack archives into.
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from wheel_uploader.core.errors import RedirectNotAllowed, UsageError
-from wheel_uploader.core.models import ListingGap, RemoteFile, StagedFiles
+from wheel_uploader.core.models import ListingGap, ListingNote, RemoteFile, StagedFiles
 from wheel_uploader.core.redaction import sanitize_url
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.host_policy import MAX_URL_LENGTH, InvalidUrl, parse_origin
@@ -101,16 +101,19 @@ def list_staged_files(
     sources = [open_source(url, http, unpack_directory) for url in urls]
     files: list[RemoteFile] = []
     gaps: list[ListingGap] = []
+    notes: list[ListingNote] = []
     try:
         for source in sources:
             for entry in source.iter_files(query):
                 if isinstance(entry, ListingGap):
                     gaps.append(entry)
+                elif isinstance(entry, ListingNote):
+                    notes.append(entry)
                 else:
                     files.append(_mark_invalid_link(entry))
     except RedirectNotAllowed as error:
         raise error.as_nothing_found() from None
-    return StagedFiles(files=tuple(files), gaps=tuple(gaps))
+    return StagedFiles(files=tuple(files), gaps=tuple(gaps), notes=tuple(notes))
 
 
 def _mark_invalid_link(file: RemoteFile) -> RemoteFile:

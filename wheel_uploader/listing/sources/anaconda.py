@@ -22,7 +22,7 @@ from wheel_uploader.core.errors import (
     NothingFoundError,
     UsageError,
 )
-from wheel_uploader.core.models import ListingGap, RemoteFile
+from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.models.option_rules import LATEST_VERSION
 from wheel_uploader.core.redaction import register_secret, sanitize, strip_url
 from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit
@@ -30,7 +30,7 @@ from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
-from wheel_uploader.listing.sources.base import ReleaseQuery, UnclaimedUrl, can_parse
+from wheel_uploader.listing.sources.base import ListingEntry, ReleaseQuery, UnclaimedUrl, can_parse
 from wheel_uploader.listing.sources.http_listing import HttpListing
 
 _HOSTS = frozenset({"anaconda.org", "www.anaconda.org", "api.anaconda.org", "pypi.anaconda.org"})
@@ -75,7 +75,7 @@ class AnacondaPackage:
         """Return whether ``url`` is a page of anaconda.org with an owner."""
         return can_parse(parse_anaconda_url, url)
 
-    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
+    def iter_files(self, query: ReleaseQuery) -> Iterator[ListingEntry]:
         """Yield the wheels and sdists of the package, limited to what the URL says: label, version, file.
 
         Raises UsageError if the URL and ``query`` have different versions.
@@ -109,7 +109,7 @@ class AnacondaPackage:
         name: str,
         query: ReleaseQuery,
         error: NetworkError | CredentialsError,
-    ) -> Iterator[RemoteFile | ListingGap]:
+    ) -> Iterator[ListingEntry]:
         """Yield the same files from the simple page, which has no hashes.
 
         Raises ``error``, or a clearer form of it, if the simple page cannot be read either.
@@ -133,7 +133,9 @@ class AnacondaPackage:
             f"anaconda.org's API failed ({error.message}); using its simple page, which has no hashes"
         )
         yield from (
-            entry for entry in entries if isinstance(entry, ListingGap) or _matches_reference(entry, channel)
+            entry
+            for entry in entries
+            if not isinstance(entry, RemoteFile) or _matches_reference(entry, channel)
         )
 
 

@@ -13,11 +13,16 @@ from wheel_uploader.core import bounds
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit, urlunsplit
 from wheel_uploader.facts.listing_page import Listing, normalize_digests
-from wheel_uploader.listing.sources.base import make_url_builder, set_query_parameters
-from wheel_uploader.listing.sources.s3 import is_direct_child
+from wheel_uploader.listing.sources.base import (
+    as_folder,
+    list_prefixes,
+    make_url_builder,
+    set_query_parameters,
+    split_keys,
+)
 from wheel_uploader.listing.sources.xml import XmlDocument, XmlRecord
 
-RECORD_TAGS = frozenset({"Blob"})
+RECORD_TAGS = frozenset({"Blob", "BlobPrefix"})
 FIELD_TAGS = frozenset({"Name", "Content-Length", "Content-MD5", "Last-Modified", "Delimiter", "NextMarker"})
 
 _LISTING_PARAMETERS = {"restype": "container", "comp": "list", "delimiter": "/"}
@@ -47,22 +52,29 @@ def _build_listing_url(container_url: str, prefix: str) -> str:
 
 
 def read_azure_listing(document: XmlDocument, base_url: str, source: str) -> Listing:
-    """Return the blobs directly below the prefix in ``base_url``, and the URL of the next page.
+    """Return the blobs and folders directly below the prefix in ``base_url``, and the URL of the next page.
 
     If ``base_url`` lists all levels, the next page is the listing of one level.
     """
     query = parse_qs(urlsplit(base_url).query)
     if "delimiter" not in query and "Delimiter" not in document.fields:
         return Listing(next_url=_build_listing_url(base_url, ""))
-    prefix = query.get("prefix", [""])[0]
     marker = document.fields.get("NextMarker", "")
     build_url, signature = make_url_builder(base_url), _extract_signature(query)
-    files = tuple(
-        _to_remote_file(name, record, build_url(name) + signature, source)
-        for record in document.records
-        if is_direct_child(prefix, name := record.fields.get("Name", ""))
+    records = {_get_name(record): record for record in document.records}
+    names, prefixes = split_keys(query.get("prefix", [""])[0], records)
+    return Listing(
+        files=tuple(
+            _to_remote_file(name, records[name], build_url(name) + signature, source) for name in names
+        ),
+        folders=list_prefixes(base_url, prefixes, ("marker",)),
+        next_url=set_query_parameters(base_url, {"marker": marker}) if marker else "",
     )
-    return Listing(files=files, next_url=set_query_parameters(base_url, {"marker": marker}) if marker else "")
+
+
+def _get_name(record: XmlRecord) -> str:
+    name = record.fields.get("Name", "")
+    return as_folder(name) if record.tag == "BlobPrefix" else name
 
 
 def _to_remote_file(name: str, record: XmlRecord, url: str, source: str) -> RemoteFile:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from wheel_uploader.core.models import ListingGap, RemoteFile
+from wheel_uploader.core.models import ListingGap, ListingNote, RemoteFile
 from wheel_uploader.core.urls import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from wheel_uploader.facts.listing_page import ListedFolder
 from wheel_uploader.http.client import HttpClient
+
+#: An entry of a listing: a file, a gap, or a note.
+ListingEntry = RemoteFile | ListingGap | ListingNote
 
 
 class UnclaimedUrl(ValueError):
@@ -37,8 +41,8 @@ class Source(Protocol):
         """Return whether this class handles ``url``, judging only by its text."""
         ...
 
-    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
-        """Yield every listed file, of any project and version, and every gap in the listing.
+    def iter_files(self, query: ReleaseQuery) -> Iterator[ListingEntry]:
+        """Yield every listed file, of any project and version, every gap in the listing, and notes on it.
 
         Selecting is left to the caller. ``query`` is used by places that have a page for each project or
         release. Raises NetworkError, ListingError, NothingFoundError or CredentialsError.
@@ -53,6 +57,44 @@ def can_parse(parse: Callable[[str], object], url: str) -> bool:
     except UnclaimedUrl:
         return False
     return True
+
+
+def split_keys(prefix: str, keys: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Split the keys of an object store into those directly below ``prefix``, and the folders below it.
+
+    A key with a slash after the prefix is in a folder, or is one. A folder is a prefix with a final slash.
+    """
+    direct: list[str] = []
+    folders: dict[str, None] = {}
+    for key in keys:
+        rest = key.removeprefix(prefix)
+        name, slash, _ = rest.partition("/")
+        if slash:
+            folders.setdefault(f"{key[: len(key) - len(rest)]}{name}/")
+        elif name:
+            direct.append(key)
+    return direct, list(folders)
+
+
+def as_folder(prefix: str) -> str:
+    """Return a prefix that a store lists for a folder with the slash at its end."""
+    return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+
+
+def list_prefixes(base_url: str, prefixes: Iterable[str], markers: Iterable[str]) -> tuple[ListedFolder, ...]:
+    """Return the folders of an object store, with the URLs that list them.
+
+    ``markers`` are the query parameters of ``base_url`` that select a page of a listing.
+    """
+    removed = dict.fromkeys(markers)
+    return tuple(
+        ListedFolder(
+            # A key such as "a//b" has a folder without a name.
+            name=prefix.removesuffix("/").rpartition("/")[2] or "/",
+            url=set_query_parameters(base_url, {**removed, "prefix": prefix}),
+        )
+        for prefix in prefixes
+    )
 
 
 def set_query_parameters(url: str, changes: Mapping[str, str | None]) -> str:

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from wheel_uploader.core import bounds
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.urls import unquote, urljoin, urlsplit, urlunsplit
-from wheel_uploader.facts.listing_page import Listing
+from wheel_uploader.facts.listing_page import ListedFolder, Listing
 from wheel_uploader.listing.sources.base import make_url_builder
 from wheel_uploader.listing.sources.xml import XmlDocument
 
@@ -18,6 +18,8 @@ from wheel_uploader.listing.sources.xml import XmlDocument
 RECORD_TAGS = frozenset({"file", "directory"})
 FIELD_TAGS: frozenset[str] = frozenset()
 
+#: serve and others list the directory above, too.
+_PARENT_NAMES = frozenset({".", ".."})
 _JSONP_CALL = re.compile(r"\s*(?:/\*[^*]{0,100}\*/\s*)?[\w.$]{1,200}\s*\(")
 
 
@@ -61,6 +63,7 @@ def read_nginx_xml(document: XmlDocument, base_url: str, source: str) -> Listing
 def _build_listing(entries: list[dict[str, Any]], base_url: str, source: str) -> Listing:
     files: list[RemoteFile] = []
     pages: dict[str, str] = {}
+    folders: list[ListedFolder] = []
     build_url = make_url_builder(_get_parent_url(base_url))
     for entry in entries:
         # serve has the name without its suffix in "name"; serve and Caddy append a slash to a directory.
@@ -70,7 +73,9 @@ def _build_listing(entries: list[dict[str, Any]], base_url: str, source: str) ->
             continue
         # "type" may hold any JSON value, so it is looked up in a tuple: a list in it is not hashable.
         if entry.get("is_dir") or entry.get("type") in ("directory", "folder"):
-            pages.setdefault(canonicalize_name(name), f"{build_url(name)}/")
+            if name not in _PARENT_NAMES:
+                pages.setdefault(canonicalize_name(name), f"{build_url(name)}/")
+                folders.append(ListedFolder(name, f"{build_url(name)}/"))
             continue
         link = entry.get("url")
         url = _resolve_link(link, name, base_url) if isinstance(link, str) else build_url(name)
@@ -87,7 +92,7 @@ def _build_listing(entries: list[dict[str, Any]], base_url: str, source: str) ->
                     unavailable_reason=size_error,
                 )
             )
-    return Listing(files=tuple(files), subpage_urls=pages)
+    return Listing(files=tuple(files), folders=tuple(folders), subpage_urls=pages)
 
 
 def _is_entry(entry: object) -> bool:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import NothingFoundError, StorageError, UsageError
-from wheel_uploader.core.models import ListingGap, RemoteFile
+from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize, sanitize_url
 from wheel_uploader.core.urls import file_url_path_to_local, urlsplit
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.listing.sources.base import ReleaseQuery
+from wheel_uploader.listing.sources import tree
+from wheel_uploader.listing.sources.base import ListingEntry, ReleaseQuery
+from wheel_uploader.listing.sources.packed_files import find_packed_files
 
 #: A URL scheme. It has at least two letters, because ``C:`` is a drive.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _HOST_PREFIX = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?/")
 
 
+#: A disk is fast: a checkout with all its tests is far below these limits.
+_LIMITS = tree.WalkLimits(folders=20_000, unknown_folders=20_000, seconds=120.0)
+#: A file at the top of every virtual environment.
+_ENVIRONMENT_MARKER = "pyvenv.cfg"
+
+
 class LocalFiles:
-    """A directory and the artifact directories directly below it, or a file."""
+    """A directory with all below it, or a file."""
 
     def __init__(self, url: str, http: HttpClient) -> None:  # noqa: ARG002 (every source is constructed with it)
         self._argument = url
@@ -31,8 +40,8 @@ class LocalFiles:
         """Return whether ``url`` is a ``file:`` URL or a path; not if it is blank, like an unset variable."""
         return bool(url.strip()) and (url.lower().startswith("file:") or not _SCHEME.match(url))
 
-    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:  # noqa: ARG002 (a directory holds files of any project)
-        """Yield the file, or the files of the directory and of its subdirectories, sorted by name.
+    def iter_files(self, query: ReleaseQuery) -> Iterator[ListingEntry]:
+        """Yield the file, or the files of the directory and of the directories below it.
 
         CI downloads each artifact into a subdirectory, which may be named like a wheel. Raises
         NothingFoundError, UsageError or StorageError.
@@ -41,8 +50,7 @@ class LocalFiles:
             if self._path.is_file():
                 yield _to_remote_file(self._path)
             elif self._path.is_dir():
-                for path in _list_visible(self._path):
-                    yield from _to_remote_files(_list_visible(path) if path.is_dir() else [path])
+                yield from self._walk(query)
             else:
                 raise self._build_not_found_error()
         except OSError as error:
@@ -50,6 +58,17 @@ class LocalFiles:
                 f"cannot read {sanitize(str(error.filename or self._argument))}: {error.strerror or error}",
                 hint="Fix the permissions, or pass another source with -u.",
             ) from None
+
+    def _walk(self, query: ReleaseQuery) -> Iterator[ListingEntry]:
+        root = self._path.absolute()
+        files: list[RemoteFile] = []
+        for entry in tree.walk(str(root), _read_directory, query, _LIMITS, str(root)):
+            if isinstance(entry, RemoteFile):
+                files.append(entry)
+            else:
+                yield entry
+        yield from files
+        yield from find_packed_files(files, query)
 
     def _build_not_found_error(self) -> NothingFoundError | UsageError:
         argument = sanitize(self._argument)
@@ -78,15 +97,37 @@ def _parse_path(url: str) -> Path:
     return Path(file_url_path_to_local(parts.path))
 
 
-def _list_visible(directory: Path) -> list[Path]:
-    """Return the entries of a directory except hidden ones, such as our own with partial downloads."""
-    return sorted(path for path in directory.iterdir() if not path.name.startswith("."))
-
-
-def _to_remote_files(paths: list[Path]) -> Iterator[RemoteFile]:
+def _read_directory(folder: tree.Folder) -> tree.FolderContents:
+    """Return the visible contents of a directory; our own directory with partial downloads is hidden."""
+    directory = Path(folder.address)
+    try:
+        status = directory.stat()
+        paths = sorted(path for path in directory.iterdir() if not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        if not folder.name:
+            raise
+        # Another process has removed it, or replaced it by a file, since its parent was read.
+        raise NothingFoundError(f"{sanitize(folder.address)} was removed") from None
+    if folder.name and any(path.name == _ENVIRONMENT_MARKER for path in paths):
+        return tree.FolderContents()
+    files, folders = [], []
     for path in paths:
-        if path.is_file():
-            yield _to_remote_file(path)
+        # A file may vanish, and a symbolic link may lead nowhere, or in a circle.
+        with contextlib.suppress(FileNotFoundError):
+            if _is_directory(path):
+                folders.append(tree.Folder(name=path.name, address=str(path)))
+            elif path.is_file():
+                files.append(_to_remote_file(path))
+    return tree.FolderContents(
+        files=tuple(files), folders=tuple(folders), identity=(status.st_dev, status.st_ino)
+    )
+
+
+def _is_directory(path: Path) -> bool:
+    """Return whether a path is a directory to follow; not if it is a link to one that contains the link."""
+    if not path.is_dir():
+        return False
+    return not path.is_symlink() or not path.parent.resolve().is_relative_to(path.resolve())
 
 
 def _to_remote_file(path: Path) -> RemoteFile:

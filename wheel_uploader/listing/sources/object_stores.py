@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
-from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.core.urls import parse_qs, urlsplit
 from wheel_uploader.listing.sources import azure, s3, swift
-from wheel_uploader.listing.sources.base import ReleaseQuery
+from wheel_uploader.listing.sources.base import ListingEntry, ReleaseQuery
 from wheel_uploader.listing.sources.http_listing import HttpListing
 
 _LISTING_URLS: tuple[Callable[[str], str], ...] = (s3.s3_listing_url, azure.azure_listing_url)
@@ -26,14 +25,13 @@ class ObjectStore(HttpListing):
         """Return whether ``url`` is a bucket or container, or a prefix in one."""
         return bool(_build_listing_url(url))
 
-    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:  # noqa: ARG002 (a directory holds files of any project)
-        """Yield the files directly below the prefix."""
+    def iter_files(self, query: ReleaseQuery) -> Iterator[ListingEntry]:
+        """Yield the files below the prefix, and of the folders in it that may hold the release."""
         url = _build_listing_url(self._url)
         for signature in parse_qs(urlsplit(url).query).get("sig", []):
             register_secret(signature)
         try:
-            for _, listing in self.iter_pages(url):
-                yield from listing.files
+            yield from self.walk(url, query)
         except HttpStatusError as error:
             if error.status == 403:
                 raise CredentialsError(
@@ -55,15 +53,13 @@ class SwiftContainer(HttpListing):
         """Return whether ``url`` is a Swift container, or a prefix in one."""
         return bool(swift.swift_listing_url(url))
 
-    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
-        """Yield the files directly below the prefix."""
+    def iter_files(self, query: ReleaseQuery) -> Iterator[ListingEntry]:
+        """Yield the files below the prefix, and of the folders in it that may hold the release."""
+        url = swift.swift_listing_url(self._url)
         try:
-            pages = list(self.iter_pages(swift.swift_listing_url(self._url)))
+            entries = list(self.walk(url, query, content_type="application/json"))
         except (HttpStatusError, ListingError, NothingFoundError, CredentialsError):
             # Public reading may exclude listing, while the middleware staticweb still serves an HTML page.
-            pages = []
-        if pages and pages[0][0].content_type == "application/json":
-            for _, listing in pages:
-                yield from listing.files
-        else:
             yield from super().iter_files(query)
+        else:
+            yield from entries

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.redaction import strip_url
-from wheel_uploader.facts.listing_page import MAX_LINKS, Listing
+from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, make_limit_error
 from wheel_uploader.http.body import MAX_BODY_SIZE
 from wheel_uploader.http.client import Page
 
@@ -30,9 +30,12 @@ def iter_pages(
     size = files = 0
     while url:
         if url in seen:
-            raise ListingError(f"{shown_url} links back to a page that was already read")
+            raise ListingError(
+                f"{shown_url} links back to a page that was already read, as its next page",
+                hint="Correct the links between the pages, or pass a URL that lists the files on one page.",
+            ).as_permanent()
         if len(seen) == MAX_PAGES:
-            raise ListingError(f"{shown_url} has more than {MAX_PAGES} pages", hint=_HINT)
+            raise make_limit_error(f"{shown_url} has more than {MAX_PAGES} pages", _HINT)
         if started_at and clock() - started_at > MAX_SECONDS:
             raise ListingError(f"{shown_url} did not finish within {MAX_SECONDS:.0f} s", hint=_HINT)
         seen.add(url)
@@ -42,8 +45,8 @@ def iter_pages(
         size += len(page.body)
         files += len(listing.files)
         if size > MAX_BODY_SIZE:
-            raise ListingError(f"{shown_url} returned more than {MAX_BODY_SIZE // 2**20} MiB", hint=_HINT)
+            raise make_limit_error(f"{shown_url} returned more than {MAX_BODY_SIZE // 2**20} MiB", _HINT)
         if files > MAX_LINKS:
-            raise ListingError(f"{shown_url} lists more than {MAX_LINKS} files", hint=_HINT)
+            raise make_limit_error(f"{shown_url} lists more than {MAX_LINKS} files", _HINT)
         yield page, listing
         url = listing.next_url

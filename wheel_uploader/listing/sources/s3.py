@@ -14,7 +14,13 @@ from wheel_uploader.core.redaction import sanitize_url
 from wheel_uploader.core.urls import parse_qs, quote, unquote, unquote_plus, urlsplit, urlunsplit
 from wheel_uploader.facts.listing_page import Listing
 from wheel_uploader.http.hostnames import parse_s3_bucket
-from wheel_uploader.listing.sources.base import make_url_builder, set_query_parameters
+from wheel_uploader.listing.sources.base import (
+    as_folder,
+    list_prefixes,
+    make_url_builder,
+    set_query_parameters,
+    split_keys,
+)
 from wheel_uploader.listing.sources.xml import XmlDocument, XmlRecord
 
 #: Public URLs of ``s3://`` and ``gs://`` buckets.
@@ -23,9 +29,9 @@ AWS_URL = "https://{bucket}.s3.amazonaws.com/"
 AWS_PATH_STYLE_URL = "https://s3.amazonaws.com/{bucket}"
 GOOGLE_URL = "https://storage.googleapis.com/{bucket}"
 
-RECORD_TAGS = frozenset({"Contents"})
+RECORD_TAGS = frozenset({"Contents", "CommonPrefixes"})
 FIELD_TAGS = frozenset(
-    {"Key", "Size", "LastModified", "Delimiter", "EncodingType"}
+    {"Key", "Prefix", "Size", "LastModified", "Delimiter", "EncodingType"}
     | {"IsTruncated", "NextMarker", "NextContinuationToken"}
 )
 
@@ -82,7 +88,7 @@ def _build_listing_url(bucket_url: str, prefix: str) -> str:
 
 
 def read_s3_listing(document: XmlDocument, base_url: str, source: str) -> Listing:
-    """Return the keys directly below the prefix in ``base_url``, and the URL of the next page.
+    """Return the keys and folders directly below the prefix in ``base_url``, and the URL of the next page.
 
     If ``base_url`` lists all levels, the next page is the listing of one level. The ETag is not used as a
     hash: it is the MD5 of simple uploads only.
@@ -91,21 +97,20 @@ def read_s3_listing(document: XmlDocument, base_url: str, source: str) -> Listin
     if "delimiter" not in query and "Delimiter" not in document.fields:
         return Listing(next_url=_build_listing_url(base_url, ""))
     encoded = document.fields.get("EncodingType", "").lower() == "url"
-    prefix = query.get("prefix", [""])[0]
-    keys = [_decode(record.fields.get("Key", ""), encoded) for record in document.records]
+    records = {_get_key(record, encoded=encoded): record for record in document.records}
+    keys, prefixes = split_keys(query.get("prefix", [""])[0], records)
     build_url = make_url_builder(base_url)
-    files = tuple(
-        _to_remote_file(key, record, build_url(key), source)
-        for key, record in zip(keys, document.records, strict=True)
-        if is_direct_child(prefix, key)
+    return Listing(
+        files=tuple(_to_remote_file(key, records[key], build_url(key), source) for key in keys),
+        folders=list_prefixes(base_url, prefixes, ("marker", "continuation-token")),
+        next_url=_build_next_url(document, list(records), base_url, encoded=encoded),
     )
-    return Listing(files=files, next_url=_build_next_url(document, keys, base_url, encoded=encoded))
 
 
-def is_direct_child(prefix: str, key: str) -> bool:
-    """Return whether ``key`` is directly below ``prefix``, and not in a directory below it."""
-    rest = key.removeprefix(prefix)
-    return bool(rest) and "/" not in rest
+def _get_key(record: XmlRecord, *, encoded: bool) -> str:
+    if record.tag == "Contents":
+        return _decode(record.fields.get("Key", ""), encoded)
+    return as_folder(_decode(record.fields.get("Prefix", ""), encoded))
 
 
 def _decode(text: str, encoded: bool) -> str:
@@ -135,4 +140,4 @@ def _build_next_url(document: XmlDocument, keys: list[str], base_url: str, *, en
         return ""
     if not keys:
         raise ListingError(f"{sanitize_url(base_url)} is truncated and has no link to the next page")
-    return set_query_parameters(base_url, {"marker": keys[-1]})
+    return set_query_parameters(base_url, {"marker": max(keys)})

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import HttpStatusError, NothingFoundError
-from wheel_uploader.core.models import ListingGap, RemoteFile
+from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.core.urls import parse_qsl, urlsplit
 from wheel_uploader.facts import link_names
 from wheel_uploader.facts.listing_page import normalize_digests
 from wheel_uploader.http.client import HttpClient, StreamedResponse
 from wheel_uploader.http.host_policy import split_credentials
-from wheel_uploader.listing.sources.base import ReleaseQuery
+from wheel_uploader.listing.sources.base import ListingEntry, ReleaseQuery
 from wheel_uploader.listing.sources.http_listing import HttpListing
 
 _PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml"})
@@ -34,7 +34,7 @@ class HttpFile:
         """Return whether ``url`` is an HTTP URL that names a wheel or an sdist."""
         return HttpListing.claims(url) and bool(_find_filename(url))
 
-    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
+    def iter_files(self, query: ReleaseQuery) -> Iterator[ListingEntry]:
         """Yield the file if the server has it. Raises NothingFoundError, or what a listing raises."""
         shown_url = strip_url(self._url)
         try:

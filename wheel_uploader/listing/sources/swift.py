@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit, urlunsplit
 from wheel_uploader.facts.listing_page import Listing, normalize_digests
-from wheel_uploader.listing.sources.base import make_url_builder, set_query_parameters
-from wheel_uploader.listing.sources.s3 import is_direct_child
+from wheel_uploader.listing.sources.base import (
+    as_folder,
+    list_prefixes,
+    make_url_builder,
+    set_query_parameters,
+    split_keys,
+)
 
 #: ``/v1/ACCOUNT/CONTAINER/PREFIX``. An account begins with a prefix such as AUTH_; Ceph omits it.
 _CONTAINER_PATH = re.compile(r"(/v1/[A-Za-z]+_[^/]+/[^/]+|/swift/v1(?:/[A-Za-z]+_[^/]+)?/[^/]+)(?:/(.*))?\Z")
@@ -37,21 +43,25 @@ def read_swift_listing(data: object, base_url: str, source: str) -> Listing | No
     if not isinstance(data, list) or not all(map(_is_entry, data)):
         return None
     prefix = parse_qs(urlsplit(base_url).query).get("prefix", [""])[0]
-    objects = [entry for entry in data if isinstance(entry.get("name"), str)]
+    entries = {entry["name"] if _is_object(entry) else as_folder(entry["subdir"]): entry for entry in data}
+    names, prefixes = split_keys(prefix, entries)
     build_url = make_url_builder(base_url)
-    files = tuple(
-        _to_remote_file(entry, build_url(entry["name"]), source)
-        for entry in objects
-        if is_direct_child(prefix, entry["name"])
-    )
     marker = (data[-1].get("name") or data[-1].get("subdir")) if data else ""
-    return Listing(files=files, next_url=set_query_parameters(base_url, {"marker": marker}) if marker else "")
+    return Listing(
+        files=tuple(_to_remote_file(entries[name], build_url(name), source) for name in names),
+        folders=list_prefixes(base_url, prefixes, ("marker",)),
+        next_url=set_query_parameters(base_url, {"marker": marker}) if marker else "",
+    )
+
+
+def _is_object(entry: Mapping[str, Any]) -> bool:
+    return isinstance(entry.get("name"), str)
 
 
 def _is_entry(entry: object) -> bool:
     if not isinstance(entry, dict):
         return False
-    if isinstance(entry.get("name"), str):
+    if _is_object(entry):
         return isinstance(entry.get("hash"), str) and "bytes" in entry
     return isinstance(entry.get("subdir"), str)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from wheel_uploader.core.errors import ListingError
-from wheel_uploader.facts.listing_page import MAX_LINKS
+from wheel_uploader.facts.listing_page import MAX_LINKS, make_limit_error
 
 _MAX_DEPTH = 50
 
@@ -70,19 +70,23 @@ class _DocumentHandler:
         self._text: list[str] | None = None
 
     def doctype(self, *_: object) -> None:
-        raise ListingError(f"{self._source} returned XML with a DOCTYPE, which is not allowed in a listing")
+        raise ListingError(
+            f"{self._source} returned XML with a DOCTYPE, which is not allowed in a listing"
+        ).as_permanent()
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         name = tag.rpartition(":")[2]
         self._depth += 1
         if self._depth > _MAX_DEPTH:
-            raise ListingError(f"{self._source} returned XML nested deeper than {_MAX_DEPTH} elements")
+            raise ListingError(
+                f"{self._source} returned XML nested deeper than {_MAX_DEPTH} elements"
+            ).as_permanent()
         self.document.root = self.document.root or name
         if self._record is None and name in self._records:
             if len(self.document.records) == MAX_LINKS:
-                raise ListingError(
+                raise make_limit_error(
                     f"{self._source} lists more than {MAX_LINKS} files",
-                    hint="Pass the URL of a single directory or prefix.",
+                    "Pass the URL of a single directory or prefix.",
                 )
             self._record, self._record_depth = XmlRecord(tag=name, attributes=attributes), self._depth
             self._text = []

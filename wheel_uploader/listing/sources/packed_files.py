@@ -1,0 +1,85 @@
+"""Finds wheels and sdists inside local ZIP archives, such as CI artifacts that were not unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion
+
+from wheel_uploader.core import bounds, filenames
+from wheel_uploader.core.budget import BudgetExceeded
+from wheel_uploader.core.filesystem import storage_errors
+from wheel_uploader.core.models import DistName, GapRemedy, ListingGap, RemoteFile
+from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.urls import file_url_path_to_local, urlsplit
+from wheel_uploader.facts.archive import zip_central_directory
+from wheel_uploader.listing.sources.base import ReleaseQuery
+
+#: Maximum number of archives to look into.
+_MAX_ARCHIVES = 200
+#: Maximum number of files that a message names.
+_MAX_NAMED = 5
+
+
+def find_packed_files(files: Sequence[RemoteFile], query: ReleaseQuery) -> Iterator[ListingGap]:
+    """Yield a gap for each ZIP among local ``files`` that holds files of the release that are not listed.
+
+    If the user named no project, the release is that of the listed files, or any if there are none. An
+    archive with the name of an sdist is not opened. Raises StorageError.
+    """
+    listed = {file.filename for file in files}
+    releases = {(name.project, name.version) for name in map(_parse, listed) if name}
+    archives = [
+        file for file in files if file.filename.lower().endswith(".zip") and _parse(file.filename) is None
+    ]
+    for archive in archives[:_MAX_ARCHIVES]:
+        packed = sorted(
+            {
+                name.filename
+                for name in _list_distributions(archive)
+                if name.filename not in listed
+                and _is_requested(name, query)
+                and (query.project or not releases or (name.project, name.version) in releases)
+            }
+        )
+        if packed:
+            more = f" and {len(packed) - _MAX_NAMED} more" if len(packed) > _MAX_NAMED else ""
+            yield ListingGap(
+                message=f"the archive {archive.filename} holds {', '.join(packed[:_MAX_NAMED])}{more}, "
+                "which must be unpacked",
+                source=archive.source,
+                remedy=GapRemedy.LAYOUT,
+                hint=f"Unpack {sanitize(archive.filename)} there, then run the command again.",
+            )
+
+
+def _parse(filename: str) -> DistName | None:
+    try:
+        return filenames.parse_filename(filename)
+    except filenames.InvalidFilename:
+        return None
+
+
+def _is_requested(name: DistName, query: ReleaseQuery) -> bool:
+    if query.project and name.project != canonicalize_name(query.project):
+        return False
+    try:
+        return not query.version or name.version == bounds.parse_pep440_version(query.version)
+    except InvalidVersion:  # "latest"
+        return True
+
+
+def _list_distributions(archive: RemoteFile) -> Iterator[DistName]:
+    """Yield the names of the wheels and sdists in a ZIP; none if it is damaged."""
+    path = Path(file_url_path_to_local(urlsplit(archive.url).path))
+    try:
+        with storage_errors(str(path)), path.open("rb") as stream:
+            entries = zip_central_directory.read_zip_structure(stream, archive.size or 0).entries
+    except BudgetExceeded:
+        return
+    for entry in entries:
+        name = _parse(entry.name.replace("\\", "/").rpartition("/")[2])
+        if name:
+            yield name
