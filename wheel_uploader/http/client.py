@@ -41,6 +41,7 @@ from wheel_uploader.http.response import (
     get_content_encoding,
     get_content_type,
     get_lowercase_headers,
+    has_known_length,
     iter_raw_body,
     make_redirect_error,
     make_status_error,
@@ -58,6 +59,8 @@ CONNECT_TIMEOUT = 10.0
 PAGE_TIMEOUT = 120.0
 
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+#: A 204 has no page, and a 206 only a part, although none was requested.
+_WHOLE_STATUSES = frozenset({200, 203})
 #: Headers that do not identify the user: the only ones that are sent to another origin after a redirect.
 _SAFE_HEADERS = frozenset(
     {"accept", "accept-encoding", "cache-control", "pragma", "range", "if-range"}
@@ -172,7 +175,7 @@ class HttpClient:
     ) -> Page:
         """Return the whole page at ``url``, retrying as needed; the limits are 32 MiB and 120 s.
 
-        ``no_cache`` asks caches to revalidate. Raises HttpStatusError for any status but 2xx,
+        ``no_cache`` asks caches to revalidate. Raises HttpStatusError for any status but 200 and 203,
         CredentialsError for 401, ListingError when a limit is exceeded, else NetworkError.
         """
         url = self._without_credentials(url)
@@ -190,7 +193,7 @@ class HttpClient:
         end = self._clock() + PAGE_TIMEOUT
         try:
             with request_deadline(PAGE_TIMEOUT), self._open(url, headers) as (response, final):
-                if not response.is_success:
+                if response.status_code not in _WHOLE_STATUSES:
                     raise self._error_for_status(response, final)
                 return self._read_page(response, final, end)
         except TransportError:
@@ -201,6 +204,7 @@ class HttpClient:
 
     def _read_page(self, response: httpx.Response, url: str, end: float) -> Page:
         headers, shown_url = get_lowercase_headers(response), strip_url(url)
+        has_length = has_known_length(response)
 
         def raw_until_end() -> Iterator[bytes]:
             for piece in http_body.limit_size(iter_raw_body(response, url), shown_url):
@@ -216,6 +220,7 @@ class HttpClient:
             headers=headers,
             content_type=get_content_type(headers),
             body=body,
+            has_length=has_length,
         )
 
     @contextlib.contextmanager

@@ -38,6 +38,8 @@ class Page:
     #: In lower case, without parameters; empty if the server did not send one.
     content_type: str
     body: bytes
+    #: False if nothing showed where the body ends, so that it may be cut.
+    has_length: bool = True
 
     @property
     def text(self) -> str:
@@ -151,6 +153,8 @@ def make_redirect_error(url: str, target: str, reason: str) -> RedirectNotAllowe
 
 
 _STATUS_HINTS = {
+    204: "The server sent an empty answer instead of a page. Check the URL: open it in a browser.",
+    206: "The server sent a part of the page, which was not requested: a cache or a proxy may be at fault.",
     403: "The server may require a login (https://USER:PASSWORD@HOST/...), or the address may not exist.",
     404: "Check the URL: open it in a browser.",
     407: "The proxy requires a login: put it into the proxy's URL (HTTPS_PROXY, HTTP_PROXY).",
@@ -167,6 +171,16 @@ def iter_raw_body(response: httpx.Response, url: str) -> Iterator[bytes]:
         yield from response.iter_raw()
     except httpx.HTTPError as error:
         raise to_network_error(error, url) from error
+
+
+def has_known_length(response: httpx.Response) -> bool:
+    """Return whether a truncated body would be noticed: by its length, its chunks, gzip, or HTTP/2."""
+    return (
+        response.is_stream_consumed
+        or response.http_version not in {"HTTP/1.0", "HTTP/1.1"}
+        or any(name in response.headers for name in ("content-length", "transfer-encoding"))
+        or get_content_encoding(response) != ""
+    )
 
 
 def get_content_encoding(response: httpx.Response) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Callable
 
 from wheel_uploader.core import filenames
-from wheel_uploader.core.errors import ListingError, UsageError
+from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import unquote, urlsplit
 from wheel_uploader.facts.html_links import read_html_listing
 from wheel_uploader.facts.index_pages import load_listing_json, read_index_page, read_json_listing
-from wheel_uploader.facts.listing_page import Listing
+from wheel_uploader.facts.listing_page import Listing, resolve_link
 from wheel_uploader.http.body import decode_text
 from wheel_uploader.http.client import Page
-from wheel_uploader.listing.sources import azure, json_autoindex, known_apis, s3, swift
+from wheel_uploader.listing.sources import azure, json_autoindex, known_apis, page_kinds, s3, swift
 from wheel_uploader.listing.sources.gcs_json import read_gcs_listing
 from wheel_uploader.listing.sources.project_json import read_project_json
 from wheel_uploader.listing.sources.release_json import read_forge_releases
@@ -43,38 +45,94 @@ def read_listing(page: Page) -> Listing:
     reader = _choose_reader(page)
     if reader is None:
         raise _build_error(page, source)
-    listing = reader(page.text, page.url, source)
-    if listing.asks_for_password and not any(
-        file.filename.endswith((".whl", *filenames.SDIST_SUFFIXES)) for file in listing.files
-    ):
-        raise ListingError(
-            f"{source} returned a login page",
-            hint="Pass a URL that lists the files without a login,"
-            " or put the login into it: https://USER:PASSWORD@HOST/...",
-        )
+    text = page.text
+    listing = reader(text, page.url, source)
+    if reader is read_html_listing:
+        if not page.has_length:
+            page_kinds.require_end(text, source)
+        page_kinds.reject_page_for_people(listing, text, source)
+    if not listing.next_url and (next_url := find_next_link(page.headers.get("link", ""), page.url)):
+        listing = dataclasses.replace(listing, next_url=next_url)
     return listing
 
 
+def find_next_link(header: str, page_url: str) -> str:
+    """Return the URL of the next page in a ``Link`` header (RFC 8288); empty if it has none."""
+    for match in _LINK.finditer(header[:_MAX_HEADER_LENGTH]):
+        relations = [
+            value.lower() for pair in _RELATION.findall(match[2]) for value in " ".join(pair).split()
+        ]
+        if "next" in relations:
+            return resolve_link(page_url, match[1].strip()).partition("#")[0]
+    return ""
+
+
+#: A link in the header, with its parameters up to the next link; and its parameter ``rel``.
+_LINK = re.compile(r"<([^<>]{0,8000})>([^<]{0,8000})")
+_RELATION = re.compile(
+    r";\s{0,20}rel\s{0,20}=\s{0,20}(?:\"([^\"]{0,200})\"|([^\s;,\"]{1,200}))", re.IGNORECASE
+)
+_MAX_HEADER_LENGTH = 32_000
+
+
 def is_generic_json(page: Page) -> bool:
-    """Return whether the Content-Type of a page is JSON or JSONP, and not that of an index page."""
-    return _READERS.get(page.content_type) in {read_any_json, read_jsonp}
+    """Return whether a page has the JSON of any server or JSONP, and not that of an index page."""
+    return _choose_reader(page) in {read_any_json, read_jsonp}
 
 
 def _choose_reader(page: Page) -> ListingReader | None:
-    reader = _READERS.get(page.content_type)
-    return read_any_xml if reader is read_html_listing and _is_xml(decode_text(page.body[:8000])) else reader
+    """Return the reader for the type that the server declares, unless the first bytes contradict it."""
+    declared = _READERS.get(page.content_type)
+    if declared is None and (match := _INDEX_TYPE.match(page.content_type)):
+        declared = read_json_listing if match[1] == "json" else read_html_listing
+    if declared is None and page.content_type not in _UNSPECIFIC_TYPES:
+        return None
+    found = _recognize(decode_text(page.body[:_SNIFFED_BYTES]))
+    if declared in {read_json_listing, read_jsonp} and found in {read_any_json, None}:
+        return declared
+    return found or declared
 
 
-def _is_xml(text: str) -> bool:
-    """Return whether a page sent as HTML is the XML of an object store: it has no early ``<html>`` tag."""
-    start = text[:2000].lstrip().lower()
-    return start.startswith("<?xml") and "<html" not in start
+def _recognize(text: str) -> ListingReader | None:
+    """Return the reader for the format that a text begins like, or None if that is not evident."""
+    start = text.lstrip("\ufeff \t\r\n")
+    lower = start.lower()
+    if _JSON_START.match(start):
+        return read_any_json
+    if lower.startswith("<?xml"):
+        return read_html_listing if "<html" in lower[:2000] else read_any_xml
+    if lower.startswith(_XML_ROOTS):
+        return read_any_xml
+    return read_html_listing if _HTML_START.match(lower) else None
+
+
+#: Types that servers send for files that they do not know.
+_UNSPECIFIC_TYPES = frozenset(
+    {"text/plain", "binary/octet-stream", "application/octet-stream", "application/binary"}
+    | {"application/x-unknown", "application/unknown", "text/json", "application/ld+json"}
+)
+#: Any version of the types of the index API: a later one is an error that names it.
+_INDEX_TYPE = re.compile(r"application/vnd\.pypi\.simple\.[a-z0-9.]{1,20}\+(json|html)\Z")
+#: Bytes at the start of a page that show its format.
+_SNIFFED_BYTES = 8000
+_JSON_START = re.compile(r"\{\s*[\"}]|\[\s*[{\[\"\]]")
+_XML_ROOTS = ("<listbucketresult", "<enumerationresults", "<list>", "<list ", "<error>")
+_HTML_START = re.compile(
+    r"(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body|title|meta|link|base|script|style|a|h[1-6]|p|pre|ul|ol"
+    r"|li|table|div|form|input|br|hr|center|main)\b",
+    re.DOTALL,
+)
 
 
 def _build_error(page: Page, source: str) -> ListingError:
     if _is_file_url(page.url):
-        return ListingError(f"{source} is a file, not a listing", hint="Pass the URL of its directory.")
-    return ListingError(f"{source} returned {sanitize(page.content_type)}, not a file listing")
+        return ListingError(
+            f"{source} is a file, not a listing", hint="Pass the URL of its directory."
+        ).as_permanent()
+    return ListingError(
+        f"{source} returned {sanitize(page.content_type)}, not a file listing",
+        hint="Open the URL in a browser: it must list the files.",
+    ).as_permanent()
 
 
 def _is_file_url(url: str) -> bool:
@@ -96,7 +154,7 @@ def read_any_json(text: str, base_url: str, source: str) -> Listing:
         if listing is not None:
             return listing
     if hint := known_apis.suggest_source(data, base_url):
-        raise UsageError(f"{source} returned JSON that is not a file listing", hint=hint)
+        raise ListingError(f"{source} returned JSON that is not a file listing", hint=hint).as_permanent()
     return read_index_page(data, base_url, source)
 
 
@@ -114,13 +172,18 @@ def read_any_xml(text: str, base_url: str, source: str) -> Listing:
     reader = _XML_PARSERS.get(document.root)
     if reader is None:
         store_error = ", ".join(document.fields[key] for key in ("Code", "Message") if key in document.fields)
-        raise ListingError(
+        error = ListingError(
             f"{source} returned XML that is not a file listing"
             + (f": {sanitize(store_error, limit=200)}" if store_error else "")
         )
+        raise error if document.fields.get("Code") in _TEMPORARY_CODES else error.as_permanent()
     return reader(document, base_url, source)
 
 
+#: Codes of errors of object stores that may pass.
+_TEMPORARY_CODES = frozenset(
+    {"SlowDown", "InternalError", "ServiceUnavailable", "ServerBusy", "OperationTimedOut", "RequestTimeout"}
+)
 _RECORD_TAGS = s3.RECORD_TAGS | azure.RECORD_TAGS | json_autoindex.RECORD_TAGS
 _FIELD_TAGS = s3.FIELD_TAGS | azure.FIELD_TAGS | json_autoindex.FIELD_TAGS | {"Code", "Message"}
 

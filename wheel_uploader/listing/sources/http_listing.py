@@ -23,7 +23,7 @@ from wheel_uploader.core.urls import quote, unquote, urljoin, urlsplit, urlunspl
 from wheel_uploader.facts.listing_page import ListedFolder, Listing
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.http.host_policy import find_permitting_option
-from wheel_uploader.listing.sources import content_types, pagination, tree
+from wheel_uploader.listing.sources import content_types, page_kinds, pagination, tree
 from wheel_uploader.listing.sources.base import ListingEntry, ReleaseQuery, set_query_parameters
 from wheel_uploader.listing.sources.tree import Folder, FolderContents, WalkLimits
 
@@ -230,7 +230,7 @@ class _FolderReader:
         folders: dict[str, Folder] = {}
         gaps: list[ListingGap] = []
         first: tuple[str, bool] | None = None
-        is_index = False
+        is_index, remark = False, ""
         for page, listing in self._source.iter_pages(url):
             if first is not None and not _continues(first[0], page.url, listing):
                 break
@@ -238,6 +238,7 @@ class _FolderReader:
             if self._content_type not in {"", page.content_type}:
                 raise ListingError(f"{strip_url(page.url)} returned {sanitize(page.content_type)}")
             is_index = is_index or listing.is_index
+            remark = remark or page_kinds.describe_page(listing)
             files += listing.files
             for folder in self._list_folders(listing, page.url):
                 folders.setdefault(folder.address, folder)
@@ -249,6 +250,7 @@ class _FolderReader:
             files=tuple(files),
             folders=tuple(folders.values()),
             gaps=tuple(gaps),
+            remark=remark,
             is_index=is_index,
             identity=first[0],
         )

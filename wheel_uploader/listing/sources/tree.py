@@ -61,6 +61,8 @@ class FolderContents:
     files: tuple[RemoteFile, ...] = ()
     folders: tuple[Folder, ...] = ()
     gaps: tuple[ListingGap, ...] = ()
+    #: One clause about a page without files; empty for a listing.
+    remark: str = ""
     #: True if the folders are the projects of a package index.
     is_index: bool = False
     #: Equal for two addresses of one folder, such as those of a directory and a symbolic link to it.
@@ -170,6 +172,8 @@ class _Walk:
         if visit.path:
             self._read_paths.append(visit.path)
         yield from contents.gaps
+        if contents.remark:
+            yield self._note(contents.remark)
         yield from self._keep_files(contents.files, visit.depth)
         ancestors = (*visit.ancestors, names)
         for folder, role in self._choose(contents, visit.path):

@@ -1,0 +1,570 @@
+"""Listings that go on, have folders, are cut, or are not listings: nothing is left out silently."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from tests.support import indexes, wheels
+from tests.support.in_process import run
+from tests.support.scripted import Request, ScriptedServer, Step, answer
+from wheel_uploader.listing import polling
+
+TAGS = ("cp311-cp311-win_amd64", "cp312-cp312-win_amd64", "cp313-cp313-win_amd64")
+A, B, C = (wheels.wheel_filename("dipy", "1.11.0", tag) for tag in TAGS)
+BYTES = {wheels.wheel_filename("dipy", "1.11.0", tag): wheels.wheel_bytes(tag=tag) for tag in TAGS}
+JSON_TYPE = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+
+Page = bytes | str | tuple[int, str, Mapping[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty directory, with short pauses."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("FIRST_INTERVAL", "MAX_INTERVAL", "CONFIRMATION_DELAY"):
+        monkeypatch.setattr(polling, name, 0.05)
+
+
+class Pages:
+    """A server with pages by path and query; a page that is text is HTML."""
+
+    def __init__(self, pages: Mapping[str, Page]) -> None:
+        self.pages = dict(pages)
+        self.requests: list[str] = []
+
+    def __call__(self, request: Request) -> Sequence[Step]:
+        self.requests.append(request.target)
+        page = self.pages.get(request.target, (404, "Not found", {}))
+        if isinstance(page, bytes):
+            return [answer(200, page, {"Content-Type": "application/octet-stream"})]
+        status, text, headers = (200, page, {}) if isinstance(page, str) else page
+        return [answer(status, text.encode(), headers)]
+
+
+def list_pages(
+    pages: Mapping[str, Page] | Pages, path: str = "w/", *arguments: str, until: str = "list"
+) -> Result:
+    """Run the command on a server; ``path`` is that of the listing."""
+    site = pages if isinstance(pages, Pages) else Pages(pages)
+    with ScriptedServer(site) as server:
+        url = f"{server.url}{path}"
+        options = ("-u", url, "--until", until, "--retries", "1", "--format", "json", *arguments)
+        result = run(*options, "dipy", "1.11.0")
+    assert "Traceback" not in result.output, result.output
+    if result.exit_code:
+        assert result.stderr.splitlines()[-1].startswith(("next: ", "try: ")), result.stderr
+    return result
+
+
+def listed_names(result: Result) -> list[str]:
+    assert result.exit_code == 0, result.stderr
+    return [file["filename"] for file in json.loads(result.stdout)["files"]]
+
+
+def link(name: str, *, directory: str = "") -> str:
+    return f'<a href="{directory}{name}">{name}</a>\n'
+
+
+def index_json(*names: str, version: str = "1.1") -> str:
+    files = [{"filename": name, "url": name, "hashes": {}} for name in names]
+    return json.dumps({"meta": {"api-version": version}, "name": "dipy", "files": files})
+
+
+# --- H1, H2: local folders -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("with_sdist", [True, False])
+def test_publishes_the_wheels_in_the_folders_of_artifacts(tmp_path: Path, with_sdist: bool) -> None:
+    folder = tmp_path / "staged"
+    tags = {"win_amd64": "cp312-cp312-win_amd64", "macosx_11_0_arm64": "cp312-cp312-macosx_11_0_arm64"}
+    for platform, tag in tags.items():
+        wheels.make_wheel(folder / "wheels" / platform, project="demo", version="1.0", tag=tag)
+    names = {wheels.wheel_filename("demo", "1.0", tag) for tag in tags.values()}
+    if with_sdist:
+        names.add(wheels.make_sdist(folder, project="demo", version="1.0").name)
+    with indexes.scripted_index() as served:
+        target = ("--repository-url", served.upload_url, "--index-url", served.index_url)
+        result = run(
+            *("-u", folder, *target, "--ignore", "release", "--ignore", "native", "demo", "1.0"),
+            env={"TWINE_USERNAME": "u", "TWINE_PASSWORD": "p"},
+        )
+    assert result.exit_code == 0, result.output
+    assert set(served.index.files) == names
+
+
+def test_names_a_folder_that_is_too_deep_before_anything_is_posted(tmp_path: Path) -> None:
+    wheels.make_sdist(tmp_path, project="demo", version="1.0")
+    deep = tmp_path.joinpath(*(f"level{number}" for number in range(15)))
+    wheels.make_wheel(deep, project="demo", version="1.0")
+    result = run("-u", tmp_path, "--until", "check", "demo", "1.0")
+    assert result.exit_code == 3
+    assert "more than 12 levels deep, and not read: level0/level1/level2/" in result.stderr
+    assert result.stderr.splitlines()[-1] == "next: Pass the folders that hold the release, each with -u."
+    # The hint leads on.
+    assert run("-u", tmp_path, "-u", deep, "--until", "list", "demo", "1.0").exit_code == 3
+    assert run("-u", deep, "--until", "list", "demo", "1.0").exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("dipy", "1.11.0"), ("dipy", "latest")])
+def test_names_an_archive_that_holds_the_wheels(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    folder = tmp_path / "staged"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "wheels-linux.zip", "w") as archive:
+        archive.writestr(f"dist/{A}", BYTES[A])
+    result = run("-u", folder, "--until", "check", *arguments)
+    assert result.exit_code == 3
+    assert f"the archive wheels-linux.zip holds {A}, which must be unpacked" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("next: Unpack wheels-linux.zip there")
+    # As soon as it is unpacked, the archive is harmless.
+    with zipfile.ZipFile(folder / "wheels-linux.zip") as archive:
+        archive.extractall(folder / "unpacked")
+    assert run("-u", folder, "--until", "list", *arguments).exit_code == 0
+
+
+def test_an_archive_of_other_wheels_is_harmless(tmp_path: Path) -> None:
+    wheels.make_wheel(tmp_path)
+    with zipfile.ZipFile(tmp_path / "test-data.zip", "w") as archive:
+        archive.writestr("numpy-2.0-py3-none-any.whl", b"x")
+        archive.writestr("dipy-1.10.0-py3-none-any.whl", b"x")
+    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04")
+    assert run("-u", tmp_path, "--until", "list", "dipy", "1.11.0").exit_code == 0
+    assert run("-u", tmp_path, "--until", "list").exit_code == 0
+
+
+# --- L1: further pages -----------------------------------------------------------------------------
+
+NEXT_HEADER = {"Link": '<?page=1>; rel="prev", <?page=2>; title="a, b"; rel="last next"'}
+CONTINUED: dict[str, dict[str, Page]] = {
+    "a link": {"/w/": link(A) + '<a rel="next" href="?page=2">&gt;</a>', "/w/?page=2": link(B)},
+    "a link in the head": {"/w/": '<link rel=next href="two.html">' + link(A), "/w/two.html": link(B)},
+    "a header": {"/w/": (200, link(A), NEXT_HEADER), "/w/?page=2": link(B)},
+    "a header without quotes": {
+        "/w/": (200, link(A), {"Link": "</w/?page=2>;rel=next"}),
+        "/w/?page=2": link(B),
+    },
+    "a header with JSON": {
+        "/w/": (200, index_json(A), NEXT_HEADER | JSON_TYPE),
+        "/w/?page=2": (200, index_json(B), JSON_TYPE),
+    },
+    "page numbers": {
+        "/w/": link(A) + '<a href="?page=1">1</a><a href="?page=2">2</a><a href="?page=3">3</a>',
+        "/w/?page=2": link(B) + '<a href="?page=1">1</a><a href="?page=3">3</a>',
+        "/w/?page=3": '<a href="?page=1">1</a><a href="?page=2">2</a>',
+    },
+    "offsets": {
+        "/w/?x=1": link(A) + '<a href="?x=1&start=0">1</a><a href="?x=1&amp;start=50">2</a>',
+        "/w/?x=1&start=50": link(B) + '<a href="?x=1&start=0">1</a>',
+    },
+    "the word next": {"/w/": link(A) + '<a href="?after=abc">Next &raquo;</a>', "/w/?after=abc": link(B)},
+}
+
+
+@pytest.mark.parametrize("kind", CONTINUED)
+def test_follows_a_listing_to_its_last_page(kind: str) -> None:
+    pages = CONTINUED[kind]
+    first = next(iter(pages)).removeprefix("/")
+    assert listed_names(list_pages(pages, first)) == [A, B]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '<a href="#" rel="next">next</a>',
+        '<a rel="next" class="disabled">next</a>',
+        '<a href="javascript:void(0)" rel="next">next</a>',
+        '<a href="?C=N;O=D">Name</a> <a href="?C=S;O=A">Size</a> <a href="?sort=name&order=desc">x</a>',
+        '<a href="?page=1">1</a>',
+        '<link rel="nextcloud" href="x.html"><link rel="prev" href="y.html">',
+    ],
+)
+def test_a_single_page_has_no_next_one(more: str) -> None:
+    site = Pages({"/w/": link(A) + more})
+    assert listed_names(list_pages(site)) == [A]
+    assert set(site.requests) == {"/w/"}
+
+
+def test_the_next_chapter_of_a_document_is_not_a_listing() -> None:
+    site = Pages(
+        {
+            "/w/": f'<link rel="next" href="install.html">{link(A)}',
+            "/w/install.html": '<link rel="next" href="use.html"><p>Install it.</p>',
+        }
+    )
+    assert listed_names(list_pages(site)) == [A]
+    assert "/w/use.html" not in site.requests
+
+
+@pytest.mark.parametrize("arguments", [(), ("--wait", "20m")])
+def test_pages_in_a_circle_and_without_end_are_errors(arguments: tuple[str, ...]) -> None:
+    circle = {
+        "/w/": link(A) + '<a rel=next href="?p=2">x</a>',
+        "/w/?p=2": link(B) + '<a rel=next href="/w/">x</a>',
+    }
+    result = list_pages(circle, "w/", *arguments)
+    assert result.exit_code == 2
+    assert "links back to a page that was already read" in result.stderr
+    endless = {f"/w/?p={n}": link(A) + f'<a rel=next href="?p={n + 1}">x</a>' for n in range(1, 99)}
+    result = list_pages({"/w/": endless["/w/?p=1"], **endless}, "w/", *arguments)
+    assert result.exit_code == 2
+    assert "has more than 50 pages" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--wait", "20m")])
+@pytest.mark.parametrize("way", ["link", "header"])
+def test_a_next_page_on_another_host_is_not_followed(way: str, arguments: tuple[str, ...]) -> None:
+    with ScriptedServer(Pages({"/2": link(B, directory="/w/")}), host="127.0.0.2") as other:
+        pages: dict[str, Page] = {
+            "/w/": link(A) + f'<a rel="next" href="{other.url}2">next</a>'
+            if way == "link"
+            else (200, link(A), {"Link": f'<{other.url}2>; rel="next"'})
+        }
+        result = list_pages(pages, "w/", *arguments)
+        assert result.exit_code == 2
+        assert f"continues at {other.url}2, which was not read" in result.stderr
+        assert other.requests == []
+        assert result.stderr.splitlines()[-1] == (
+            "next: If you trust that host, add --allow-insecure-host 127.0.0.2"
+        )
+        assert listed_names(list_pages(pages, "w/", "--allow-insecure-host", "127.0.0.2")) == [A, B]
+
+
+def test_a_missing_next_page_is_an_incomplete_listing() -> None:
+    result = list_pages({"/w/": link(A) + '<a rel=next href="?page=2">x</a>'})
+    assert result.exit_code == 3
+    assert "?" not in result.stderr
+    assert "was not found (status 404)" in result.stderr
+
+
+# --- L5, L6: indexes and folders -------------------------------------------------------------------
+
+ROOTS: dict[str, Page] = {
+    "too many projects": "".join(f'<a href="p{number}/">p{number}</a>' for number in range(100_001)),
+    "too large": "<p>" + "x" * (33 << 20),
+    "missing": (404, "Not found", {}),
+    "without the project": "<title>Simple index</title>" + link("numpy/"),
+}
+
+
+@pytest.mark.parametrize("root", ROOTS)
+@pytest.mark.parametrize("path", ["simple/", "simple", "root/pypi/+simple/", "pypi/"])
+def test_asks_an_index_for_the_project(root: str, path: str) -> None:
+    project = f"/{path.rstrip('/')}/dipy/"
+    site = Pages({f"/{path}": ROOTS[root], f"/{path.rstrip('/')}/": ROOTS[root], project: link(A)})
+    assert listed_names(list_pages(site, path)) == [A]
+    if "simple" in path:
+        assert site.requests == [project]
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_project_that_an_index_does_not_have_may_appear(root: str) -> None:
+    result = list_pages({"/simple/": ROOTS[root]}, "simple/")
+    assert result.exit_code == 3, result.stderr
+
+
+def test_a_root_without_project_pages_is_read_itself() -> None:
+    assert listed_names(list_pages({"/simple/": link(A)}, "simple/")) == [A]
+
+
+def test_the_error_names_the_folders() -> None:
+    pages: dict[str, Page] = {
+        "/w/": link("../") + link("dipy/") + link("old/"),
+        "/w/dipy/": link("1.10.0/") + link("v1.9/") + link("other/"),
+        "/w/dipy/other/": "",
+        "/w/old/": "",
+    }
+    result = list_pages(pages)
+    assert result.exit_code == 3
+    assert "folders of other versions, not read: dipy/1.10.0/, dipy/v1.9/" in result.stderr
+    assert "folders searched: dipy/, old/, dipy/other/" in result.stderr
+    pages["/w/dipy/"] = link("1.11.0/")
+    pages["/w/dipy/1.11.0/"] = link(A)
+    assert listed_names(list_pages(pages)) == [A]
+
+
+def test_navigation_is_neither_a_folder_nor_a_gap() -> None:
+    navigation = (
+        '<a href="/">Home</a><a href="/w/">wheels</a><a href="about/">About us</a><a href="docs/">Docs</a>'
+        '<a href="#top">top</a><a href="?C=M;O=A">Modified</a><a href="mailto:x@example.org">x</a>'
+        '<a href="https://elsewhere.example/w/x/">x</a>'
+    )
+    site = Pages({"/w/": navigation + link(A)})
+    assert listed_names(list_pages(site)) == [A]
+    assert set(site.requests) == {"/w/"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "status", "exit_code"),
+    [
+        ("private/", 403, 0),
+        ("private/", 401, 0),
+        ("gone/", 404, 0),
+        ("wheels-linux/", 401, 4),
+        ("wheels-linux/", 403, 5),
+        ("wheels-linux/", 404, 3),
+        ("1.11.0/", 404, 3),
+        ("private/", 503, 5),
+    ],
+)
+def test_a_folder_that_cannot_be_read(folder: str, status: int, exit_code: int) -> None:
+    pages = {"/w/": link("../") + link(A) + link(folder), f"/w/{folder}": (status, "no", {})}
+    result = list_pages(pages, "w/", "-v")
+    assert result.exit_code == exit_code, result.stderr
+    assert folder in result.stderr
+
+
+# --- L8, L9: what is not a listing -----------------------------------------------------------------
+
+
+def test_files_on_another_host_are_known_when_they_are_listed() -> None:
+    with ScriptedServer(Pages({f"/{A}": BYTES[A]}), host="127.0.0.2") as other:
+        pages = {"/w/": f'<a href="{other.url}{A}">x</a><a href="https://other.example/notes.txt">notes</a>'}
+        for arguments in ((), ("--wait", "20m")):
+            result = list_pages(pages, "w/", *arguments)
+            assert result.exit_code == 2
+            assert f"{A}: it is http, not https" in result.stderr
+        option = result.stderr.splitlines()[-1].removeprefix("next: If you trust that host, add ").split()
+        assert option == ["--allow-insecure-host", "127.0.0.2"]
+        assert listed_names(list_pages(pages, "w/", *option, until="download")) == [A]
+
+
+def test_names_the_option_for_a_public_host() -> None:
+    result = list_pages({"/w/": f'<a href="https://files.example/{A}">x</a>'})
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == "next: If you trust that host, add --allow-host files.example"
+    pinned = f'<a href="https://files.example/{A}#sha256={"0" * 64}">x</a>'
+    assert listed_names(list_pages({"/w/": pinned})) == [A]
+
+
+FORM = "<form><input name=u><input type=password name=p></form>"
+ARTIFACTORY = json.dumps(
+    {"repo": "r", "path": "/w", "uri": "x", "children": [{"uri": "/a", "folder": False}]}
+)
+HUGGING_FACE = json.dumps([{"type": "file", "oid": "0", "size": 1, "path": A}])
+#: Pages that are not listings, and what the message says.
+OTHERS: dict[str, tuple[Page, str]] = {
+    "a login": (f"<title>Sign in</title>{FORM}", "returned a login page (its title: Sign in)"),
+    "a login elsewhere": ("<title>Example - Log in</title><a href='/sso'>SSO</a>", "returned a login page"),
+    "a login without a title": (FORM, "returned a login page"),
+    "not found": (
+        "<title>Page not found \N{MIDDLE DOT} Pages</title><a href='/'>x</a>",
+        "a page that says that there is nothing (its title: Page not found",
+    ),
+    "404": ("<title>404</title><p>x", "a page that says that there is nothing (its title: 404)"),
+    "denied": ("<title>Access Denied</title>", "a page that denies access (its title: Access Denied)"),
+    "scripts": (
+        '<title>Browser</title><div id=root></div><script src="/app.js"></script>',
+        "a page that a script builds in the browser, and that has no links (its title: Browser)",
+    ),
+    "no script": (
+        "<script>load()</script><noscript>Please enable JavaScript.</noscript>",
+        "a page that a script builds in the browser",
+    ),
+    "a refresh": (
+        '<meta http-equiv="Refresh" content="0; url=/elsewhere/">',
+        "a page without files that leads browsers on to http://127.0.0.1",
+    ),
+    "a challenge": ("<title>Just a moment...</title><script>x</script>", "a check for browsers"),
+    "too many links": (ROOTS["too many projects"], "has more than 100000 links"),
+    "too large": (ROOTS["too large"], "returned more than 32 MiB"),
+    "other JSON": ((200, '{"a": 1}', {"Content-Type": "application/json"}), "JSON that is not an index page"),
+    "Artifactory": (
+        (200, ARTIFACTORY, {"Content-Type": "application/json"}),
+        "It is Artifactory's storage API",
+    ),
+    "Nexus": (
+        (200, '{"items": [], "continuationToken": null}', {"Content-Type": "application/json"}),
+        "It is Nexus's REST API",
+    ),
+    "Hugging Face": ((200, HUGGING_FACE, {"Content-Type": "application/json"}), "It is Hugging Face's API"),
+    "Zenodo": (
+        (200, '{"files": [], "metadata": {}}', {"Content-Type": "application/json"}),
+        "It is Zenodo's API",
+    ),
+    "a picture": ((200, "x", {"Content-Type": "image/png"}), "returned image/png, not a file listing"),
+    "a denied store": (
+        (200, "<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"}),
+        "XML that is not a file listing: AccessDenied",
+    ),
+    "version 2": ((200, index_json(A, version="2.0"), JSON_TYPE), "uses version 2.0 of the index API"),
+    "a redirect": (
+        (302, "", {"Location": "https://other.example/w/"}),
+        "which is not followed: it is on another",
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", [(), ("--wait", "20m")], ids=["once", "waiting"])
+@pytest.mark.parametrize("kind", OTHERS)
+def test_says_at_once_what_is_not_a_listing(kind: str, arguments: tuple[str, ...]) -> None:
+    page, message = OTHERS[kind]
+    result = list_pages({"/w/": page}, "w/", *arguments)
+    assert result.exit_code == 2, result.stderr
+    assert message in result.stderr
+    assert "same command again" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<title>503 Service Unavailable</title>",
+        "<title>Scheduled maintenance</title><script>x</script>",
+        (204, "", {}),
+        (206, link(A), {"Content-Range": "bytes 0-99/1000"}),
+        (206, link(A), {}),
+        (200, "<Error><Code>SlowDown</Code></Error>", {"Content-Type": "application/xml"}),
+    ],
+)
+def test_what_may_pass_is_a_network_error(page: Page) -> None:
+    assert list_pages({"/w/": page}).exit_code == 5
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "",
+        '<title>Index of /w/</title><script>sort()</script><a href="../">../</a>',
+        "<title>Links for dipy</title><h1>Links for dipy</h1>",
+        f'<title>Index of /404/</title><a href="../">../</a>{FORM}',
+        (200, "[]", {"Content-Type": "application/json"}),
+        (200, index_json(), JSON_TYPE),
+    ],
+)
+def test_an_empty_listing_may_be_filled_later(page: Page) -> None:
+    assert list_pages({"/w/": page}).exit_code == 3
+    waited = list_pages({"/w/": page}, "w/", "--wait", "0.2s")
+    assert waited.exit_code == 10
+
+
+def test_shows_the_title_of_a_page_without_links() -> None:
+    result = list_pages({"/w/": "<title>Our \x1b[31mwheels</title><p>Come back tomorrow, please."})
+    assert result.exit_code == 3
+    assert "the page links to no files; its title is: Our \\x1b[31mwheels" in result.stderr
+
+
+# --- L12, L15: what the server says, and what it sends ------------------------------------------------
+
+HTML_PAGE = f"<!DOCTYPE html><html><body>{link(A)}</body></html>"
+S3_PAGE = (
+    "<?xml version='1.0'?><ListBucketResult><Delimiter>/</Delimiter>"
+    f"<Contents><Key>{A}</Key></Contents></ListBucketResult>"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        (
+            HTML_PAGE,
+            ["text/plain", "binary/octet-stream", "application/octet-stream", "application/json", ""],
+        ),
+        (f"\ufeff \n{link(A)}", ["text/plain; charset=utf-8", "text/html"]),
+        (f"<!-- made by x -->\n<ul><li>{link(A)}</ul>", ["text/plain"]),
+        (
+            index_json(A),
+            [
+                *("text/plain", "text/html", "application/json", "binary/octet-stream", ""),
+                "application/vnd.pypi.simple.latest+json",
+                "application/vnd.pypi.simple.v1+json",
+                "application/vnd.pypi.simple.v1+html",
+            ],
+        ),
+        (json.dumps([{"name": A, "type": "file"}]), ["text/plain", "text/html"]),
+        (S3_PAGE, ["text/plain", "text/html", "application/octet-stream", "application/json"]),
+    ],
+)
+def test_the_first_bytes_decide(text: str, kinds: list[str]) -> None:
+    for kind in kinds:
+        page = answer(200, text.encode(), {"Content-Type": kind})
+        raw = page if kind else re.sub(rb"Content-Type: \r\n", b"", page)
+        with ScriptedServer([raw]) as server:
+            result = run("-u", f"{server.url}w/", "--until", "list", "--format", "json", "dipy", "1.11.0")
+        assert listed_names(result) == [A], kind
+
+
+def unsized(body: str) -> list[Step]:
+    return [f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n{body}".encode()]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        link(A),
+        f"<html><body><pre>{link(A)}",
+        f"<!DOCTYPE html><html><head><title>Links for dipy</title></head><body>{link(A)}<a href=",
+    ],
+)
+def test_a_page_that_may_be_cut_is_not_taken_as_whole(body: str) -> None:
+    with ScriptedServer(unsized(body)) as server:
+        result = run("-u", f"{server.url}w/", "--until", "list", "--retries", "1", "dipy", "1.11.0")
+    assert result.exit_code == 5
+    assert "may be cut: it was sent without a length" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<html><body><pre>{link(A)}</pre></body></html>\n<!--SERIAL 12-->",
+        f"<ul><li>{link(A)}</ul>",
+        f"<pre>\n{link(A)}</pre>\n",
+        f"<HTML><BODY>{link(A)}</BODY></HTML>",
+    ],
+)
+def test_a_page_without_a_length_that_is_closed_is_whole(body: str) -> None:
+    with ScriptedServer(unsized(body)) as server:
+        result = run("-u", f"{server.url}w/", "--until", "list", "--format", "json", "dipy", "1.11.0")
+    assert listed_names(result) == [A]
+
+
+# --- T5: the last slash ----------------------------------------------------------------------------
+
+SLASHLESS: dict[str, Page] = {
+    "/v2/simple": '<a href="dipy/">dipy</a>',
+    "/v2/simple/": '<a href="dipy/">dipy</a>',
+    "/v2/simple/dipy": f'<a href="{A}">{A}</a>',
+    "/v2/simple/dipy/": f'<a href="{A}">{A}</a>',
+    f"/v2/simple/dipy/{A}": BYTES[A],
+}
+
+
+@pytest.mark.parametrize("path", ["v2/simple", "v2/simple/", "v2/simple/dipy", "v2/simple/dipy/"])
+@pytest.mark.parametrize("form", ["html", "json"])
+def test_links_are_relative_to_the_url_with_a_slash_if_they_lead_nowhere(path: str, form: str) -> None:
+    pages = dict(SLASHLESS)
+    if form == "json":
+        for page in ("/v2/simple/dipy", "/v2/simple/dipy/"):
+            pages[page] = (200, index_json(A), JSON_TYPE)
+    result = list_pages(pages, path, until="download")
+    assert listed_names(result) == [A]
+
+
+def test_folders_below_a_url_without_a_slash() -> None:
+    pages = {
+        "/staged": '<a href="wheels/">wheels/</a>',
+        "/staged/": '<a href="wheels/">wheels/</a>',
+        "/staged/wheels/": link(A),
+        f"/staged/wheels/{A}": BYTES[A],
+    }
+    assert listed_names(list_pages(pages, "staged", until="download")) == [A]
+
+
+@pytest.mark.parametrize(
+    ("path", "pages"),
+    [
+        ("w/index.html", {"/w/index.html": link(A), f"/w/{A}": BYTES[A]}),
+        ("w/x", {"/w/x": f'<base href="/files/">{link(A)}', f"/files/{A}": BYTES[A]}),
+        ("w/x?y=1", {"/w/x?y=1": link(A), f"/w/{A}": BYTES[A]}),
+        ("w/x", {"/w/x": link(A, directory="/files/"), f"/files/{A}": BYTES[A]}),
+        ("w/x", {"/w/x": link(A), "/w/x/": link(A), f"/w/{A}": BYTES[A]}),
+    ],
+)
+def test_a_url_without_a_slash_may_be_right(path: str, pages: dict[str, Page]) -> None:
+    site = Pages(pages)
+    assert listed_names(list_pages(site, path, until="download")) == [A]
+    assert f"/{path}/" not in site.requests
