@@ -249,8 +249,8 @@ def test_repository_that_is_not_in_pypirc(command: CommandLine, staged: Path) ->
     [
         (answer(404, b"<h1>Not Found</h1>"), 3, "404"),
         (answer(401), 4, "requires authentication"),
-        (answer(200, b"<form><input type=password name=p></form>"), 5, "login"),
-        (answer(200, b"\x89PNG\r\n", {"Content-Type": "image/png"}), 5, "image/png"),
+        (answer(200, b"<form><input type=password name=p></form>"), 2, "login"),
+        (answer(200, b"\x89PNG\r\n", {"Content-Type": "image/png"}), 2, "image/png"),
         (answer(200, b"<html><body>Welcome</body></html>"), 3, "no files of dipy 1.11.0"),
         (answer(200, b""), 3, "no files of dipy 1.11.0"),
     ],

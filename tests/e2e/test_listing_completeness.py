@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.support import indexes, wheels
 from tests.support.in_process import run
-from tests.support.scripted import Request, ScriptedServer, Step, answer
+from tools.testing import indexes, wheels
+from tools.testing.scripted import Request, ScriptedServer, Step, answer
 from wheel_uploader.listing import polling
 
 TAGS = ("cp311-cp311-win_amd64", "cp312-cp312-win_amd64", "cp313-cp313-win_amd64")
@@ -313,22 +313,22 @@ def test_navigation_is_neither_a_folder_nor_a_gap() -> None:
     ],
 )
 def test_a_folder_that_cannot_be_read(folder: str, status: int, exit_code: int) -> None:
-    pages = {"/w/": link("../") + link(A) + link(folder), f"/w/{folder}": (status, "no", {})}
+    pages: dict[str, Page] = {"/w/": link("../") + link(A) + link(folder), f"/w/{folder}": (status, "no", {})}
     result = list_pages(pages, "w/", "-v")
     assert result.exit_code == exit_code, result.stderr
     assert folder in result.stderr
 
 
-# --- L8, L9: what is not a listing -----------------------------------------------------------------
+# --- L8, L9: other pages ---------------------------------------------------------------------------
 
 
-def test_files_on_another_host_are_known_when_they_are_listed() -> None:
+@pytest.mark.parametrize("arguments", [(), ("--wait", "20m")])
+def test_files_on_another_host_are_known_when_they_are_listed(arguments: tuple[str, ...]) -> None:
     with ScriptedServer(Pages({f"/{A}": BYTES[A]}), host="127.0.0.2") as other:
         pages = {"/w/": f'<a href="{other.url}{A}">x</a><a href="https://other.example/notes.txt">notes</a>'}
-        for arguments in ((), ("--wait", "20m")):
-            result = list_pages(pages, "w/", *arguments)
-            assert result.exit_code == 2
-            assert f"{A}: it is http, not https" in result.stderr
+        result = list_pages(pages, "w/", *arguments)
+        assert result.exit_code == 2
+        assert f"{A}: it is http, not https" in result.stderr
         option = result.stderr.splitlines()[-1].removeprefix("next: If you trust that host, add ").split()
         assert option == ["--allow-insecure-host", "127.0.0.2"]
         assert listed_names(list_pages(pages, "w/", *option, until="download")) == [A]
@@ -402,7 +402,7 @@ OTHERS: dict[str, tuple[Page, str]] = {
 
 @pytest.mark.parametrize("arguments", [(), ("--wait", "20m")], ids=["once", "waiting"])
 @pytest.mark.parametrize("kind", OTHERS)
-def test_says_at_once_what_is_not_a_listing(kind: str, arguments: tuple[str, ...]) -> None:
+def test_describes_a_page_that_is_not_a_listing_at_once(kind: str, arguments: tuple[str, ...]) -> None:
     page, message = OTHERS[kind]
     result = list_pages({"/w/": page}, "w/", *arguments)
     assert result.exit_code == 2, result.stderr
@@ -421,7 +421,7 @@ def test_says_at_once_what_is_not_a_listing(kind: str, arguments: tuple[str, ...
         (200, "<Error><Code>SlowDown</Code></Error>", {"Content-Type": "application/xml"}),
     ],
 )
-def test_what_may_pass_is_a_network_error(page: Page) -> None:
+def test_a_temporary_problem_is_a_network_error(page: Page) -> None:
     assert list_pages({"/w/": page}).exit_code == 5
 
 
@@ -448,7 +448,7 @@ def test_shows_the_title_of_a_page_without_links() -> None:
     assert "the page links to no files; its title is: Our \\x1b[31mwheels" in result.stderr
 
 
-# --- L12, L15: what the server says, and what it sends ------------------------------------------------
+# --- L12, L15: wrong types, and cut pages ------------------------------------------------------------
 
 HTML_PAGE = f"<!DOCTYPE html><html><body>{link(A)}</body></html>"
 S3_PAGE = (
@@ -545,7 +545,7 @@ def test_links_are_relative_to_the_url_with_a_slash_if_they_lead_nowhere(path: s
 
 
 def test_folders_below_a_url_without_a_slash() -> None:
-    pages = {
+    pages: dict[str, Page] = {
         "/staged": '<a href="wheels/">wheels/</a>',
         "/staged/": '<a href="wheels/">wheels/</a>',
         "/staged/wheels/": link(A),

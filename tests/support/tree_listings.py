@@ -28,7 +28,7 @@ class TreeFormat:
 
 
 def find(tree: Tree, path: str) -> Tree | bytes | None:
-    """Return what is at a path, whose segments are separated by slashes."""
+    """Return the folder or file at a path, whose segments are separated by slashes."""
     node: Tree | bytes | None = tree
     for name in filter(None, path.split("/")):
         node = None if isinstance(node, bytes) or node is None else node.get(name)

@@ -67,11 +67,12 @@ def is_below(parts: SplitResult, directory: SplitResult) -> bool:
 
 class _FolderLink(NamedTuple):
     name: str
-    #: Whether it is one level below the page, and its URL and its text end with a slash.
+    #: True if it is one level below the page.
     is_child: bool
+    #: True if its URL, or its text, ends with a slash.
     has_slash: bool
     shows_slash: bool
-    #: Whether its text is its name.
+    #: True if its text is its name.
     is_named: bool
 
 
@@ -89,7 +90,7 @@ class PageLinks:
 
     @property
     def is_uniform(self) -> bool:
-        """Whether the page looks like a directory: it has a link to the parent, or only links to folders."""
+        """True if the page looks like a directory: it has a link to the parent, or only links to folders."""
         return self._has_parent or (
             bool(self._folders)
             and not self._has_other

@@ -127,7 +127,7 @@ def nest(depth: int) -> Tree:
 
 
 @pytest.mark.parametrize("name", [*FORMATS, "disk"])
-def test_what_lies_too_deep_is_a_gap_that_names_it(name: str) -> None:
+def test_a_folder_that_is_too_deep_is_a_gap(name: str) -> None:
     def list_nested(depth: int) -> StagedFiles:
         files = {**nest(depth), "di_py-1.11.0.tar.gz": b"x"}
         return list_disk(files) if name == "disk" else list_tree(name, files)

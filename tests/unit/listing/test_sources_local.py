@@ -12,8 +12,9 @@ import pytest
 from tests.support.listings import list_staged
 from tools.testing import wheels
 from wheel_uploader.core.errors import NothingFoundError, ReleaseError, StorageError, UsageError
-from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.models import GapRemedy, RemoteFile
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.listing.sources import ReleaseQuery, list_staged_files
 
 
 @pytest.fixture(scope="module")
@@ -134,12 +135,38 @@ def test_rejects_unsupported_schemes(http: HttpClient, source: str) -> None:
 def test_reports_an_unreadable_directory(
     tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> Iterator[Path]:
-        raise PermissionError(13, "Permission denied", str(path))
+    def refuse(path: str) -> Iterator[os.DirEntry[str]]:
+        raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(StorageError, match=r"cannot read .*: Permission denied"):
         list_files(tmp_path, http)
+
+
+def test_a_directory_that_vanishes_is_a_gap(
+    tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may remove a directory between the reading of its parent and its own."""
+    wheels.make_wheel(tmp_path / "dist")
+    wheels.make_wheel(tmp_path / "other")
+    scan = os.scandir
+
+    def remove_first(path: str) -> Iterator[os.DirEntry[str]]:
+        if Path(path) != tmp_path:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", remove_first)
+    staged = list_staged_files([str(tmp_path)], ReleaseQuery(project="dipy"), http)
+    assert [(gap.remedy, gap.message) for gap in staged.gaps] == [
+        (
+            GapRemedy.WAIT,
+            f"{tmp_path}: the folder dist/ is listed, but cannot be read: {tmp_path}/dist was removed",
+        )
+    ]
+    assert f"the folder other/ was not read: {tmp_path}/other was removed" in [
+        note.message for note in staged.notes
+    ]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

@@ -6,13 +6,11 @@ import base64
 import binascii
 from typing import Any
 
-from packaging.utils import canonicalize_name
-
 from wheel_uploader.core import bounds
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.urls import parse_qs, quote, urlsplit, urlunsplit
 from wheel_uploader.facts.listing_page import Listing, normalize_digests
-from wheel_uploader.listing.sources.base import set_query_parameters
+from wheel_uploader.listing.sources.base import as_folder, list_prefixes, set_query_parameters, split_keys
 
 
 def read_gcs_listing(data: object, base_url: str, source: str) -> Listing | None:
@@ -28,17 +26,12 @@ def read_gcs_listing(data: object, base_url: str, source: str) -> Listing | None
         folder = f"{prefix.rstrip('/')}/" if prefix else None
         return Listing(next_url=set_query_parameters(base_url, {"delimiter": "/", "prefix": folder}))
     items, prefixes, token = data.get("items", []), data.get("prefixes", []), data.get("nextPageToken")
-    names = [name for name in prefixes if isinstance(name, str) and name.endswith("/")]
+    by_name = {item["name"]: item for item in items}
+    listed = [as_folder(name) for name in prefixes if isinstance(name, str)]
+    names, folders = split_keys(prefix, [*by_name, *listed])
     return Listing(
-        files=tuple(
-            _to_remote_file(item, base_url, source) for item in items if _is_direct_child(item, prefix)
-        ),
-        subpage_urls={
-            canonicalize_name(name.rstrip("/").rpartition("/")[2]): set_query_parameters(
-                base_url, {"prefix": name, "pageToken": None}
-            )
-            for name in names
-        },
+        files=tuple(_to_remote_file(by_name[name], base_url, source) for name in names),
+        folders=list_prefixes(base_url, folders, ("pageToken",)),
         next_url=set_query_parameters(base_url, {"pageToken": token})
         if isinstance(token, str) and token
         else "",
@@ -54,11 +47,6 @@ def _is_bucket(data: dict[str, Any]) -> bool:
         for item in items
     )
     return is_object_list and (data.get("kind") == "storage#objects" or {"items", "prefixes"} <= data.keys())
-
-
-def _is_direct_child(item: dict[str, Any], prefix: str) -> bool:
-    name: str = item["name"]
-    return name.startswith(prefix) and len(name) > len(prefix) and "/" not in name[len(prefix) :]
 
 
 def _to_remote_file(item: dict[str, Any], base_url: str, source: str) -> RemoteFile:

@@ -304,7 +304,7 @@ def _add_slash(url: str) -> str:
 
 
 def _find_sibling(contents: FolderContents, page_url: str) -> str:
-    """Return a link to a file or folder beside the page, rather than below it; empty if there is none.
+    """Return a link to a sibling of the page, rather than to something below it; empty if there is none.
 
     Such a link is probably relative to the URL with a slash.
     """

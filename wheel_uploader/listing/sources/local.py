@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,35 +100,48 @@ def _parse_path(url: str) -> Path:
 
 def _read_directory(folder: tree.Folder) -> tree.FolderContents:
     """Return the visible contents of a directory; our own directory with partial downloads is hidden."""
-    directory = Path(folder.address)
     try:
-        status = directory.stat()
-        paths = sorted(path for path in directory.iterdir() if not path.name.startswith("."))
+        status = Path(folder.address).stat()
+        with os.scandir(folder.address) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         if not folder.name:
             raise
         # Another process has removed it, or replaced it by a file, since its parent was read.
         raise NothingFoundError(f"{sanitize(folder.address)} was removed") from None
-    if folder.name and any(path.name == _ENVIRONMENT_MARKER for path in paths):
+    if folder.name and any(entry.name == _ENVIRONMENT_MARKER for entry in entries):
         return tree.FolderContents()
     files, folders = [], []
-    for path in paths:
-        # A file may vanish, and a symbolic link may lead nowhere, or in a circle.
-        with contextlib.suppress(FileNotFoundError):
-            if _is_directory(path):
-                folders.append(tree.Folder(name=path.name, address=str(path)))
-            elif path.is_file():
-                files.append(_to_remote_file(path))
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if _is_directory(entry):
+            if not _leads_upwards(entry):
+                folders.append(tree.Folder(name=entry.name, address=entry.path))
+        elif not folder.name or tree.is_reported(entry.name):
+            # A file may vanish, and a symbolic link may lead nowhere.
+            with contextlib.suppress(FileNotFoundError):
+                if Path(entry.path).is_file():
+                    files.append(_to_remote_file(Path(entry.path)))
     return tree.FolderContents(
         files=tuple(files), folders=tuple(folders), identity=(status.st_dev, status.st_ino)
     )
 
 
-def _is_directory(path: Path) -> bool:
-    """Return whether a path is a directory to follow; not if it is a link to one that contains the link."""
-    if not path.is_dir():
-        return False
-    return not path.is_symlink() or not path.parent.resolve().is_relative_to(path.resolve())
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A symbolic link in a circle, or into a directory that this user cannot enter.
+        if entry.is_symlink():
+            return False
+        raise
+
+
+def _leads_upwards(entry: os.DirEntry[str]) -> bool:
+    """Return whether a directory is a symbolic link to one that contains the link."""
+    path = Path(entry.path)
+    return entry.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
 
 
 def _to_remote_file(path: Path) -> RemoteFile:

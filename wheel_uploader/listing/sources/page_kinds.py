@@ -1,4 +1,4 @@
-"""Recognizes pages that are not listings, and says what they are: login pages, errors. Pure."""
+"""Recognizes pages that are not listings, and describes them: login pages, errors. No I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wheel_uploader.core.html_text import extract_visible_text
 from wheel_uploader.core.redaction import sanitize, sanitize_url
 from wheel_uploader.facts.listing_page import Listing
 
-_LOGIN_HINT = "Pass a URL that lists the files without a login, or put the login into it: https://USER:PASSWORD@HOST/..."
+_LOGIN_HINT = "Pass a URL that lists the files without a login, or put USER:PASSWORD@ before its host."
 _DIRECTORY_HINT = (
     "Pass the URL of a directory listing, an index page, a bucket or a release that lists the files."
 )
@@ -83,7 +83,7 @@ def describe_page(listing: Listing) -> str:
 
 
 def require_end(text: str, source: str) -> None:
-    """Raise ListingError if an HTML page of unknown length may be cut: it does not close what it opens."""
+    """Raise ListingError if an HTML page of unknown length may be cut: it has no closing tag at its end."""
     last_tag = text.rstrip()[-_MAX_TRAILER:].lower()
     if not any(f"</{tag}" in last_tag for tag in _OUTER_TAGS):
         raise ListingError(

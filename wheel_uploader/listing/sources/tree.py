@@ -1,7 +1,7 @@
 """Walks the folders of a listing: the same tree gives the same files in every format, and on a disk.
 
 A folder is followed if its name says that it holds the release or build output, or does not tell. The walk is
-bounded; what it leaves out and may belong to the release is a gap, which stops the run.
+bounded. A folder that was not read and may hold files of the release is a gap, which stops the run.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderContents:
-    """What one folder holds."""
+    """The contents of one folder."""
 
     files: tuple[RemoteFile, ...] = ()
     folders: tuple[Folder, ...] = ()
@@ -119,6 +119,12 @@ def walk(
     folders of the release.
     """
     yield from _Walk(read_folder, query, limits, source, clock).run(root)
+
+
+def is_reported(filename: str) -> bool:
+    """Return whether a file in a folder is listed: other files are too many, and cannot be released."""
+    lower = filename.lower()
+    return ".whl" in lower or lower.endswith(_REPORTED_SUFFIXES)
 
 
 class _Walk:
@@ -203,14 +209,10 @@ class _Walk:
 
     def _keep_files(self, files: Sequence[RemoteFile], depth: int) -> Iterator[RemoteFile]:
         for file in files:
-            if depth == 0 or self._is_reported(file.filename):
+            if depth == 0 or is_reported(file.filename):
                 self._file_count += 1
                 self._has_release_files = self._has_release_files or self._is_of_project(file.filename)
                 yield file
-
-    def _is_reported(self, filename: str) -> bool:
-        lower = filename.lower()
-        return ".whl" in lower or lower.endswith(_REPORTED_SUFFIXES)
 
     def _is_of_project(self, filename: str) -> bool:
         try:
@@ -266,7 +268,7 @@ class _Walk:
         hint = f"If you trust that host, add {option}" if option else ""
         yield self._gap(GapRemedy.CALL, f"the folder {path} was not read: {folder.rejection}", hint)
 
-    # --- what was left out -----------------------------------------------------------------------------
+    # --- unread folders --------------------------------------------------------------------------------
 
     def _describe_unread(self) -> Iterator[ListingEntry]:
         unread, hint = self._unread, "Pass the folders that hold the release, each with -u."
