@@ -627,3 +627,59 @@ def test_a_nightly_of_the_same_name_and_other_bytes(served: Served) -> None:
     for more in (("-c", "demo", "2.5.0"), ("-c", "--profile", "pypi", "--ignore", "name", "demo", "2.5.0")):
         result = publish(served, *more)
         assert (result.exit_code, "under a new version" in result.stderr) == (7, True)
+
+
+# --- T2: a file of the release under another version -----------------------------------------------
+
+DIRTY = "demo-1.0.1.dev0+gcd436f4.d20261128-pp311-pypy311_pp73-win_amd64.whl"
+
+
+def stage_matrix(version: str = "1.0", platforms: Sequence[str] = ("win_amd64", "macosx_11_0_arm64")) -> None:
+    for python in ("cp312", "cp313"):
+        for platform in platforms:
+            wheels.make_wheel(Path("dist"), "demo", version, f"{python}-{python}-{platform}")
+
+
+@pytest.mark.parametrize("more", [(), ("-q",)])
+def test_a_place_under_another_version_is_a_warning(served: Served, more: tuple[str, ...]) -> None:
+    stage_matrix()
+    wheels.make_wheel(Path("dist"), "demo", "1.0.1.dev0+gcd436f4.d20261128", "pp311-pypy311_pp73-win_amd64")
+    wheels.make_sdist(Path("dist"), "demo", "1.1.dev0")
+    result = publish(served, *more, "--ignore", "native/none-in-platform-wheel", "demo", "1.0")
+    assert result.exit_code == 0, result.output
+    assert len(served.index.posts) == 4
+    for text in (
+        f"pp311 on win_amd64 is staged only as version 1.0.1.dev0+gcd436f4.d20261128 ({DIRTY})",
+        "the checkout of its build probably had uncommitted changes",
+        "the sdist is staged only as version 1.1.dev0 (demo-1.1.dev0.tar.gz)",
+        "the checkout of its build was probably not at the tag",
+    ):
+        assert text in re.sub("\\s+", " ", result.stdout)
+    if not more:
+        assert "demo-1.1.dev0.tar.gz is staged, but as version 1.1.dev0" in re.sub("\\s+", " ", result.stdout)
+
+
+def test_a_place_under_another_version_stops_a_strict_run(served: Served) -> None:
+    stage_matrix()
+    stage_matrix("0.0", ["manylinux_2_28_x86_64"])
+    accept = ("--ignore", "native/none-in-platform-wheel", "--ignore", "release/no-sdist")
+    result = publish(served, "--strict", *accept, "demo", "1.0")
+    assert result.exit_code == 6, result.output
+    assert "  release/other-version-in-place: release: cp312 on manylinux_x86_64" in result.stderr
+    assert "probably had no tags" in result.stderr
+    assert served.index.posts == []
+    # The three ways out: the place is not to be filled, the finding is accepted.
+    assert (
+        publish(served, "--strict", *accept, "--exclude", "demo-0.0-*", "--dry-run", "demo", "1.0").exit_code
+        == 0
+    )
+    ignore = ("--ignore", "release/other-version-in-place")
+    assert publish(served, "--strict", *accept, *ignore, "--dry-run", "demo", "1.0").exit_code == 0
+
+
+def test_complete_releases_beside_this_one_are_silent(served: Served) -> None:
+    for version in ("0.9", "1.0", "1.1.dev0", "1.0+cpu"):
+        stage_matrix(version)
+        wheels.make_sdist(Path("dist"), "demo", version)
+    result = publish(served, "--strict", "--ignore", "native/none-in-platform-wheel", "demo", "1.0")
+    assert result.exit_code == 0, result.output

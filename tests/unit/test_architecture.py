@@ -90,12 +90,12 @@ NOT_IMPORTED = {"pypiserver"}
 #: Modules without side effects: no disk, network, clock or other program.
 PURE_MODULES = (
     *("core/errors", "core/models/*", "core/filenames", "core/redaction", "core/secret_patterns"),
-    *("core/string_cache", "core/characters", "core/dates", "core/platforms/*"),
+    *("core/string_cache", "core/characters", "core/dates", "core/platforms/*", "core/local_versions"),
     *("checks/*", "facts/binaries/*", "report/views/*", "report/formats/*", "report/formats_table"),
     *("facts/html_links", "facts/index_pages", "facts/listing_page"),
     *("http/host_policy", "http/hostnames", "http/body"),
     *("listing/expected_files", "listing/sha256sums", "listing/trusted_hashes", "listing/misnamed"),
-    *("listing/problem_files", "listing/duplicates", "listing/build_order", "listing/version_choice"),
+    *("listing/problem_files", "listing/duplicates", "listing/version_choice"),
     *("facts/archive/record", "facts/archive/zip_*", "facts/archive/tar_headers"),
     *("facts/archive/decompress", "facts/archive/obfuscation"),
     *("index/project_page", "upload/response", "upload/response_rules", "upload/trusted_publishing"),

@@ -12,6 +12,7 @@ from wheel_uploader.checks.release_content import (
     parse_requires_python,
     summarize_values,
 )
+from wheel_uploader.checks.release_other_versions import describe_other_versions
 from wheel_uploader.core.models import FileSummary, SdistName, Severity, WheelName
 from wheel_uploader.core.platforms import matrix as platform_matrix
 
@@ -275,11 +276,12 @@ def no_sdist(release: ReleaseContent) -> Iterator[Observation]:
     stage it with the wheels.
     """
     if release.is_complete_selection and all(isinstance(name, WheelName) for name in release.all_names):
-        yield (
+        missing = (
             "neither the files nor the index include an sdist"
             if release.project_page
             else "the files include no sdist"
         )
+        yield missing + describe_other_versions(release, [None])
 
 
 @pypi_check("release/two-sdists")

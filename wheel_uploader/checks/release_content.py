@@ -52,6 +52,8 @@ class ReleaseContent:
     #: True if the user asked for the latest version, and whether that may be a pre-release.
     is_latest: bool = False
     includes_prereleases: bool = False
+    #: Staged files of the project under other versions.
+    other_names: tuple[DistName, ...] = ()
     #: Patterns of Python versions and platforms that may be missing compared with that release.
     allow_missing: tuple[str, ...] = ()
     #: Attestations of the local files; whether each file must have one; whether this run adds those missing.

@@ -14,6 +14,7 @@ from wheel_uploader.checks.release_content import (
     find_newest_final,
     summarize_values,
 )
+from wheel_uploader.checks.release_other_versions import describe_other_versions
 from wheel_uploader.checks.release_versions import find_preferred_release
 from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import FileComparison, SdistName, Severity
@@ -54,6 +55,7 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Observation]:
             platforms = summarize_values(sorted(cell.platform for cell in cells), 12)
             yield (
                 f"{release.comparison_version} had wheels for {python} on {platforms}; this release has none"
+                f"{describe_other_versions(release, cells)}"
             )
     for platform in sorted({cell.platform for cell in missing}):
         cells = [cell for cell in previous if cell.platform == platform]
@@ -62,10 +64,11 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Observation]:
             pythons = summarize_values(sorted(cell.python for cell in cells), 12)
             yield (
                 f"{release.comparison_version} had wheels for {platform}, for {pythons}; "
-                "this release has none"
+                f"this release has none{describe_other_versions(release, cells)}"
             )
     for cell in sorted(missing, key=str):
-        yield f"{release.comparison_version} had {cell}; this release has none"
+        other_versions = describe_other_versions(release, [cell])
+        yield f"{release.comparison_version} had {cell}; this release has none{other_versions}"
 
 
 def find_missing_cells(release: ReleaseContent) -> set[MatrixCell]:

@@ -12,12 +12,14 @@ from wheel_uploader import checks
 from wheel_uploader.checks.release_content import ReleaseContent, parse_project_files
 from wheel_uploader.checks.release_index import find_missing_cells, is_allowed_missing
 from wheel_uploader.checks.release_reference import explain_missing_reference, select_reference
+from wheel_uploader.core import filenames
 from wheel_uploader.core.filenames import ALL_PLATFORMS
 from wheel_uploader.core.models import (
     Attestation,
     AttestationPolicy,
     CheckProfile,
     ComparisonReference,
+    DistName,
     FileSummary,
     Finding,
     IndexComparison,
@@ -86,6 +88,7 @@ def run_release_checks(
         second_page=second_page,
         is_latest=options.version == LATEST_VERSION,
         includes_prereleases=options.pre,
+        other_names=tuple(_list_other_versions(selection)),
         allow_missing=options.allow_missing,
         attestations=tuple(attestations),
         attestations_required=options.attestations is AttestationPolicy.REQUIRE,
@@ -151,6 +154,18 @@ def _describe_missing_comparison(
             else explain_missing_reference(pages, content.project, content.version)
         )
         yield f"the release against an earlier one: {reason}"
+
+
+def _list_other_versions(selection: Selection) -> Iterator[DistName]:
+    """Yield the staged files of the project under other versions, without those that the user left out."""
+    for file in selection.excluded_files:
+        try:
+            name = filenames.parse_filename(file.filename)
+        except filenames.InvalidFilename:
+            continue
+        is_other_version = name.project == selection.project and name.version != selection.version
+        if is_other_version and not file.is_left_out:
+            yield name
 
 
 def _is_complete_selection(options: Options) -> bool:

@@ -9,13 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from packaging.version import Version
 
-from wheel_uploader.core import bounds
+from wheel_uploader.core import bounds, local_versions
 from wheel_uploader.core.errors import NothingFoundError, UsageError
 from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.models import RemoteFile, Selection
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.listing import build_order
 
 #: ``.dev20261120`` and ``.dev202611201530``: common version numbers of nightly builds.
 _DATED = re.compile(r"(20\d\d)(0[1-9]|1[0-2])([0-2]\d|3[01])(?:\d{4}|\d{6})?")
@@ -93,7 +92,7 @@ def _iter_dates(selection: Selection, http: HttpClient) -> Iterator[BuildDate]:
             yield BuildDate(date=date, source=f"Last-Modified of {sanitize(strip_url(remote.url))}")
     date = None if has_date else date_from_version(selection.version)
     if date is None and not has_date:
-        date = build_order.date_from_local(selection.version)
+        date = local_versions.date_from_local(selection.version)
     if date:
         yield BuildDate(date=date, source="the date in the version", is_end_of_day=True)
 

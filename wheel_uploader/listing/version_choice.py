@@ -9,13 +9,13 @@ from datetime import datetime
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from wheel_uploader.core import filenames
+from wheel_uploader.core import filenames, local_versions
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import Options, RemoteFile
 from wheel_uploader.core.models.option_rules import LATEST_VERSION, parse_version
 from wheel_uploader.core.redaction import sanitize
-from wheel_uploader.listing import build_order, problem_files
+from wheel_uploader.listing import problem_files
 
 #: Maximum number of versions that a message lists.
 MAX_LISTED = 12
@@ -106,7 +106,7 @@ def _choose_latest(
     if not admitted:
         return VersionChoice(version=None)
     newest, notes = admitted[0], []
-    if rivals := build_order.find_rivals(newest, admitted):
+    if rivals := local_versions.find_rivals(newest, admitted):
         contenders = [newest, *rivals]
         newest, date = _find_last_built(files, contenders, options.project, get_date)
         names = ", ".join(map(str, sorted(contenders)))
@@ -127,11 +127,11 @@ def _find_last_built(
     get_date: Callable[[RemoteFile], datetime | None],
 ) -> tuple[Version, datetime]:
     """Return the one of the versions, which differ in a commit, that was built last, and its date."""
-    dates = {version: build_order.date_from_local(version) for version in contenders}
-    newest = build_order.find_newest(dates)
+    dates = {version: local_versions.date_from_local(version) for version in contenders}
+    newest = local_versions.find_newest(dates)
     if newest is None:
         dates = {version: _find_date(files, version, project, get_date) for version in contenders}
-        newest = build_order.find_newest(dates)
+        newest = local_versions.find_newest(dates)
     date = dates[newest] if newest else None
     if newest is None or date is None:
         undated = [str(version) for version, date in dates.items() if date is None]

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from packaging.version import Version
 
 from tools.testing.wheels import wheel_filename
@@ -23,6 +25,7 @@ from wheel_uploader.checks.release_reference import select_reference
 from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.models import (
     CheckProfile,
+    DistName,
     FileComparison,
     FileSummary,
     Finding,
@@ -1040,3 +1043,119 @@ def test_reports_a_new_project_named_like_a_module_of_the_standard_library(proje
 def test_accepts_a_project_name(project: str, listed: ProjectPage | None) -> None:
     reported = findings(release(project=project, project_page=listed))
     assert "release/standard-library-name" not in {each.check for each in reported}
+
+
+# --- files under another version -------------------------------------------------------------------
+
+
+def parse_names(*filenames: str) -> tuple[DistName, ...]:
+    return tuple(map(core_filenames.parse_filename, filenames))
+
+
+def messages(content: ReleaseContent, check: str = "release/other-version-in-place") -> list[str]:
+    return [finding.message for finding in findings(content) if finding.check == check]
+
+
+DIRTY = wheel("pp311", "win_amd64", "1.12.1.dev0+gcd436f4.d20261128")
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        (
+            [DIRTY],
+            (
+                f"pp311 on win_amd64 is staged only as version 1.12.1.dev0+gcd436f4.d20261128 ({DIRTY}): "
+                "the checkout of its build probably had uncommitted changes"
+            ),
+        ),
+        (
+            ["dipy-1.13.dev0.tar.gz"],
+            (
+                "the sdist is staged only as version 1.13.dev0 (dipy-1.13.dev0.tar.gz): "
+                "the checkout of its build was probably not at the tag"
+            ),
+        ),
+        (
+            matrix(platforms=["manylinux_2_28_aarch64"], version="0.0"),
+            (
+                "cp310 on manylinux_aarch64, cp311 on manylinux_aarch64, cp312 on manylinux_aarch64, "
+                "cp313 on manylinux_aarch64 are staged only as version 0.0 ("
+                "dipy-0.0-cp310-cp310-manylinux_2_28_aarch64.whl, "
+                "dipy-0.0-cp311-cp311-manylinux_2_28_aarch64.whl, "
+                "dipy-0.0-cp312-cp312-manylinux_2_28_aarch64.whl, "
+                "dipy-0.0-cp313-cp313-manylinux_2_28_aarch64.whl): "
+                "the checkout of its build probably had no tags"
+            ),
+        ),
+        ([wheel("pp311", "win_amd64", "0.1.dev1")], "probably had no tags"),
+        ([wheel("pp311", "win_amd64", "0+unknown")], "probably had no tags"),
+        ([wheel("pp311", "win_amd64", "1.12.0+d20261128")], "probably had uncommitted changes"),
+        ([wheel("pp311", "win_amd64", "1.12.0+3.gabc1234.dirty")], "probably had uncommitted changes"),
+        ([wheel("pp311", "win_amd64", "1.12.1.dev3+gabc1234")], "was probably not at the tag"),
+        ([wheel("pp311", "win_amd64", "1.12.0.post1")], "it was given another version"),
+        # The first try of a job built more than its last one.
+        ([DIRTY, DIRTY.replace("pp311-pypy311_pp73", "cp312-cp312")], "pp311 on win_amd64 is staged only as"),
+    ],
+)
+def test_names_a_place_that_is_staged_under_another_version_only(others: list[str], message: str) -> None:
+    (found,) = messages(release(matrix(), other_names=parse_names(*others)))
+    assert message in found
+    assert others[0] in found
+
+
+def test_missing_files_name_the_version_under_which_they_are_staged() -> None:
+    others = parse_names("dipy-1.13.dev0.tar.gz", DIRTY)
+    previous = page(*matrix(version="1.11.0"), wheel("pp311", "win_amd64", "1.11.0"), "dipy-1.11.0.tar.gz")
+    content = release(matrix(), project_page=previous, other_names=others)
+    (no_sdist,) = messages(content, "release/no-sdist")
+    assert no_sdist.endswith("an sdist; dipy-1.13.dev0.tar.gz is staged, but as version 1.13.dev0")
+    (lost,) = messages(content, "release/lost-against-previous")
+    assert lost == (
+        "1.11.0 had a wheel for pp311 on win_amd64; this release has none; "
+        f"{DIRTY} is staged, but as version 1.12.1.dev0+gcd436f4.d20261128"
+    )
+
+
+@pytest.mark.parametrize(
+    ("filenames", "others"),
+    [
+        # A staging place that keeps releases, nightly builds and variants.
+        (FULL, [name.replace("1.12.0", version) for version in ("1.11.0", "1.13.dev0") for name in FULL]),
+        (FULL, [name.replace("1.12.0", "1.12.0+cu128") for name in FULL]),
+        (matrix(), [*matrix(("cp39", *PYTHONS), version="1.11.0"), "dipy-1.11.0.tar.gz"]),
+        (FULL, matrix(PYTHONS, (*PLATFORMS, "win_arm64"), version="1.13.dev5")),
+        (FULL, matrix(("cp314", *PYTHONS), version="1.13.dev5+gabc1234")),
+        # Variants, each with the places of its own that it supports.
+        (matrix(platforms=["macosx_11_0_arm64"]), matrix(platforms=["win_amd64"], version="1.12.0+cpu")),
+        (matrix(platforms=["win_amd64"], version="1.12.0"), matrix(version="1.12.0+cu128")),
+        # What only this release lacks is told by other checks.
+        ([SDIST], [*matrix(version="1.11.0"), "dipy-1.11.0.tar.gz"]),
+        (matrix(platforms=["win_amd64"]), matrix(version="1.12.0.dev3")),
+        # An older fragment, whose places this release has.
+        (FULL, ["dipy-0.0.tar.gz", wheel("cp312", "win_amd64", "0.1.dev1")]),
+        (FULL, []),
+    ],
+)
+def test_complete_releases_of_other_versions_are_silent(filenames: list[str], others: list[str]) -> None:
+    assert messages(release(filenames, other_names=parse_names(*others))) == []
+
+
+def test_places_do_not_count_if_only_a_part_was_selected() -> None:
+    assert messages(release(matrix(), is_complete_selection=False, other_names=parse_names(DIRTY))) == []
+
+
+@given(
+    st.sets(st.sampled_from(PYTHONS), min_size=1),
+    st.sets(st.sampled_from(PLATFORMS), min_size=1),
+    st.booleans(),
+    st.lists(
+        st.sampled_from(["1.11.0", "1.13.dev0", "0.0", "1.12.0+cpu", "1.12.1.dev0+gcd436f4"]), unique=True
+    ),
+)
+def test_no_number_of_complete_versions_is_reported(
+    pythons: set[str], platforms: set[str], sdist: bool, versions: list[str]
+) -> None:
+    filenames = [*matrix(pythons, platforms), *([SDIST] if sdist else [])]
+    others = [name.replace("1.12.0", version) for version in versions for name in filenames]
+    assert messages(release(filenames, other_names=parse_names(*others))) == []

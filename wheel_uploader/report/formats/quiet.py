@@ -9,7 +9,10 @@ from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.views.file_status import format_status_counts
 
 #: Checks whose warnings are shown with an upload: some or all users will not get what was uploaded.
-_SHOWN_CHECKS = ("release/not-newest", "release/final-among-dev", "release/lost-tags")
+_SHOWN_CHECKS = (
+    *("release/not-newest", "release/final-among-dev", "release/lost-tags"),
+    "release/other-version-in-place",
+)
 _NEWLY_DOWNLOADED = (DownloadOutcome.DOWNLOADED, DownloadOutcome.RESUMED, DownloadOutcome.COPIED)
 
 

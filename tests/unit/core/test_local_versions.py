@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from packaging.version import Version
 
-from wheel_uploader.listing import build_order
+from wheel_uploader.core import local_versions
 
 
 @pytest.mark.parametrize(
     "segment", ["gf97f66ab", "git886365ca", "git88636512", "f97f66ab", "abc1234", "sha1234567", "gdeadbee"]
 )
 def test_commits(segment: str) -> None:
-    assert build_order.is_commit(segment)
+    assert local_versions.is_commit(segment)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_commits(segment: str) -> None:
     ],
 )
 def test_other_segments(segment: str) -> None:
-    assert not build_order.is_commit(segment)
+    assert not local_versions.is_commit(segment)
 
 
 @pytest.mark.parametrize(
@@ -55,24 +55,24 @@ def test_other_segments(segment: str) -> None:
 )
 def test_rivals(first: str, second: str, are_rivals: bool) -> None:
     one, two = Version(first), Version(second)
-    assert build_order.find_rivals(one, [one, two]) == ([two] if are_rivals else [])
-    assert build_order.find_rivals(two, [one, two]) == ([one] if are_rivals else [])
+    assert local_versions.find_rivals(one, [one, two]) == ([two] if are_rivals else [])
+    assert local_versions.find_rivals(two, [one, two]) == ([one] if are_rivals else [])
 
 
 def test_date_in_the_local_part() -> None:
     for text in ("1.0+git20261128.abc1234", "1.0+gabc1234.d20261128", "1.0+202611281530"):
-        assert build_order.date_from_local(Version(text)) == datetime(2026, 11, 29, tzinfo=UTC), text
+        assert local_versions.date_from_local(Version(text)) == datetime(2026, 11, 29, tzinfo=UTC), text
     for text in ("1.0", "1.0+20261399", "1.0+20260231", "1.0+gabc1234", "1.0.dev20261128"):
-        assert build_order.date_from_local(Version(text)) is None, text
+        assert local_versions.date_from_local(Version(text)) is None, text
 
 
 def test_newest_is_certain_or_unknown() -> None:
     old, new, other = Version("1.0+gabcdef1"), Version("1.0+g1234567"), Version("1.0+g7654321")
     now = datetime(2026, 11, 29, tzinfo=UTC)
     day = timedelta(days=1)
-    assert build_order.find_newest({old: now - day, new: now}) == new
-    assert build_order.find_newest({old: now - day, new: now, other: now - 2 * day}) == new
-    assert build_order.find_newest({old: None, new: now}) is None
+    assert local_versions.find_newest({old: now - day, new: now}) == new
+    assert local_versions.find_newest({old: now - day, new: now, other: now - 2 * day}) == new
+    assert local_versions.find_newest({old: None, new: now}) is None
     # Copied one after the other.
-    assert build_order.find_newest({old: now - timedelta(seconds=3), new: now}) is None
-    assert build_order.find_newest({}) is None
+    assert local_versions.find_newest({old: now - timedelta(seconds=3), new: now}) is None
+    assert local_versions.find_newest({}) is None
