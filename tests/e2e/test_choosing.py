@@ -122,6 +122,17 @@ def test_misnamed_wheels_are_in_every_report(suffix: str) -> None:
         assert name in unquote(re.sub("<wbr>", "", report))
 
 
+@pytest.mark.parametrize("format_", ["text", "html", "markdown", "json", "sarif", "notes-md"])
+def test_every_format_renders_a_release_without_a_usable_file(format_: str) -> None:
+    Path("d").mkdir()
+    Path("d", "near-1.0 (1).whl").touch()
+    for more in ((), ("near", "1.0"), ("far", "latest")):
+        result = run("--until", "check", "-u", "d", "--format", format_, *more)
+        assert result.exit_code == (3 if "far" in more else 6), result.output
+        assert "near-1.0 (1).whl" in result.stderr
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
 def test_an_empty_local_wheel_is_a_finding() -> None:
     folder = make_folder()
     (folder / "near-1.0-cp313-cp313-win_amd64.whl").touch()

@@ -13,6 +13,7 @@ from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import NothingFoundError, UsageError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Options, RemoteFile, Selection
+from wheel_uploader.core.models.option_rules import LATEST_VERSION
 from wheel_uploader.core.platforms import matrix
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.listing import expected_files, sha256sums
@@ -61,6 +62,11 @@ class ReleaseRequirements:
         slots = expected.items if expected else ()
         return tuple((slot.python, slot.platform) for slot in slots if isinstance(slot, matrix.MatrixCell))
 
+    @property
+    def _can_wait(self) -> bool:
+        """Whether ``--wait`` would be accepted, which needs an explicit version."""
+        return self.options.version not in {"", LATEST_VERSION} and not self.options.wait
+
     def enforce(self, selection: Selection) -> None:
         """Raise FileError or NothingFoundError unless the selection meets all requirements."""
         if self.trusted_hashes:
@@ -75,8 +81,8 @@ class ReleaseRequirements:
                 f"{format_count(len(missing), 'expected item')} "
                 f"{'is' if len(missing) == 1 else 'are'} missing from the listing",
                 details=[f"missing: {item}" for item in missing],
-                hint="Nothing was downloaded. Wait until the build has finished and run this again, "
-                "or wait for the files with --wait 20m.",
+                hint="Nothing was downloaded. Wait until the build has finished and run this again"
+                + (", or wait for the files with --wait 20m." if self._can_wait else "."),
             )
 
 

@@ -318,7 +318,7 @@ def _find_hint(
             f"The listing contains {format_count(len(files), 'file')}, but no wheel or sdist; "
             f"it has {names}{', ...' if len(files) > _MAX_EXAMPLES else ''}. Check the URL."
         ), None
-    return "The listing contains no files.", None
+    return "The listing contains no files. Check the URL, or run this again when the files are staged.", None
 
 
 def _hint_at_inadmissible(staged: Sequence[Version], options: Options, rule: VersionRule) -> _Hint:
@@ -327,15 +327,16 @@ def _hint_at_inadmissible(staged: Sequence[Version], options: Options, rule: Ver
     if any(map(with_prereleases.admits, staged)):
         hint = f"Only pre-releases are staged: {format_versions(staged)}. Add --pre to include them."
         return hint, ("", "--pre")
+    with_local_versions = dataclasses.replace(rule, include_local_versions=True)
+    is_profile_enough = any(map(with_local_versions.admits, staged))
+    flags = "--profile any" if is_profile_enough else "--profile any and --pre"
     hint = (
         f"Only local versions are staged: {format_versions(staged)}. PyPI does not accept them: build from a "
-        "tagged commit, or publish to another index; with --profile any, 'latest' may be a local version."
+        f"tagged commit, or publish to another index, with {flags}."
     )
-    with_local_versions = dataclasses.replace(rule, include_local_versions=True)
     # A command that uploads local versions to PyPI would lead nowhere.
-    if options.until < Stage.UPLOAD and any(map(with_local_versions.admits, staged)):
-        return hint, ("", "--profile=any")
-    return hint, None
+    ends_before_upload = options.until < Stage.UPLOAD
+    return hint, ("", "--profile=any") if is_profile_enough and ends_before_upload else None
 
 
 def _hint_at_projects(

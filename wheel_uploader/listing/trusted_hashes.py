@@ -54,7 +54,8 @@ class TrustedHashes:
                 f"{len(mismatches)} of {format_count(len(selection.files), 'file')} "
                 f"{'does' if len(mismatches) == 1 else 'do'} not match {self.source}",
                 details=mismatches,
-                hint="Nothing was downloaded. Find out whether the files were changed or the list is wrong.",
+                hint="Nothing was downloaded. Find out whether the files were changed or the list is wrong; "
+                "a file that should not be published can be left out with --exclude.",
             )
 
     def _describe_mismatch(self, file: RemoteFile) -> str:
