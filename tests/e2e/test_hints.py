@@ -238,7 +238,7 @@ SITUATIONS = {
         {GOOD: "a", OLD: "b"},
         ("--sha256sums", "SUMS", *LIST, "demo", "1.0"),
         6,
-        "can be left out with --exclude",
+        "leave the files out with --exclude PATTERN",
         insert("--exclude", "*win32*"),
     ),
     "an old build": Situation(

@@ -46,16 +46,16 @@ class TrustedHashes:
 
     def reject_mismatches(self, selection: Selection) -> None:
         """Raise FileError that lists every selected file without a trusted hash, or with a different one."""
-        mismatches = [
-            self._describe_mismatch(file) for _, file in selection.files if file.hashes_origin != self.source
-        ]
-        if mismatches:
+        mismatched = [file for _, file in selection.files if file.hashes_origin != self.source]
+        if mismatched:
+            hint = "Nothing was downloaded. Find out whether the files were changed or the list is wrong"
+            if not any(file.filename in self.sha256_by_filename for file in mismatched):
+                hint += ", or leave the files out with --exclude PATTERN"
             raise FileError(
-                f"{len(mismatches)} of {format_count(len(selection.files), 'file')} "
-                f"{'does' if len(mismatches) == 1 else 'do'} not match {self.source}",
-                details=mismatches,
-                hint="Nothing was downloaded. Find out whether the files were changed or the list is wrong; "
-                "a file that should not be published can be left out with --exclude.",
+                f"{len(mismatched)} of {format_count(len(selection.files), 'file')} "
+                f"{'does' if len(mismatched) == 1 else 'do'} not match {self.source}",
+                details=map(self._describe_mismatch, mismatched),
+                hint=f"{hint}.",
             )
 
     def _describe_mismatch(self, file: RemoteFile) -> str:
