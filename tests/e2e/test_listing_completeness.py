@@ -376,16 +376,23 @@ OTHERS: dict[str, tuple[Page, str]] = {
     "other JSON": ((200, '{"a": 1}', {"Content-Type": "application/json"}), "JSON that is not an index page"),
     "Artifactory": (
         (200, ARTIFACTORY, {"Content-Type": "application/json"}),
-        "It is Artifactory's storage API",
+        "This is Artifactory's storage API",
     ),
     "Nexus": (
         (200, '{"items": [], "continuationToken": null}', {"Content-Type": "application/json"}),
-        "It is Nexus's REST API",
+        "This is Nexus's REST API",
     ),
-    "Hugging Face": ((200, HUGGING_FACE, {"Content-Type": "application/json"}), "It is Hugging Face's API"),
+    "Hugging Face": (
+        (200, HUGGING_FACE, {"Content-Type": "application/json"}),
+        "This is the API of Hugging Face",
+    ),
     "Zenodo": (
-        (200, '{"files": [], "metadata": {}}', {"Content-Type": "application/json"}),
-        "It is Zenodo's API",
+        (
+            200,
+            '{"files": [{"key": "a.whl", "links": {}}], "metadata": {}}',
+            {"Content-Type": "application/json"},
+        ),
+        "This is the API of Zenodo",
     ),
     "a picture": ((200, "x", {"Content-Type": "image/png"}), "returned image/png, not a file listing"),
     "a denied store": (

@@ -270,7 +270,21 @@ def _swift(tree: Tree, query: Mapping[str, str]) -> tuple[str, str]:
     return json.dumps(entries), "application/json"
 
 
+def _gcs_json(tree: Tree, query: Mapping[str, str]) -> tuple[str, str]:
+    page, marker = _list_level(tree, query, query.get("pageToken", ""))
+    document = {
+        "kind": "storage#objects",
+        "prefixes": [key for key, size in page if size is None],
+        "items": [
+            {"name": key, "bucket": "bucket", "size": str(size)} for key, size in page if size is not None
+        ],
+        **({"nextPageToken": marker} if marker else {}),
+    }
+    return json.dumps(document), "application/json"
+
+
 _HOST = "https://staging.example"
+_GCS_API = "/storage/v1/b/bucket/o"
 #: Every format, by name.
 FORMATS: dict[str, TreeFormat] = {
     **{
@@ -288,6 +302,9 @@ FORMATS: dict[str, TreeFormat] = {
     "S3": TreeFormat(url="s3://bucket", serve=_serve_store("/", _s3)),
     "MinIO": TreeFormat(url=f"{_HOST}/b", serve=_serve_store("/b", _s3)),
     "Google": TreeFormat(url="gs://bucket", serve=_serve_store("/bucket", _gcs)),
+    "Google JSON": TreeFormat(
+        url=f"https://storage.googleapis.com{_GCS_API}?delimiter=/", serve=_serve_store(_GCS_API, _gcs_json)
+    ),
     "Azure": TreeFormat(url="https://a.blob.core.windows.net/c", serve=_serve_store("/c", _azure)),
     "Swift": TreeFormat(url=f"{_HOST}/v1/AUTH_x/c", serve=_serve_store("/v1/AUTH_x/c", _swift)),
 }

@@ -9,7 +9,7 @@
     +-- CredentialsError     4  credentials are missing or were refused
     +-- NetworkError         5  a server sent no response, or an unusable one, after all retries
     |   +-- ListingError        the response is not a listing, or an untrustworthy one (2 if it never will be)
-    |   |   +-- UnsupportedVersionError  2  an index page has a version that this program cannot read
+    |   |   +-- UnsupportedVersionError     an index page has a version that this program cannot read (2)
     |   +-- TransportError      no complete response was received; a retry may help
     |   +-- HttpStatusError          a server returned an unexpected status
     |   +-- RedirectNotAllowed     a server redirected to a host that is not allowed (2)
@@ -128,9 +128,11 @@ class ListingError(NetworkError):
 class UnsupportedVersionError(ListingError):
     """An index page, staged or of the target, has a version that this program cannot read."""
 
-    exit_code = UsageError.exit_code
-    is_permanent = True
     default_hint = "Version 1 is supported; a newer wheel-uploader may support more."
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.as_permanent()
 
 
 class TransportError(NetworkError):

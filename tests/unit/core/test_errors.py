@@ -12,10 +12,14 @@ from tests.support.readme import README
 from wheel_uploader.core import errors
 from wheel_uploader.core.errors import (
     HttpStatusError,
+    ListingError,
     NetworkError,
+    NothingFoundError,
     PartialError,
+    RedirectNotAllowed,
     ReleaseError,
     RunInterrupted,
+    UnsupportedVersionError,
     UsageError,
     as_unexpected_error,
     most_important_error,
@@ -72,7 +76,21 @@ def test_a_subclass_has_the_exit_code_of_its_parent() -> None:
     subclasses = [error_class for error_class in CLASSES if error_class.__base__ is not ReleaseError]
     assert subclasses
     for error_class in subclasses:
-        assert error_class.exit_code == CODES[error_class.mro()[1].__name__], error_class
+        family = next(parent.__name__ for parent in error_class.mro() if parent.__name__ in CODES)
+        assert error_class.exit_code == CODES[family], error_class
+
+
+def test_errors_that_waiting_cannot_remove() -> None:
+    assert not NothingFoundError("x").is_permanent
+    assert (NothingFoundError("x").as_permanent().is_permanent, NothingFoundError.exit_code) == (True, 3)
+    permanent = [
+        ListingError("x").as_permanent(),
+        ListingError("x").as_permanent().with_details("y"),
+        UnsupportedVersionError("x"),
+        RedirectNotAllowed("x"),
+    ]
+    assert {(error.is_permanent, error.exit_code) for error in permanent} == {(True, 2)}
+    assert (ListingError("x").is_permanent, ListingError("x").exit_code) == (False, 5)
 
 
 def parse_docstring_tree() -> dict[str, tuple[str, int | None]]:

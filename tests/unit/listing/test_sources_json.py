@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheel_uploader.core.errors import ListingError, UsageError
-from wheel_uploader.facts.listing_page import Listing
+from wheel_uploader.core.errors import ListingError
+from wheel_uploader.facts.listing_page import ListedFolder, Listing
 from wheel_uploader.listing.sources.base import UnclaimedUrl
 from wheel_uploader.listing.sources.content_types import read_any_json
 from wheel_uploader.listing.sources.forgejo import build_api_url
@@ -103,7 +103,7 @@ def test_reads_a_bucket_of_google_cloud_storage() -> None:
     assert (file.filename, file.size, file.hashes) == (WHEEL, 7, {"md5": MD5.hexdigest()})
     assert file.url == f"{BUCKET}/dipy%2F{WHEEL.replace('+', '%2B')}?alt=media"
     assert listing.next_url == f"{BUCKET}?prefix=dipy/&delimiter=/&pageToken=t/1%3D"
-    assert listing.subpage_urls == {"old": f"{BUCKET}?delimiter=/&prefix=dipy/old/"}
+    assert listing.folders == (ListedFolder("old", f"{BUCKET}?delimiter=/&prefix=dipy/old/"),)
 
 
 @pytest.mark.parametrize(
@@ -248,8 +248,9 @@ def test_the_newest_file_of_a_gitlab_package_is_the_one_that_is_served(kind: str
     ],
 )
 def test_the_hint_names_the_place_and_what_to_pass(data: object, url: str, passed: str) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ListingError) as caught:
         read(data, url)
+    assert caught.value.exit_code == 2
     assert caught.value.hint.endswith(f": {passed}")
 
 
@@ -269,7 +270,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_arbitrary_json_raises_only_listing_errors(data: Any) -> None:
     for url in (API, f"{BUCKET}?delimiter=/", "https://[::1]/api/x?repository=a"):
-        with contextlib.suppress(ListingError, UsageError):
+        with contextlib.suppress(ListingError):
             for file in read(data, url).files:
                 assert file.url.startswith("https://")
     if isinstance(data, dict):

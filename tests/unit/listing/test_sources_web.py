@@ -17,9 +17,10 @@ from wheel_uploader.core.errors import (
     ReleaseError,
 )
 from wheel_uploader.core.models import GapRemedy, Options
-from wheel_uploader.http.client import HttpClient
+from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.http.httpx_import import httpx
 from wheel_uploader.listing.sources import ReleaseQuery, list_staged_files
+from wheel_uploader.listing.sources.content_types import read_listing
 
 URL = "https://staging.example/wheels/"
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
@@ -169,13 +170,12 @@ def test_rejects_responses_that_are_not_listings(content: str | bytes, kind: str
     assert "\n" not in str(caught.value)
 
 
-def test_recognizes_the_url_of_a_wheel() -> None:
-    wheel = f"{URL}{WHEEL}"
+def test_recognizes_a_file_in_place_of_a_listing() -> None:
+    page = Page(url=f"{URL}{WHEEL}", status=200, headers={}, content_type="application/zip", body=b"PK")
     with pytest.raises(ListingError, match="is a file, not a listing") as caught:
-        list_filenames(
-            lambda request: httpx.Response(200, headers={"Content-Type": "application/zip"}), wheel
-        )
+        read_listing(page)
     assert caught.value.hint == "Pass the URL of its directory."
+    assert caught.value.exit_code == 2
 
 
 def test_accepts_a_listing_with_a_login_form() -> None:

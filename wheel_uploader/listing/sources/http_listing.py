@@ -226,35 +226,31 @@ class _FolderReader:
 
     def _read_pages(self, url: str) -> tuple[FolderContents, str, bool]:
         """Return the contents of a folder, the final URL of its first page, and whether that has a base."""
+        pages = self._source.iter_pages(url)
+        first_page, first_listing = next(pages)
         files: list[RemoteFile] = []
         folders: dict[str, Folder] = {}
         gaps: list[ListingGap] = []
-        first: tuple[str, bool] | None = None
-        is_index, remark = False, ""
-        for page, listing in self._source.iter_pages(url):
-            if first is not None and not _continues(first[0], page.url, listing):
+        for page, listing in itertools.chain([(first_page, first_listing)], pages):
+            if not _continues(first_page.url, page.url, listing):
                 break
-            first = first or (page.url, listing.signs.has_base)
             if self._content_type not in {"", page.content_type}:
                 raise ListingError(f"{strip_url(page.url)} returned {sanitize(page.content_type)}")
-            is_index = is_index or listing.is_index
-            remark = remark or page_kinds.describe_page(listing)
             files += listing.files
             for folder in self._list_folders(listing, page.url):
                 folders.setdefault(folder.address, folder)
             if listing.next_url and (reason := self._source.link_rejection(listing.next_url, page.url)):
                 gaps.append(_build_next_page_gap(page.url, listing.next_url, reason))
                 break
-        assert first  # noqa: S101 - there is at least one page
         contents = FolderContents(
             files=tuple(files),
             folders=tuple(folders.values()),
             gaps=tuple(gaps),
-            remark=remark,
-            is_index=is_index,
-            identity=first[0],
+            remark=page_kinds.describe_page(first_listing),
+            is_index=first_listing.is_index,
+            identity=first_page.url,
         )
-        return contents, *first
+        return contents, first_page.url, first_listing.signs.has_base
 
     def _list_folders(self, listing: Listing, page_url: str) -> Iterator[Folder]:
         """Yield the folders on a page, the page of the project among them; of an index, only that one."""
