@@ -164,7 +164,7 @@ def test_waits_for_all_files_and_bypasses_caches() -> None:
     result = list_files(site, "--wait", "20m", "--expect", "3", "-v")
     assert (result.exit_code, len(site.listings)) == (0, 4)
     assert {request.headers["cache-control"] for request in site.listings} == {"no-cache"}
-    assert "3 files," in result.stdout
+    assert "3 files\n" in result.stdout
     lines = stderr_lines(result)
     assert "waiting for 2 of 3 files (1 listed); 20 min left" in lines
     assert "all 3 files listed; checking again in 0 s" in lines
@@ -193,7 +193,7 @@ def test_waits_for_the_same_files_as_in_the_previous_release() -> None:
         wait = ("--wait", "20m", "--index-url", index.url, "--allow-missing", "win_amd64")
         result = list_files(site, *wait, "-v")
     assert result.exit_code == 0, result.stderr
-    assert "2 files," in result.stdout
+    assert "2 files\n" in result.stdout
     lines = stderr_lines(result)
     assert "waiting for the same files as in dipy 1.10.0 (disable with --no-compare)" in lines
     assert "waiting for a wheel for cp312 on macosx_arm64 (1 listed); 20 min left" in lines

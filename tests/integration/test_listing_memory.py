@@ -49,7 +49,7 @@ def index(count: int) -> bytes:
             "filename": name,
             "url": f"/f/{name}",
             "hashes": {"sha256": f"{number:064x}"},
-            "size": number,
+            "size": number + 1,
             "upload-time": "2026-01-01T00:00:00.123456Z",
             "yanked": False,
             "requires-python": ">=3.9",
@@ -139,7 +139,7 @@ def test_lists_a_folder_of_50000_files(tmp_path: Path) -> None:
     folder = tmp_path / "staged"
     folder.mkdir()
     for name in names(50_000):
-        (folder / name).touch()
+        (folder / name).write_bytes(b"x")
     call = ["-u", str(folder), "--until", "list", "dipy", "1.11.0"]
     completed = subprocess.run(
         [sys.executable, "-c", RUN_AND_PRINT_PEAK, *call],

@@ -170,10 +170,22 @@ def test_rejects_responses_that_are_not_listings(content: str | bytes, kind: str
     assert "\n" not in str(caught.value)
 
 
-def test_recognizes_a_file_in_place_of_a_listing() -> None:
-    page = Page(url=f"{URL}{WHEEL}", status=200, headers={}, content_type="application/zip", body=b"PK")
+def test_the_url_of_a_wheel_is_that_wheel() -> None:
+    wheel = f"{URL}{WHEEL}"
+    names = list_filenames(
+        lambda request: httpx.Response(200, headers={"Content-Type": "application/zip"}), wheel
+    )
+    assert names == [WHEEL]
+
+
+def test_recognizes_a_link_that_leads_to_a_wheel() -> None:
+    def reply(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(WHEEL):
+            return httpx.Response(200, headers={"Content-Type": "application/zip"})
+        return httpx.Response(302, headers={"Location": f"{URL}{WHEEL}"})
+
     with pytest.raises(ListingError, match="is a file, not a listing") as caught:
-        read_listing(page)
+        list_filenames(reply, f"{URL}latest")
     assert caught.value.hint == "Pass the URL of its directory."
     assert caught.value.exit_code == 2
 
