@@ -301,9 +301,12 @@ def json_file(name: str, **more: object) -> dict[str, object]:
 def test_an_empty_remote_file_stops_the_release() -> None:
     files = [json_file("dipy-1.11.0-py3-none-any.whl", size=3), json_file("dipy-1.11.0.tar.gz", size=0)]
     with serve_json(files) as server:
-        result = run("--until", "list", "-u", server.url, "dipy", "1.11.0")
+        result = run("--until", "download", "-u", server.url, "dipy", "1.11.0")
+        listed = run("--until", "list", "-u", server.url, "dipy", "1.11.0")
     assert result.exit_code == 6, result.output
     assert "  dipy-1.11.0.tar.gz: it is empty (0 bytes)" in result.stderr
+    # A listing shows it as it is.
+    assert (listed.exit_code, "empty (0 bytes): dipy-1.11.0.tar.gz" in listed.stderr) == (0, True)
 
 
 # --- L3: the reasons when nothing is chosen --------------------------------------------------------

@@ -169,7 +169,7 @@ SITUATIONS = {
     ),
     "an empty file": Situation(
         {"1.0": "", "demo-1.0.tar.gz": ""},
-        (*LIST, "demo", "1.0"),
+        ("--until", "download", "-u", "dist", "demo", "1.0"),
         6,
         "leave them out with --exclude PATTERN",
         insert("--exclude", "*.gz"),

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from wheel_uploader.core import filenames
+from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import (
     DistName,
     ExcludedFile,
@@ -19,6 +20,7 @@ from wheel_uploader.core.models import (
     RemoteFile,
     SdistName,
     Selection,
+    Stage,
 )
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.listing import misnamed
@@ -60,12 +62,18 @@ def set_aside(
             is_inferred and resembled.is_wheel
         ):
             problems.add_misnamed(file, resembled)
-    kept = tuple(pair for pair in selection.files if pair[1].size != 0)
-    for name, file in selection.files:
-        if file.size == 0:
-            problems.add_empty(name, file)
+    empty = [(name, file) for name, file in selection.files if file.size == 0]
+    if empty and options.until is Stage.LIST:
+        # A run that only lists shows the files as they are; it leaves none out.
+        empty_names = join_some(sanitize(file.filename) for _, file in empty)
+        selection = dataclasses.replace(selection, notes=(f"empty (0 bytes): {empty_names}",))
+        empty = []
+    for name, file in empty:
+        problems.add_empty(name, file)
     if not problems.excluded:
         return selection
+    set_aside_files = {id(file) for _, file in empty}
+    kept = tuple(pair for pair in selection.files if id(pair[1]) not in set_aside_files)
     names = {name.filename for name, _ in kept}
     return dataclasses.replace(
         selection,

@@ -109,7 +109,7 @@ def select_release(
         attestation_files=deduplicate(companions, lambda companion: companion.remote, compute_sha256),
         excluded_files=tuple(excluded),
         gaps=(*staged.gaps, *selection.gaps),
-        notes=(*exclusion.notes, *choice.notes),
+        notes=(*exclusion.notes, *choice.notes, *selection.notes),
     )
 
 
