@@ -39,16 +39,17 @@ def not_utf8(wheel: WheelContent) -> Iterator[Observation]:
 
 
 @check("metadata/decoy", Severity.ERROR)
-def decoy(content: WheelContent | SdistContent) -> Iterator[Observation]:
+def decoy(wheel: WheelContent) -> Iterator[Observation]:
     """Tools mistake another archive member for the metadata.
 
-    pkginfo and twine read the first member whose path contains "METADATA" (in an sdist, "PKG-INFO"), so they
-    would send different metadata to the index than pip finds in .dist-info. Test data with such a name causes
-    this by accident; it is also a way to deceive users. Rename the file, or move it to a deeper directory.
+    pkginfo and twine read the first member whose path contains "METADATA", so they would send different
+    metadata to the index than pip finds in .dist-info. Test data with such a name causes this by accident; it
+    is also a way to deceive users. Rename the file, or move it to a deeper directory. In an sdist, twine
+    reads PKG-INFO of the top directory only.
     """
-    path = core_metadata.get_metadata_path(content)
-    if content.pkginfo_source and path in content.retained_members and content.pkginfo_source != path:
-        yield content.pkginfo_source, f"pkginfo and twine would read it instead of {path}"
+    path = core_metadata.get_metadata_path(wheel)
+    if wheel.pkginfo_source and path in wheel.retained_members and wheel.pkginfo_source != path:
+        yield wheel.pkginfo_source, f"pkginfo and twine would read it instead of {path}"
 
 
 @check("metadata/readers-disagree", Severity.ERROR)

@@ -282,6 +282,11 @@ def test_reports_only_the_planted_fault(fault: str) -> None:
     assert check_ids(findings(data, filename)) - notes == {expected} | ALSO_REPORTED.get(fault, set())
 
 
+def test_accepts_another_pkg_info_that_twine_does_not_read() -> None:
+    stray = {"._PKG-INFO": b"\0\5\x16\7", "PKG-INFO.in": b"Metadata-Version: 2.1\nName: other\n"}
+    assert findings(sdist_bytes(files=stray), SDIST) == ()
+
+
 def test_reports_metadata_that_is_not_utf8() -> None:
     data = gunzip(GOOD)
     at = data.find(b"A. Tester")
