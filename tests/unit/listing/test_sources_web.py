@@ -17,10 +17,9 @@ from wheel_uploader.core.errors import (
     ReleaseError,
 )
 from wheel_uploader.core.models import GapRemedy, Options
-from wheel_uploader.http.client import HttpClient, Page
+from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.httpx_import import httpx
 from wheel_uploader.listing.sources import ReleaseQuery, list_staged_files
-from wheel_uploader.listing.sources.content_types import read_listing
 
 URL = "https://staging.example/wheels/"
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
