@@ -340,6 +340,21 @@ def test_reads_a_bucket_in_json(api: Api) -> None:
     assert list_wheelhouse() == [WHEEL]
 
 
+def test_folders_of_a_bucket_in_json_are_followed(api: Api) -> None:
+    base = "/storage/v1/b/staging/o"
+    item = {"kind": "storage#object", "name": f"dipy/1.11.0/{WHEEL}", "bucket": "staging"}
+    folders = {"kind": "storage#objects", "prefixes": ["dipy/1.10.0/", "dipy/1.11.0/"]}
+    api.pages |= {
+        f"{base}?delimiter=/": {"kind": "storage#objects", "prefixes": ["dipy/", "other/"]},
+        f"{base}?delimiter=/&prefix=dipy/": folders,
+        f"{base}?delimiter=/&prefix=dipy/1.11.0/": {"kind": "storage#objects", "items": [item]},
+        f"{base}/dipy%2F1.11.0%2F{WHEEL}": DATA,
+    }
+    result = stage(f"{api.url}{base[1:]}?delimiter=/", "dipy", "1.11.0")
+    assert result.exit_code == 0, result.stderr
+    assert list_wheelhouse() == [WHEEL]
+
+
 def test_reads_the_description_of_a_project(api: Api) -> None:
     files = {
         version: [{"filename": name, "url": f"URL/files/{name}", "digests": {"sha256": sha256(data)}}]

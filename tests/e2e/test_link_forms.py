@@ -199,4 +199,4 @@ def test_the_hint_shows_how_to_write_a_login(status: int) -> None:
     with ScriptedServer([answer(status, login_page)]) as server:
         result = run("-u", f"{server.url}w/", "--until", "list", "--retries", "1", "dipy", "1.11.0")
     assert result.exit_code != 0
-    assert "://USER:PASSWORD@" in result.stderr.splitlines()[-1]
+    assert "USER:PASSWORD@" in result.stderr.splitlines()[-1]

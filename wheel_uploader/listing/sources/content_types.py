@@ -146,7 +146,7 @@ def _is_file_url(url: str) -> bool:
 def read_any_json(text: str, base_url: str, source: str) -> Listing:
     """Parse JSON: an index page, a container or bucket, releases, or a directory of nginx, Caddy or serve.
 
-    Raises ListingError, or UsageError, whose hint says what to pass, if the API is known and not read.
+    Raises ListingError, whose hint says what to pass if the API is known and not read.
     """
     data = load_listing_json(text, source)
     for parse in _JSON_PARSERS:
