@@ -54,6 +54,7 @@ ONE_LEVEL = "list-type=2&delimiter=/&encoding-type=url"
             f"https://s3.eu-west-1.amazonaws.com/b?{ONE_LEVEL}&prefix=a/",
         ),
         ("https://storage.googleapis.com/b/a/", f"https://storage.googleapis.com/b?{ONE_LEVEL}&prefix=a/"),
+        ("https://storage.googleapis.com/storage/v1/b/bucket/o?prefix=a/", ""),
         ("https://b.storage.googleapis.com/a", f"https://b.storage.googleapis.com/?{ONE_LEVEL}&prefix=a/"),
         ("https://b.s3-website-us-east-1.amazonaws.com/a/", ""),
         ("https://b.s3.amazonaws.com/simple/index.html", ""),

@@ -40,6 +40,8 @@ FIELD_TAGS = frozenset(
 _LISTING_PARAMETERS = {"list-type": "2", "delimiter": "/", "encoding-type": "url"}
 _BUCKET_URL = re.compile(r"(?i)(s3|gs)://([a-z0-9][a-z0-9._-]{1,221})(?:/++(.*))?\Z")
 _GOOGLE_HOST = "storage.googleapis.com"
+#: Start of the path of the JSON API on the same host.
+_GOOGLE_JSON_PATH = "/storage/v1/b/"
 
 
 def s3_listing_url(url: str) -> str:
@@ -60,6 +62,8 @@ def s3_listing_url(url: str) -> str:
     except ValueError:
         return ""
     if parts.scheme not in {"http", "https"} or parts.path.endswith((".html", ".htm")):
+        return ""
+    if host == _GOOGLE_HOST and parts.path.startswith(_GOOGLE_JSON_PATH):
         return ""
     path = unquote(parts.path).lstrip("/")
     host_bucket = _get_bucket_of_host(host)
