@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from wheel_uploader.core.errors import ListingError
 from wheel_uploader.facts.listing_page import ListedFolder, Listing
+from wheel_uploader.listing.sources import s3
 from wheel_uploader.listing.sources.base import UnclaimedUrl
 from wheel_uploader.listing.sources.content_types import read_any_json
 from wheel_uploader.listing.sources.forgejo import build_api_url
@@ -112,6 +113,11 @@ def test_reads_a_bucket_of_google_cloud_storage() -> None:
 def test_a_bucket_is_read_one_level_at_a_time(url: str) -> None:
     listing = read({"kind": "storage#objects", "items": [OBJECT]}, url)
     assert (listing.files, listing.next_url) == ((), f"{BUCKET}?delimiter=/&prefix=dipy/")
+
+
+def test_the_json_api_is_not_a_bucket_called_storage() -> None:
+    assert not s3.s3_listing_url(f"{BUCKET}?prefix=dipy/")
+    assert s3.s3_listing_url("https://storage.googleapis.com/storage/v1/")
 
 
 def test_reads_a_bucket_of_firebase() -> None:
