@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -51,8 +52,12 @@ def elf(
     debug: bool = False,
     sections: bool = True,
     gnu_hash: bool = False,
+    stack: int | None = 6,
 ) -> bytes:
-    """Return an ELF file of type ``kind`` (3: shared library) with all tables of a loader, but no code."""
+    """Return an ELF file of type ``kind`` (3: shared library) with all tables of a loader, but no code.
+
+    ``stack`` are the flags of its stack (4: read, 2: write, 1: execute); None leaves the header out.
+    """
     wide = arch not in {"i686", "armv7l"}
     order = ">" if arch in {"ppc64", "s390x"} else "<"
     strings = _Strings()
@@ -81,7 +86,10 @@ def elf(
     tags.append((6, put("dynsym", b"".join(rows))))
     if gnu_hash:
         first = 1 + len(undefined) + len(weak)
-        tags.append((0x6FFFFEF5, put("hash", struct.pack(order + "4I", 1, first, 1, 0))))
+        table = struct.pack(order + "4I", 1, first, 1, 0) + b"\xff" * (8 if wide else 4)
+        hashes = [gnu_hash_of(name) & ~1 | (name == defined[-1]) for name in defined]
+        table += struct.pack(order + f"{1 + len(hashes)}I", first if hashes else 0, *hashes)
+        tags.append((0x6FFFFEF5, put("hash", table)))
     else:
         tags.append((4, put("hash", struct.pack(order + "2I", 1, len(symbols)))))
     if versions:
@@ -98,7 +106,7 @@ def elf(
     )
     sections_at = len(body) + -len(body) % 16
     body.extend(b"\0" * (sections_at - len(body)) + headers)
-    segments = _segments(order, wide, where, len(body))
+    segments = _segments(order, wide, where, len(body), stack)
     ehdr, phdr, shdr = (64, 56, 64) if wide else (52, 32, 40)
     ident = struct.pack("4s5B7x", b"\x7fELF", 2 if wide else 1, 1 if order == "<" else 2, 1, 0, 0)
     rest = struct.pack(
@@ -125,19 +133,31 @@ def _verneed(order: str, strings: _Strings, versions: Mapping[str, Sequence[str]
     return out
 
 
-def _segments(order: str, wide: bool, where: Mapping[str, tuple[int, int]], size: int) -> bytes:
-    kinds = [(1, 0, size)]
+def gnu_hash_of(name: str) -> int:
+    """Return the hash of a symbol's name in .gnu.hash."""
+    value = 5381
+    for byte in name.encode():
+        value = (value * 33 + byte) & 0xFFFFFFFF
+    return value
+
+
+def _segments(
+    order: str, wide: bool, where: Mapping[str, tuple[int, int]], size: int, stack: int | None
+) -> bytes:
+    kinds = [(1, 4, 0, size)]
     for kind, name in ((2, "dynamic"), (3, "interp"), (0x6474E553, "property")):
         if name in where:
-            kinds.append((kind, *where[name]))
+            kinds.append((kind, 4, *where[name]))
+    if stack is not None:
+        kinds.append((0x6474E551, stack, 0, 0))
     if wide:
         return b"".join(
-            struct.pack(order + "2I6Q", kind, 4, at, _BASE + at, _BASE + at, length, length, 8)
-            for kind, at, length in kinds
+            struct.pack(order + "2I6Q", kind, flags, at, _BASE + at, _BASE + at, length, length, 8)
+            for kind, flags, at, length in kinds
         )
     return b"".join(
-        struct.pack(order + "8I", kind, at, _BASE + at, _BASE + at, length, length, 4, 4)
-        for kind, at, length in kinds
+        struct.pack(order + "8I", kind, at, _BASE + at, _BASE + at, length, length, flags, 4)
+        for kind, flags, at, length in kinds
     )
 
 
@@ -194,11 +214,16 @@ def macho(
     undefined: Sequence[str] = (),
     weak_undefined: Sequence[str] = (),
     undefined_of: Mapping[int, Sequence[str]] | None = None,
+    defined: Sequence[str] = (),
+    trie: str = "",
     debug: bool = False,
+    signed: bool = True,
 ) -> bytes:
     """Return a Mach-O file of one slice; symbols are named as in C, without Mach-O's underscore.
 
     ``undefined_of`` maps the number of a library (from 1; 0xFE is any) to its symbols: a two-level namespace.
+    ``defined`` are in the symbol table, or in an export trie of its own (``trie`` is ``command``) or in the
+    information for dyld (``info``).
     """
     wide = arch != "i386"
     commands = [_dylib(0xC, library) for library in needed]
@@ -212,6 +237,8 @@ def macho(
         else:
             commands.append(struct.pack("<6I", 0x32, 24, 1, version, version, 0))
     strings = _Strings()
+    exported = [] if trie else [(strings.add(f"_{symbol}"), 0) for symbol in defined]
+    exports = _trie([f"_{symbol}" for symbol in defined]) if trie else b""
     rows = [(strings.add(f"_{symbol}"), 0) for symbol in undefined]
     rows += [(strings.add(f"_{symbol}"), 0x40) for symbol in weak_undefined]
     rows += [
@@ -220,25 +247,54 @@ def macho(
         for symbol in names
     ]
     flags = 0x80 if undefined_of else 0
+    linked = {"command": 16, "info": 48}.get(trie, 0) + (16 if signed else 0)
     table = b"".join(
-        struct.pack("<IBBHQ" if wide else "<IBBHI", at, 1, 0, description, 0) for at, description in rows
+        struct.pack("<IBBHQ" if wide else "<IBBHI", at, kind, 0, description, 0)
+        for symbols, kind in ((exported, 0x0F), (rows, 1))
+        for at, description in symbols
     )
     segment = struct.calcsize("<II16sQQQQiiII" if wide else "<II16sIIIIiiII")
     labels = ["__TEXT", *(["__DWARF"] if debug else [])]
     header = 32 if wide else 28
-    size = sum(map(len, commands)) + segment * len(labels) + 24 + 80
-    end = header + size + len(table) + len(strings.data)
+    size = sum(map(len, commands)) + segment * len(labels) + 24 + 80 + linked
+    end = header + size + len(table) + len(strings.data) + len(exports)
     for label in labels:
         command = 0x19 if wide else 0x1
         form = "<II16sQQQQiiII" if wide else "<II16sIIIIiiII"
         length = end if label == "__TEXT" else 0
         commands.append(struct.pack(form, command, segment, label.encode(), 0, 0, 0, length, 5, 5, 0, 0))
     at = header + size
-    commands.append(struct.pack("<6I", 2, 24, at, len(rows), at + len(table), len(strings.data)))
-    commands.append(struct.pack("<20I", 0xB, 80, 0, 0, 0, 0, 0, len(rows), *([0] * 12)))
+    count = len(exported) + len(rows)
+    commands.append(struct.pack("<6I", 2, 24, at, count, at + len(table), len(strings.data)))
+    indices = (0, 0, 0, len(exported), len(exported), len(rows))
+    commands.append(struct.pack("<20I", 0xB, 80, *indices, *([0] * 12)))
+    exports_at = end - len(exports)
+    if trie == "command":
+        commands.append(struct.pack("<4I", 0x80000033, 16, exports_at, len(exports)))
+    elif trie:
+        commands.append(struct.pack("<12I", 0x80000022, 48, *([0] * 8), exports_at, len(exports)))
+    if signed:
+        commands.append(struct.pack("<4I", 0x1D, 16, end, 0))
     magic = 0xFEEDFACF if wide else 0xFEEDFACE
     start = struct.pack("<IiiIIII", magic, MACHO_CPUS[arch], 0, kind, len(commands), size, flags)
-    return start + (b"\0" * 4 if wide else b"") + b"".join(commands) + table + bytes(strings.data)
+    body = table + bytes(strings.data) + exports
+    return start + (b"\0" * 4 if wide else b"") + b"".join(commands) + body
+
+
+def _trie(names: Sequence[str]) -> bytes:
+    """Return an export trie with a node for each name below one node for what all of them begin with."""
+    common = os.path.commonprefix(list(names)) if len(names) > 1 else ""
+    leaf = b"\2\0\0\0"
+    branch_at = 0 if not common else 2 + len(common) + 1 + 1
+    head = b"" if not common else b"\0\1" + common.encode() + b"\0" + bytes([branch_at])
+    edges = [name.removeprefix(common).encode() + b"\0" for name in names]
+    # Each offset takes two bytes, so that all sizes are known.
+    leaves_at = len(head) + 2 + sum(len(edge) + 2 for edge in edges)
+    branch = b"\0" + bytes([len(names)])
+    for index, edge in enumerate(edges):
+        at = leaves_at + len(leaf) * index
+        branch += edge + bytes([at & 0x7F | 0x80, at >> 7])
+    return head + branch + leaf * len(names)
 
 
 def _dylib(command: int, library: str) -> bytes:
@@ -275,6 +331,7 @@ def pe(
     needed: Iterable[str] = ("KERNEL32.dll",),
     delayed: Sequence[str] = (),
     symbols: Mapping[str, Sequence[str]] | None = None,
+    exports: Sequence[str] = (),
     dll: bool = True,
     managed: bool = False,
     debug: bool = False,
@@ -307,6 +364,11 @@ def pe(
         struct.pack_into("<5I", data, delay_at + 32 * index, 0 if old_delay else 1, *moved)
     directories = [(0, 0)] * 16
     directories[1] = (address, delay_at)
+    if exports:
+        names = [put(name.encode() + b"\0") for name in sorted(exports)]
+        table = put(struct.pack(f"<{len(names)}I", *names))
+        fields = (0, 0, 0, 0, 1, len(names), len(names), table, table, table)
+        directories[0] = (put(struct.pack("<10I", *fields)), 40)
     if delayed:
         directories[13] = (address + delay_at, 32 * len(delayed))
     if managed:

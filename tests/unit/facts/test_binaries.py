@@ -73,6 +73,7 @@ def test_reads_elf_files_of_any_class_and_byte_order(arch: str) -> None:
         ),
         python_imports=("PyList_New", "_Py_Dealloc"),
         python_exports=("PyOwn_Thing",),
+        module_functions=("PyInit_x",),
     )
 
 
@@ -231,6 +232,7 @@ def test_reads_a_mach_o_file(arch: str, old: bool) -> None:
         rpaths=("@loader_path/.dylibs", "/usr/lib/swift"),
         min_macos=(12, 3),
         python_imports=("PyList_New",),
+        has_code_signature=True,
     )
 
 

@@ -100,6 +100,15 @@ class BinarySlice:
     isa_level: str = ""
     #: True if it has sections with debug information.
     has_debug_info: bool = False
+    #: The functions that Python looks for in an extension module of the member's name (``PyInit_x``,
+    #: ``PyModExport_x``) and that it exports; if it exports none of them, such functions for other names.
+    #: None if its exports could not be read.
+    module_functions: tuple[str, ...] | None = ()
+    #: True if it asks for an executable stack (ELF), and if its headers do not say what stack it needs.
+    executable_stack: bool = False
+    unspecified_stack: bool = False
+    #: True if it has a code signature (Mach-O).
+    has_code_signature: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
@@ -203,11 +204,26 @@ def _unpack_member(
         )
     costs: dict[str, int] = {}
     if unpacked and contents.binary_collector:
+        if receive := contents.binary_collector.find_missing_parts():
+            _read_again(stream, entry, receive, contents.budget)
         binary, costs = contents.binary_collector.end_member_with_costs()
     if unpacked and unpacked.data is not None:
         contents.budget.reserve_memory(len(unpacked.data))
         contents.retained_members[entry.name] = unpacked.data
     return CachedMember(_as_member(entry, unpacked), binary, costs)
+
+
+def _read_again(
+    stream: BinaryIO, entry: ZipEntry, receive: Callable[[bytes], None], budget: Budget
+) -> None:
+    """Pass the chunks of the member of ``entry`` to ``receive``. What is wrong with them is known already."""
+    budget.start_unpacking()
+    try:
+        with contextlib.suppress(decompress.CorruptMember):
+            for chunk in decompress.iter_member_chunks(stream, entry):
+                receive(chunk)
+    finally:
+        budget.stop_unpacking()
 
 
 def _as_member(entry: ZipEntry, unpacked: DecompressedMember | None) -> WheelMember:

@@ -20,6 +20,13 @@ MAX_WHOLE_UNIVERSAL_SIZE = 32 << 20
 #: Number and total bytes of the parts of a larger member that are kept because its headers refer to them.
 MAX_PARTS = 16
 MAX_PARTS_SIZE = 16 << 20
+#: Members up to this many bytes are read once more if they have tables elsewhere, and number and total bytes
+#: of the parts that are kept then.
+MAX_REREAD_SIZE = 1 << 30
+MAX_REREAD_PARTS = 1024
+MAX_REREAD_PARTS_SIZE = 64 << 20
+#: Parts with fewer bytes between them are kept as one.
+_SMALL_GAP = 4 << 10
 #: Estimated bytes of memory for the facts of one slice, without its strings.
 _MEMORY_PER_SLICE = 500
 #: Resources that every compiled file takes, whether it was read or cached.
@@ -30,13 +37,18 @@ _FIND_PARTS = {
     BinaryFormat.MACHO: macho.find_needed_ranges,
     BinaryFormat.PE: pe.find_needed_ranges,
 }
+_FIND_MORE_PARTS = {
+    BinaryFormat.ELF: elf.find_dynamic_ranges,
+    BinaryFormat.MACHO: macho.find_linked_ranges,
+    BinaryFormat.PE: pe.find_imported_ranges,
+}
 
 
 class BinaryCollector:
     """A collector of facts about the compiled members of a wheel.
 
     For every member, call ``begin_member``, pass each chunk to the function that it returns, and call
-    ``end_member``.
+    ``end_member``. If ``find_missing_parts`` returns a function in between, pass each chunk once more to it.
     """
 
     def __init__(self, *, symbols: bool = False, budget: Budget | None = None) -> None:
@@ -49,6 +61,9 @@ class BinaryCollector:
         #: True once the first chunk of the member was received.
         self._has_data = False
         self._buffer: _Whole | _Ends | None = None
+        #: The counts of the budget before the member was read, and its facts if they were read already.
+        self._counts_before: dict[str, int] = {}
+        self._complete: BinaryFacts | None = None
 
     @property
     def binaries(self) -> tuple[BinaryFacts, ...]:
@@ -61,6 +76,8 @@ class BinaryCollector:
         self._declared_size = size
         self._buffer = None
         self._has_data = False
+        self._complete = None
+        self._counts_before = {}
         return self._receive
 
     def _receive(self, chunk: bytes) -> None:
@@ -78,9 +95,26 @@ class BinaryCollector:
         if self._buffer is not None:
             self._buffer.add(chunk)
 
+    def find_missing_parts(self) -> Callable[[bytes], None] | None:
+        """Return a receiver of the member's chunks once more, if parts of it are needed that were not kept.
+
+        Call it after the last chunk and before ``end_member``.
+        """
+        if not isinstance(self._buffer, _Ends) or self._declared_size > MAX_REREAD_SIZE:
+            return None
+        self._counts_before = self.budget.item_counts()
+        facts = read_binary_view(self._member, self._buffer.view(self.budget), symbols=self.symbols)
+        if facts is None or _is_complete(facts):
+            self._complete = facts
+            return None
+        return self._buffer.keep_missing_parts()
+
     def end_member(self) -> BinaryFacts | None:
         """End the member; return the facts about it, or None if it is not compiled code."""
         buffer, self._buffer = self._buffer, None
+        if self._complete is not None:
+            self._add(self._complete)
+            return self._complete
         if not self._has_data and BINARY_NAME.search(self._member):
             buffer = _Whole(0)
         if buffer is None:
@@ -97,7 +131,7 @@ class BinaryCollector:
         """
         if self._buffer is None and self._has_data:
             return None, {}
-        before = self.budget.item_counts()
+        before = self._counts_before or self.budget.item_counts()
         facts = self.end_member()
         after = self.budget.item_counts() if facts else before
         costs = {resource: count - before.get(resource, 0) for resource, count in after.items()}
@@ -130,6 +164,10 @@ def _may_be_native(member: str, head: bytes) -> bool:
     )
 
 
+def _is_complete(facts: BinaryFacts) -> bool:
+    return not facts.unread_reason and all(part.module_functions is not None for part in facts.slices)
+
+
 def estimate_string_memory(facts: BinaryFacts) -> int:
     """Return an estimate of the bytes of memory that the strings of ``facts`` take."""
     # 60 is the overhead of a Python string.
@@ -143,6 +181,7 @@ def _iter_strings(facts: BinaryFacts) -> Iterator[str]:
             part.rpaths,
             part.python_imports,
             part.python_exports,
+            part.module_functions or (),
             *part.symbol_versions,
         ):
             yield from texts
@@ -177,6 +216,9 @@ class _Ends:
         self._tail = bytearray()
         #: Offset, bytes and end offset of each part between the two ends.
         self._parts: list[tuple[int, bytearray, int]] | None = None
+        #: The same for the parts that are kept when all chunks come once more, and the bytes that came.
+        self._missing_parts: list[tuple[int, bytearray, int]] = []
+        self._size_again = 0
 
     def add(self, chunk: bytes) -> None:
         start = self.size
@@ -186,13 +228,32 @@ class _Ends:
             return
         if self._parts is None:
             self._parts = self._find_parts()
-        for offset, data, stop in self._parts:
-            first, last = max(start, offset), min(self.size, stop)
-            if first < last:
-                data.extend(chunk[first - start : last - start])
+        _extend_parts(self._parts, start, chunk)
         self._tail += chunk
         if len(self._tail) > 2 * END_SIZE:
             del self._tail[:-END_SIZE]
+
+    def keep_missing_parts(self) -> Callable[[bytes], None] | None:
+        """Return a receiver of all chunks once more, which keeps the parts to which the tables refer."""
+        view = self.view(Budget())
+        kind = detect_format(view, has_binary_name=True)
+        ranges: list[tuple[int, int]] = []
+        if kind is not None and kind in _FIND_MORE_PARTS:
+            with contextlib.suppress(MalformedBinary, NotRetained):
+                ranges = _FIND_MORE_PARTS[kind](view)
+        capacity = MAX_REREAD_PARTS_SIZE
+        selected: list[tuple[int, int]] = []
+        for offset, length in ranges[:MAX_REREAD_PARTS]:
+            stop = min(offset + length, offset + capacity, self.size)
+            if 0 <= offset < stop:
+                selected.append((offset, stop))
+                capacity -= stop - offset
+        self._missing_parts = [(start, bytearray(), stop) for start, stop in _merge(selected)]
+        return self._add_again if self._missing_parts else None
+
+    def _add_again(self, chunk: bytes) -> None:
+        _extend_parts(self._missing_parts, self._size_again, chunk)
+        self._size_again += len(chunk)
 
     def _find_parts(self) -> list[tuple[int, bytearray, int]]:
         head = ByteView(self._declared_size, ((0, memoryview(bytes(self._head))),))
@@ -213,6 +274,27 @@ class _Ends:
         return parts
 
     def view(self, budget: Budget) -> ByteView:
-        pieces = [(0, self._head), *((offset, data) for offset, data, _ in self._parts or ())]
+        parts = [*(self._parts or ()), *self._missing_parts]
+        pieces = [(0, self._head), *((offset, data) for offset, data, _ in parts)]
         pieces.append((self.size - len(self._tail), self._tail))
         return ByteView(self.size, [(start, memoryview(data).toreadonly()) for start, data in pieces], budget)
+
+
+def _extend_parts(parts: list[tuple[int, bytearray, int]], start: int, chunk: bytes) -> None:
+    """Append to each of ``parts`` (offset, bytes, end) those bytes of the chunk at ``start`` that it lacks."""
+    end = start + len(chunk)
+    for offset, data, stop in parts:
+        first, last = max(start, offset), min(end, stop)
+        if first < last:
+            data.extend(chunk[first - start : last - start])
+
+
+def _merge(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return ``parts`` (start, end) in order, those that overlap or are close together as one."""
+    merged: list[tuple[int, int]] = []
+    for start, stop in sorted(parts):
+        if merged and start <= merged[-1][1] + _SMALL_GAP:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
+        else:
+            merged.append((start, stop))
+    return merged

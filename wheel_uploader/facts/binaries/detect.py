@@ -7,6 +7,7 @@ import re
 from wheel_uploader.core.models import BinaryFacts, BinaryFormat, BinaryKind, BinarySlice
 from wheel_uploader.facts.binaries import elf, macho, pe
 from wheel_uploader.facts.binaries.byte_view import ByteView, MalformedBinary, NotRetained
+from wheel_uploader.facts.binaries.module_names import find_module_functions
 
 #: Names of compiled code: extension modules and shared libraries, including ``libx.so.1.2``.
 BINARY_NAME = re.compile(r"\.(?:so(?:\.[0-9]+)*|pyd|dll|dylib)\Z", re.IGNORECASE)
@@ -37,7 +38,7 @@ def read_binary_view(member: str, view: ByteView, *, symbols: bool = False) -> B
     slices: tuple[BinarySlice, ...] = ()
     problem = unread = ""
     try:
-        slices = _read_slices(kind, view, symbols=symbols)
+        slices = _read_slices(kind, view, symbols=symbols, functions=find_module_functions(member))
     except MalformedBinary as error:
         problem = str(error)
     except NotRetained:
@@ -63,14 +64,16 @@ def detect_format(view: ByteView, *, has_binary_name: bool) -> BinaryFormat | No
     return None
 
 
-def _read_slices(kind: BinaryFormat, view: ByteView, *, symbols: bool) -> tuple[BinarySlice, ...]:
+def _read_slices(
+    kind: BinaryFormat, view: ByteView, *, symbols: bool, functions: tuple[str, ...]
+) -> tuple[BinarySlice, ...]:
     match kind:
         case BinaryFormat.ELF:
-            return (elf.read_elf(view, symbols=symbols),)
+            return (elf.read_elf(view, symbols=symbols, functions=functions),)
         case BinaryFormat.MACHO:
-            return macho.read_macho(view, symbols=symbols)
+            return macho.read_macho(view, symbols=symbols, functions=functions)
         case BinaryFormat.PE:
-            return (pe.read_pe(view, symbols=symbols),)
+            return (pe.read_pe(view, symbols=symbols, functions=functions),)
         case BinaryFormat.WASM:
             return (BinarySlice(arch="wasm32", kind=BinaryKind.LIBRARY),)
 

@@ -8,12 +8,14 @@ and the Linux extensions to gABI.
 
 from __future__ import annotations
 
+import bisect
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from wheel_uploader.core.models import BinaryKind, BinarySlice
+from wheel_uploader.facts.binaries import module_names
 from wheel_uploader.facts.binaries.byte_view import MAX_SYMBOL_LENGTH, ByteView, MalformedBinary, NotRetained
 
 MAGIC = b"\x7fELF"
@@ -37,14 +39,18 @@ _MACHINE_NAMES = {
 }
 _PPC64, _S390 = 21, 22
 _RELOCATABLE, _EXECUTABLE, _SHARED, _CORE = 1, 2, 3, 4
-_LOAD, _DYNAMIC, _INTERP, _PROPERTY = 1, 2, 3, 0x6474E553
-_NEEDED, _HASH, _STRTAB, _SYMTAB, _SONAME, _RPATH, _RUNPATH = 1, 4, 5, 6, 14, 15, 29
+_LOAD, _DYNAMIC, _INTERP, _PROPERTY, _STACK = 1, 2, 3, 0x6474E553, 0x6474E551
+_EXECUTABLE_FLAG = 1
+_NEEDED, _HASH, _STRTAB, _SYMTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH = 1, 4, 5, 6, 10, 14, 15, 29
 _GNU_HASH, _FLAGS_1, _VERNEED = 0x6FFFFEF5, 0x6FFFFFFB, 0x6FFFFFFE
 _PIE = 0x0800_0000
 _NOBITS, _DYNSYM = 8, 11
 _WEAK = 2
 #: Bytes of an entry of .gnu.version_r; both kinds have the same size.
 _VERSION_SIZE = 16
+#: Tables that the dynamic section names, those first that name the libraries, and the largest parts of them
+#: that are needed. Only the size of the string table is stored.
+_TABLES = {_VERNEED: 64 << 10, _STRTAB: 40 << 20, _GNU_HASH: 8 << 20, _HASH: 8 << 20, _SYMTAB: 16 << 20}
 _X86_ISA_NEEDED = 0xC000_8002
 _ISA_LEVELS = ((8, "x86-64-v4"), (4, "x86-64-v3"), (2, "x86-64-v2"))
 
@@ -78,6 +84,7 @@ _LAYOUTS = {
 
 class _Segment(NamedTuple):
     kind: int
+    flags: int
     offset: int
     address: int
     size: int
@@ -106,7 +113,7 @@ class _Elf:
 
     def offset_of(self, address: int) -> int:
         """Return the offset in the file of the byte that is loaded at ``address``."""
-        for kind, offset, start, size in self.segments:
+        for kind, _, offset, start, size in self.segments:
             if kind == _LOAD and start <= address < start + size:
                 return offset + address - start
         raise MalformedBinary(f"nothing is loaded at address {address:#x}")
@@ -124,10 +131,11 @@ class _Elf:
             yield _Section(name, kind, offset, size)
 
 
-def read_elf(view: ByteView, *, symbols: bool) -> BinarySlice:
+def read_elf(view: ByteView, *, symbols: bool, functions: Sequence[str] = ()) -> BinarySlice:
     """Return the facts, with the symbols of Python's C API if ``symbols``.
 
-    Raises MalformedBinary and NotRetained.
+    ``functions`` are the names by which Python would load it as a module. Raises MalformedBinary and
+    NotRetained.
     """
     elf = _parse_headers(view)
     view.budget.count_items("slices")
@@ -147,6 +155,7 @@ def read_elf(view: ByteView, *, symbols: bool) -> BinarySlice:
         _python_symbols(elf, dynamic, strings) if symbols and _SYMTAB in dynamic else ((), ())
     )
     is_pie = bool(dynamic.get(_FLAGS_1, (0,))[0] & _PIE)
+    stack = elf.first_segment(_STACK)
     return BinarySlice(
         arch=_arch(elf),
         kind=_kind(elf.kind, is_pie),
@@ -159,6 +168,9 @@ def read_elf(view: ByteView, *, symbols: bool) -> BinarySlice:
         python_exports=exported,
         isa_level=_isa_level(elf),
         has_debug_info=_has_debug(elf),
+        module_functions=_module_functions(elf, dynamic, strings, functions),
+        executable_stack=stack is not None and bool(stack.flags & _EXECUTABLE_FLAG),
+        unspecified_stack=stack is None,
     )
 
 
@@ -166,6 +178,23 @@ def find_needed_ranges(head: ByteView) -> list[tuple[int, int]]:
     """Return the parts (offset, length) of a very large file that are needed besides its two ends."""
     elf = _parse_headers(head, complete=False)
     return [(segment.offset, segment.size) for segment in elf.segments if segment.kind == _DYNAMIC]
+
+
+def find_dynamic_ranges(view: ByteView) -> list[tuple[int, int]]:
+    """Return the parts (offset, length) that the dynamic section of a very large file names.
+
+    The sizes of some tables are not stored; such parts end where the next one begins.
+    """
+    elf = _parse_headers(view)
+    dynamic = _read_dynamic(elf)
+    starts = {tag: elf.offset_of(dynamic[tag][0]) for tag in _TABLES if tag in dynamic}
+    ends = sorted({*starts.values(), view.size})
+    ranges = []
+    for tag, start in starts.items():
+        following = ends[min(bisect.bisect_right(ends, start), len(ends) - 1)]
+        size = dynamic.get(_STRSZ, [0])[0] if tag == _STRTAB else 0
+        ranges.append((start, min(size or following - start, _TABLES[tag])))
+    return ranges
 
 
 def _parse_headers(view: ByteView, *, complete: bool = True) -> _Elf:
@@ -185,8 +214,10 @@ def _parse_headers(view: ByteView, *, complete: bool = True) -> _Elf:
     table = view.get_bytes(segments_offset, count * layout.segment.size)
     segments = []
     for row in layout.segment.iter_unpack(table):
-        offset, address, size = (row[2], row[3], row[5]) if layout.is_64_bit else (row[1], row[2], row[4])
-        segments.append(_Segment(row[0], offset, address, size))
+        flags, offset, address, size = (
+            (row[1], row[2], row[3], row[5]) if layout.is_64_bit else (row[6], row[1], row[2], row[4])
+        )
+        segments.append(_Segment(row[0], flags, offset, address, size))
         if complete and row[0] == _LOAD and offset + size > view.size:
             raise MalformedBinary(f"it is truncated: a segment ends at byte {offset + size} of {view.size}")
     if complete and sections_offset and sections_offset + sections * section_size > view.size:
@@ -287,6 +318,77 @@ def _python_symbols(
                 None
             )
     return tuple(undefined), tuple(name for name in defined if not name.startswith("PyInit_"))
+
+
+def _module_functions(
+    elf: _Elf, dynamic: dict[int, list[int]], strings: int, functions: Sequence[str]
+) -> tuple[str, ...] | None:
+    """Return those of ``functions`` that the file exports, or else the ones for other names."""
+    if not functions or _SYMTAB not in dynamic or strings < 0:
+        return ()
+    try:
+        if _GNU_HASH in dynamic:
+            # As the loader does it, which takes the same time for any number of symbols.
+            names = [name.encode("ascii") for name in functions]
+            found = [name for name in names if _exports(elf, dynamic, strings, name)]
+            if found:
+                return tuple(name.decode("ascii") for name in found)
+        exported = [name.decode("ascii", "replace") for name in _iter_functions(elf, dynamic, strings)]
+    except (NotRetained, MalformedBinary):
+        return None
+    own = tuple(name for name in functions if name in exported)
+    return own or tuple(exported[: module_names.MAX_OTHER_FUNCTIONS])
+
+
+def _exports(elf: _Elf, dynamic: dict[int, list[int]], strings: int, name: bytes) -> bool:
+    """Return whether the GNU hash table leads to a defined symbol of this name."""
+    view, word = elf.view, elf.layout.word
+    table = elf.offset_of(dynamic[_GNU_HASH][0])
+    bucket_count, first, bloom_size, _ = view.unpack(struct.Struct(word.format[0] + "4I"), table)
+    if not bucket_count:
+        return False
+    buckets = table + 16 + bloom_size * (8 if elf.layout.is_64_bit else 4)
+    chains = buckets + bucket_count * word.size
+    wanted = _gnu_hash(name)
+    index = view.unpack(word, buckets + wanted % bucket_count * word.size)[0]
+    symbols = elf.offset_of(dynamic[_SYMTAB][0])
+    while index >= first:
+        view.budget.count_items("symbols")
+        value = view.unpack(word, chains + (index - first) * word.size)[0]
+        if value | 1 == wanted | 1:
+            row = view.unpack(elf.layout.symbol, symbols + index * elf.layout.symbol.size)
+            section = row[3] if elf.layout.is_64_bit else row[5]
+            if section and _has_name(view, strings + row[0], name):
+                return True
+        if value & 1:
+            break
+        index += 1
+    return False
+
+
+def _has_name(view: ByteView, offset: int, name: bytes) -> bool:
+    return offset + len(name) < view.size and bytes(view.get_bytes(offset, len(name) + 1)) == name + b"\0"
+
+
+def _gnu_hash(name: bytes) -> int:
+    value = 5381
+    for byte in name:
+        value = (value * 33 + byte) & 0xFFFF_FFFF
+    return value
+
+
+def _iter_functions(elf: _Elf, dynamic: dict[int, list[int]], strings: int) -> Iterator[bytes]:
+    """Yield the names of exported functions by which Python loads a module."""
+    form = elf.layout.symbol
+    table = elf.offset_of(dynamic[_SYMTAB][0])
+    count = min(_symbol_count(elf, dynamic, table), (elf.view.size - table) // form.size)
+    elf.view.budget.count_items("symbols", count)
+    for row in form.iter_unpack(elf.view.get_bytes(table, count * form.size)):
+        section = row[3] if elf.layout.is_64_bit else row[5]
+        if section and bytes(elf.view.get_bytes(strings + row[0], 2)) == b"Py":
+            name = elf.view.read_string(strings + row[0], MAX_SYMBOL_LENGTH).encode("ascii", "replace")
+            if module_names.is_module_function(name):
+                yield name
 
 
 def _symbol_count(elf: _Elf, dynamic: dict[int, list[int]], table: int) -> int:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wheel_uploader.core.models import BinaryKind, BinarySlice
-from wheel_uploader.facts.binaries.byte_view import MAX_SYMBOL_LENGTH, ByteView, MalformedBinary
+from wheel_uploader.facts.binaries import export_trie, module_names
+from wheel_uploader.facts.binaries.byte_view import MAX_SYMBOL_LENGTH, ByteView, MalformedBinary, NotRetained
 
 MAGICS = (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa\xcf", b"\xfe\xed\xfa\xce")
 FAT_MAGICS = (b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
@@ -34,6 +36,11 @@ _SEGMENT, _SEGMENT_64, _SYMTAB, _DYSYMTAB = 0x1, 0x19, 0x2, 0xB
 #: Load, re-export, load lazily, load upward. A weak library, below, may be missing.
 _LOAD_DYLIB = frozenset({0xC, 0x8000_001F, 0x20, 0x8000_0023})
 _ID_DYLIB, _RPATH = 0xD, 0x8000_001C
+_CODE_SIGNATURE = 0x1D
+#: The export trie is part of the information for dyld, or has its own command.
+_DYLD_INFO, _EXPORTS_TRIE = frozenset({0x22, 0x8000_0022}), 0x8000_0033
+#: Bits of a symbol's type: exported; any of those that tell where it is defined.
+_EXTERNAL, _DEFINED = 0x01, 0x0E
 _VERSION_MIN_MACOSX, _BUILD_VERSION = 0x24, 0x32
 _LOAD_WEAK = 0x8000_0018
 _MACOS = 1
@@ -49,17 +56,34 @@ def is_universal(view: ByteView) -> bool:
     return view.size >= _FAT.size and view.unpack(_FAT, 0)[1] <= MAX_SLICES
 
 
-def read_macho(view: ByteView, *, symbols: bool) -> tuple[BinarySlice, ...]:
+def read_macho(view: ByteView, *, symbols: bool, functions: Sequence[str] = ()) -> tuple[BinarySlice, ...]:
     """Return the facts about every slice, with the symbols of Python's C API if ``symbols``.
 
-    Raises MalformedBinary and NotRetained.
+    ``functions`` are the names by which Python would load it as a module. Raises MalformedBinary and
+    NotRetained.
     """
-    return tuple(_read_slice(view.subview(offset, size), symbols=symbols) for offset, size in _slices(view))
+    return tuple(
+        _read_slice(view.subview(offset, size), symbols=symbols, functions=functions)
+        for offset, size in _slices(view)
+    )
 
 
 def find_needed_ranges(head: ByteView) -> list[tuple[int, int]]:
     """Return the parts (offset, length) of a very large file that are needed besides its two ends."""
     return [(offset, min(size, 1 << 20)) for offset, size in _slices(head)]
+
+
+def find_linked_ranges(view: ByteView) -> list[tuple[int, int]]:
+    """Return the parts (offset, length) of a very large file to which its load commands refer."""
+    ranges = []
+    for start, size in _slices(view):
+        commands = _read_commands(view.subview(start, size)).commands
+        parts = [commands.exports, (0, 0)]
+        if commands.symtab:
+            table, count, strings, length = commands.symtab
+            parts = [commands.exports, (table, count * 16), (strings, length)]
+        ranges += [(start + offset, length) for offset, length in parts if length]
+    return ranges
 
 
 def _slices(view: ByteView) -> list[tuple[int, int]]:
@@ -94,12 +118,29 @@ class _Commands:
     name: str = ""
     minos: tuple[int, int] | None = None
     debug: bool = False
-    #: Offset and number of symbols, offset and size of strings; index and number of undefined symbols.
+    #: Offset and number of symbols, offset and size of strings; index and number of undefined symbols, and of
+    #: those that others may use.
     symtab: tuple[int, int, int, int] | None = None
     undefined: tuple[int, int] = (0, 0)
+    defined: tuple[int, int] = (0, 0)
+    #: Offset and size of the export trie.
+    exports: tuple[int, int] = (0, 0)
+    is_signed: bool = False
 
 
-def _read_slice(view: ByteView, *, symbols: bool) -> BinarySlice:
+class _Headers(NamedTuple):
+    """The fields of the header of a slice that are needed, and the contents of its load commands."""
+
+    order: str
+    cpu: int
+    kind: int
+    flags: int
+    #: The size of the header and the load commands.
+    size: int
+    commands: _Commands
+
+
+def _read_commands(view: ByteView) -> _Headers:
     magic = bytes(view.get_bytes(0, 4))
     if magic not in MAGICS:
         raise MalformedBinary("a slice of it is not Mach-O")
@@ -113,6 +154,11 @@ def _read_slice(view: ByteView, *, symbols: bool) -> BinarySlice:
     commands = _Commands()
     for command, body in _iter_commands(view, order, start, start + size, count):
         _parse_command(commands, command, body, order, view.size)
+    return _Headers(order, cpu, kind, flags, start + size, commands)
+
+
+def _read_slice(view: ByteView, *, symbols: bool, functions: Sequence[str]) -> BinarySlice:
+    order, cpu, kind, flags, headers, commands = _read_commands(view)
     libraries = commands.libraries if flags & _TWO_LEVELS else None
     return BinarySlice(
         arch=_ARCH_NAMES.get(cpu, f"Mach-O processor {cpu}"),
@@ -121,8 +167,10 @@ def _read_slice(view: ByteView, *, symbols: bool) -> BinarySlice:
         library_name=commands.name,
         rpaths=tuple(dict.fromkeys(commands.rpaths[:MAX_NEEDED])),
         min_macos=commands.minos,
-        python_imports=_python_symbols(view, commands, order, libraries, start + size) if symbols else (),
+        python_imports=_python_symbols(view, commands, order, libraries, headers) if symbols else (),
         has_debug_info=commands.debug and kind != _OBJECT,
+        module_functions=_module_functions(view, commands, order, functions),
+        has_code_signature=commands.is_signed,
     )
 
 
@@ -161,6 +209,13 @@ def _parse_command(commands: _Commands, command: int, body: ByteView, order: str
         commands.symtab = (read_word(8), read_word(12), read_word(16), read_word(20))
     elif command == _DYSYMTAB:
         commands.undefined = (read_word(24), read_word(28))
+        commands.defined = (read_word(16), read_word(20))
+    elif command == _CODE_SIGNATURE:
+        commands.is_signed = True
+    elif command in _DYLD_INFO:
+        commands.exports = (read_word(40), read_word(44))
+    elif command == _EXPORTS_TRIE:
+        commands.exports = (read_word(8), read_word(12))
     elif command in {_SEGMENT, _SEGMENT_64}:
         form = struct.Struct(order + ("16sQQQQ" if command == _SEGMENT_64 else "16sIIII"))
         name, _, _, offset, length = body.unpack(form, 8)
@@ -183,9 +238,7 @@ def _python_symbols(
     """
     if commands.symtab is None:
         return ()
-    form = struct.Struct(
-        order + ("IBBHQ" if bytes(view.get_bytes(0, 4)) in (MAGICS[0], MAGICS[2]) else "IBBHI")
-    )
+    form = _symbol_form(view, order)
     table, total, strings, length = commands.symtab
     first, count = commands.undefined
     _require_disjoint([(0, headers), (table, total * form.size), (strings, length)], "its tables overlap")
@@ -203,6 +256,49 @@ def _python_symbols(
                 view.budget.intern_name(view.read_string(strings + name_offset, MAX_SYMBOL_LENGTH)[1:])
             )
     return tuple(dict.fromkeys(names))
+
+
+def _symbol_form(view: ByteView, order: str) -> struct.Struct:
+    return struct.Struct(
+        order + ("IBBHQ" if bytes(view.get_bytes(0, 4)) in (MAGICS[0], MAGICS[2]) else "IBBHI")
+    )
+
+
+def _module_functions(
+    view: ByteView, commands: _Commands, order: str, functions: Sequence[str]
+) -> tuple[str, ...] | None:
+    """Return those of ``functions`` that the slice exports, or else the ones for other names."""
+    if not functions:
+        return ()
+    try:
+        if commands.exports[1]:
+            trie = view.subview(*commands.exports)
+            own = tuple(name for name in functions if export_trie.contains(trie, f"_{name}".encode("ascii")))
+            return own or tuple(export_trie.iter_names(trie, b"_Py", module_names.is_module_function))[
+                : module_names.MAX_OTHER_FUNCTIONS
+            ]
+        exported = list(_iter_functions(view, commands, order))
+    except (NotRetained, MalformedBinary):
+        return None
+    return tuple(name for name in functions if name in exported) or tuple(
+        exported[: module_names.MAX_OTHER_FUNCTIONS]
+    )
+
+
+def _iter_functions(view: ByteView, commands: _Commands, order: str) -> Iterator[str]:
+    """Yield the names of exported functions by which Python loads a module, from the symbol table."""
+    if commands.symtab is None:
+        return
+    form = _symbol_form(view, order)
+    table, _, strings, _ = commands.symtab
+    first, count = commands.defined
+    rows = view.get_bytes(table + first * form.size, count * form.size)
+    view.budget.count_items("symbols", count)
+    for name_offset, kind, *_ in form.iter_unpack(rows):
+        if kind & _EXTERNAL and kind & _DEFINED:
+            name = view.read_string(strings + name_offset, MAX_SYMBOL_LENGTH).removeprefix("_")
+            if module_names.is_module_function(name.encode("utf-8", "replace")):
+                yield name
 
 
 def _is_python_symbol(ordinal: int, libraries: list[str]) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import bisect
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from wheel_uploader.core.models import BinaryKind, BinarySlice
-from wheel_uploader.facts.binaries.byte_view import MAX_SYMBOL_LENGTH, ByteView, MalformedBinary
+from wheel_uploader.facts.binaries import module_names
+from wheel_uploader.facts.binaries.byte_view import MAX_SYMBOL_LENGTH, ByteView, MalformedBinary, NotRetained
 
 MAGIC = b"MZ"
 
@@ -29,9 +30,11 @@ _SECTION = struct.Struct("<8sIIIIIIHHI")
 _DIRECTORY = struct.Struct("<II")
 _IMPORT = struct.Struct("<IIIII")
 _DELAY = struct.Struct("<8I")
+#: Number of names, (addresses of) functions and names.
+_EXPORT = struct.Struct("<24x3I")
 _WORD, _LONG = struct.Struct("<I"), struct.Struct("<Q")
 #: Indices of the data directories.
-_IMPORTS, _DELAYED, _CLR = 1, 13, 14
+_EXPORTS, _IMPORTS, _DELAYED, _CLR = 0, 1, 13, 14
 _BY_RVA = 1
 _PYTHON = re.compile(r"python3\d*t?(?:_d)?\.dll\Z", re.IGNORECASE)
 
@@ -85,10 +88,11 @@ def is_pe(view: ByteView) -> bool:
     return bool(offset + 4 <= view.size and bytes(view.get_bytes(offset, 4)) == b"PE\0\0")
 
 
-def read_pe(view: ByteView, *, symbols: bool) -> BinarySlice:
+def read_pe(view: ByteView, *, symbols: bool, functions: Sequence[str] = ()) -> BinarySlice:
     """Return the facts, with the symbols of Python's C API if ``symbols``.
 
-    Raises MalformedBinary and NotRetained.
+    ``functions`` are the names by which Python would load it as a module. Raises MalformedBinary and
+    NotRetained.
     """
     pe = _parse_headers(view)
     view.budget.count_items("slices")
@@ -101,6 +105,7 @@ def read_pe(view: ByteView, *, symbols: bool) -> BinarySlice:
         needed_libraries=tuple(dict.fromkeys((*names, *_iter_delayed_imports(pe)))),
         python_imports=tuple(dict.fromkeys(_python_symbols(pe, imports))) if symbols else (),
         has_debug_info=any(_section_name(pe, section).startswith(".debug_") for section in pe.sections),
+        module_functions=_module_functions(pe, functions),
     )
 
 
@@ -109,7 +114,32 @@ def find_needed_ranges(head: ByteView) -> list[tuple[int, int]]:
     pe = _parse_headers(head, complete=False)
     starts = [pe.offset_of(address) for number in (_IMPORTS, _DELAYED) if (address := pe.directory(number))]
     # The names are near the table; whether before or after it depends on the linker.
-    return [(max(0, start - (2 << 20)), 4 << 20) for start in starts]
+    ranges = [(max(0, start - (2 << 20)), 4 << 20) for start in starts]
+    if address := pe.directory(_EXPORTS):
+        ranges.append((pe.offset_of(address), min(pe.directories[_EXPORTS][1], 4 << 20)))
+    return ranges
+
+
+def find_imported_ranges(view: ByteView) -> list[tuple[int, int]]:
+    """Return the parts (offset, length) of a very large file to which its import and export tables refer."""
+    pe = _parse_headers(view)
+    ranges = []
+    for directory, form, name_field in ((_IMPORTS, _IMPORT, 3), (_DELAYED, _DELAY, 1)):
+        if not (address := pe.directory(directory)):
+            continue
+        offset = pe.offset_of(address)
+        ranges.append((offset, MAX_NEEDED * form.size))
+        for index in range(MAX_NEEDED):
+            row = view.unpack(form, offset + index * form.size)
+            if not row[name_field]:
+                break
+            is_absolute = directory == _DELAYED and not row[0] & _BY_RVA
+            ranges.append((pe.offset_of(row[name_field] - (pe.image_base if is_absolute else 0)), 1024))
+            if directory == _IMPORTS and (row[0] or row[4]):
+                ranges.append((pe.offset_of(row[0] or row[4]), 64 << 10))
+    if address := pe.directory(_EXPORTS):
+        ranges.append((pe.offset_of(address), min(pe.directories[_EXPORTS][1], 16 << 20)))
+    return ranges
 
 
 def _parse_headers(view: ByteView, *, complete: bool = True) -> _Pe:
@@ -203,6 +233,54 @@ def _python_symbols(pe: _Pe, imports: list[tuple[str, int]]) -> Iterator[str]:
         if any(start <= earlier[-1] and earlier[0] <= end for earlier in ranges):
             raise MalformedBinary("its import tables overlap")
         ranges.append(range(start, end + 1))
+
+
+def _module_functions(pe: _Pe, functions: Sequence[str]) -> tuple[str, ...] | None:
+    """Return those of ``functions`` that the file exports, or else the ones for other names."""
+    if not functions or not (address := pe.directory(_EXPORTS)):
+        return ()
+    try:
+        count, _, names = pe.view.unpack(_EXPORT, pe.offset_of(address))
+        table = pe.offset_of(names) if count else 0
+        if table + count * _WORD.size > pe.view.size:
+            raise MalformedBinary("its export table is truncated")
+        own = tuple(name for name in functions if _has_export(pe, table, count, name.encode("ascii")))
+        return own or tuple(_iter_other_functions(pe, table, count))
+    except (NotRetained, MalformedBinary):
+        return None
+
+
+def _find_export(pe: _Pe, table: int, count: int, name: bytes) -> int:
+    """Return the index of the first exported name that is not less than ``name``; the names are sorted."""
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) // 2
+        if _export_name(pe, table, middle) < name:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _export_name(pe: _Pe, table: int, index: int) -> bytes:
+    pe.view.budget.count_items("symbols")
+    offset = pe.offset_of(pe.view.unpack(_WORD, table + index * _WORD.size)[0])
+    return pe.view.read_string(offset, MAX_SYMBOL_LENGTH).encode("utf-8", "replace")
+
+
+def _has_export(pe: _Pe, table: int, count: int, name: bytes) -> bool:
+    index = _find_export(pe, table, count, name)
+    return index < count and _export_name(pe, table, index) == name
+
+
+def _iter_other_functions(pe: _Pe, table: int, count: int) -> Iterator[str]:
+    for prefix in module_names.FUNCTION_PREFIXES:
+        start = _find_export(pe, table, count, prefix.encode("ascii"))
+        for index in range(start, min(count, start + module_names.MAX_OTHER_FUNCTIONS)):
+            name = _export_name(pe, table, index)
+            if not module_names.is_module_function(name):
+                break
+            yield name.decode("utf-8", "replace")
 
 
 def _section_name(pe: _Pe, section: _Section) -> str:
