@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -47,7 +46,7 @@ def elf(
     pie: bool = False,
     undefined: Sequence[str] = (),
     weak: Sequence[str] = (),
-    defined: Sequence[str] = ("PyInit_x",),
+    defined: Sequence[str] = (),
     isa: int = 0,
     debug: bool = False,
     sections: bool = True,
@@ -281,9 +280,15 @@ def macho(
     return start + (b"\0" * 4 if wide else b"") + b"".join(commands) + body
 
 
+def _count_equal(left: str, right: str) -> int:
+    """Return the number of characters that both texts begin with."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((index for index, (one, other) in pairs if one != other), min(len(left), len(right)))
+
+
 def _trie(names: Sequence[str]) -> bytes:
     """Return an export trie with a node for each name below one node for what all of them begin with."""
-    common = os.path.commonprefix(list(names)) if len(names) > 1 else ""
+    common = min(names)[: _count_equal(min(names), max(names))] if len(names) > 1 else ""
     leaf = b"\2\0\0\0"
     branch_at = 0 if not common else 2 + len(common) + 1 + 1
     head = b"" if not common else b"\0\1" + common.encode() + b"\0" + bytes([branch_at])
@@ -365,10 +370,10 @@ def pe(
     directories = [(0, 0)] * 16
     directories[1] = (address, delay_at)
     if exports:
-        names = [put(name.encode() + b"\0") for name in sorted(exports)]
-        table = put(struct.pack(f"<{len(names)}I", *names))
-        fields = (0, 0, 0, 0, 1, len(names), len(names), table, table, table)
-        directories[0] = (put(struct.pack("<10I", *fields)), 40)
+        exported = [put(name.encode() + b"\0") for name in sorted(exports)]
+        table = put(struct.pack(f"<{len(exported)}I", *exported))
+        counts = (1, len(exported), len(exported))
+        directories[0] = (put(struct.pack("<10I", 0, 0, 0, 0, *counts, table, table, table)), 40)
     if delayed:
         directories[13] = (address + delay_at, 32 * len(delayed))
     if managed:

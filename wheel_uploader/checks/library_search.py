@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import enum
+import functools
 import itertools
 import posixpath
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 
+from wheel_uploader.checks.module_suffixes import parse_suffix_tag
 from wheel_uploader.checks.native_code import LoadableCode, iter_loadable_code
 from wheel_uploader.core.models import BinaryFormat, BinaryKind, WheelContent
 from wheel_uploader.core.platforms import policies
+from wheel_uploader.facts.binaries import module_names
 
 _ORIGIN = re.compile(r"\$ORIGIN\b|\$\{ORIGIN\}")
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -21,6 +25,8 @@ MAX_SEARCH_PATHS = 64
 _RPATH = "@rpath/"
 #: Minimum length of a project's name; the name of a library may match a shorter one by coincidence.
 _MIN_DISTINCTIVE_NAME = 5
+#: The same for what distinguishes a project from another one whose name it begins with.
+_MIN_COMPANION_NAME = 3
 #: The directory of the running program, which for an extension module is Python's.
 _EXECUTABLE_PATH = "@executable_path"
 
@@ -43,21 +49,21 @@ class LibrarySearch:
         #: Lower-case file name to every path with that name.
         self._paths: dict[str, list[str]] = {}
         for member in wheel.members:
-            path = _get_installed_path(member.name)
+            path = get_installed_path(member.name)
             self._paths.setdefault(path.rpartition("/")[2].lower(), []).append(path)
         self._sonames = {
             code.slice.library_name for code in iter_loadable_code(wheel) if code.slice.library_name
         }
+        self._wheel = wheel
+        #: True if the package may load libraries in any order, and from anywhere, before its modules.
+        self._has_loader = any(member.loads_libraries for member in wheel.members)
         # A library that is loaded once is available to all others, so all search paths are combined.
-        folders = (
-            folder
-            for code in iter_loadable_code(wheel)
-            for rpath in code.slice.rpaths
-            for folder in _expand_search_path(rpath, code)
-        )
+        folders = (folder for code in iter_loadable_code(wheel) for folder in _own_folders(code))
         self._folders = tuple(itertools.islice(dict.fromkeys(folders), MAX_SEARCH_PATHS))
         directories = {path.rpartition("/")[0] for paths in self._paths.values() for path in paths}
-        self._required = _RequiredProjects(directories, _read_required_projects(wheel))
+        self._required = _RequiredProjects(
+            directories, _read_required_projects(wheel), canonicalize_name(wheel.name.project)
+        )
         self._leads_to_required = any(self._required.has_folder(folder) for folder in self._folders)
         self._budget = wheel.budget
         #: Units of work for one search.
@@ -86,15 +92,33 @@ class LibrarySearch:
         ):
             return LibraryLocation.REACHABLE
         if paths and any(posixpath.normpath(posixpath.join(folder, name)) in paths for folder in folders):
-            return LibraryLocation.REACHABLE
+            is_direct = "/" in library and not library.startswith(_RPATH)
+            if is_direct or not self._must_be_loaded(name, code):
+                return LibraryLocation.REACHABLE
         if leads_to_required:
             return LibraryLocation.OTHER_WHEEL
         if not paths:
             return self._classify_missing(library)
         # Loaders do not search for a loaded soname, and paths outside site-packages are unknown here.
-        is_outside = any(".data/" in path for path in (*paths, _get_installed_path(code.member)))
-        is_loaded = code.binary.format is BinaryFormat.ELF and library in self._sonames
+        is_outside = any(".data/" in path for path in (*paths, get_installed_path(code.member)))
+        is_loaded = (
+            code.binary.format is BinaryFormat.ELF
+            and library in self._sonames
+            and (self._has_loader or not self._is_imported(code))
+        )
         return LibraryLocation.REACHABLE if is_outside or is_loaded else LibraryLocation.UNREACHABLE
+
+    def _must_be_loaded(self, name: str, code: LoadableCode) -> bool:
+        """Return whether ``code`` cannot be imported because nothing loads the library ``name`` before."""
+        return not self._has_loader and self._is_imported(code) and name not in self._reach.loaded
+
+    def _is_imported(self, code: LoadableCode) -> bool:
+        """Return whether Python's import of a module loads ``code``."""
+        return get_installed_path(code.member) in self._reach.folders
+
+    @functools.cached_property
+    def _reach(self) -> _Reach:
+        return _follow_modules(self._wheel, {path for paths in self._paths.values() for path in paths})
 
     def _classify_missing(self, library: str) -> LibraryLocation:
         return LibraryLocation.OTHER_WHEEL if self._required.has_library(library) else LibraryLocation.MISSING
@@ -103,35 +127,132 @@ class LibrarySearch:
         return self._paths.get(posixpath.basename(library).lower(), [])
 
 
+class _Reach(NamedTuple):
+    """The code that is loaded when the extension modules of a wheel are imported."""
+
+    #: Installed path of the code to the directories in which it looks for libraries.
+    folders: dict[str, dict[str, None]]
+    #: The names under which libraries are found.
+    loaded: set[str]
+
+
+def _follow_modules(wheel: WheelContent, members: set[str]) -> _Reach:
+    """Follow the modules' search paths, which also hold for the libraries that they load."""
+    code_by_path: dict[str, list[LoadableCode]] = {}
+    for code in iter_loadable_code(wheel):
+        code_by_path.setdefault(get_installed_path(code.member), []).append(code)
+    reach = _Reach({}, set())
+    queue = []
+    for path, slices in code_by_path.items():
+        if any(_is_module(code) for code in slices):
+            reach.folders[path] = dict.fromkeys(folder for code in slices for folder in _own_folders(code))
+            queue.append(path)
+    while queue:
+        path = queue.pop()
+        folders = tuple(reach.folders[path])[:MAX_SEARCH_PATHS]
+        for code in code_by_path[path]:
+            wheel.budget.count_work(1 + len(code.slice.needed_libraries) * len(folders))
+            for library, found in _find_needed(code, folders, members):
+                reach.loaded.add(library)
+                if found in code_by_path and _add_folders(reach, found, folders, code_by_path[found]):
+                    queue.append(found)
+    return reach
+
+
+def _find_needed(
+    code: LoadableCode, folders: tuple[str, ...], members: set[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the name and the path of each library that ``code`` needs and finds."""
+    for library in code.slice.needed_libraries:
+        name = library.removeprefix(_RPATH)
+        searched = folders
+        if "/" in name:
+            searched, name = (
+                tuple(_expand_search_path(posixpath.dirname(name), code)),
+                posixpath.basename(name),
+            )
+        for folder in searched:
+            path = posixpath.normpath(posixpath.join(folder, name))
+            if path in members:
+                yield name, path
+                break
+
+
+def _add_folders(reach: _Reach, path: str, folders: tuple[str, ...], slices: list[LoadableCode]) -> bool:
+    """Add ``folders`` to those of the code at ``path``; return whether that changed them."""
+    known = reach.folders.get(path)
+    if known is None:
+        known = reach.folders[path] = dict.fromkeys(
+            folder for code in slices for folder in _own_folders(code)
+        )
+        known.update(dict.fromkeys(folders))
+        return True
+    if len(known) >= MAX_SEARCH_PATHS or known.keys() >= set(folders):
+        return False
+    known.update(dict.fromkeys(folders))
+    return True
+
+
+def _is_module(code: LoadableCode) -> bool:
+    path = module_names.parse_module_path(code.member)
+    return (
+        path is not None
+        and code.slice.kind is BinaryKind.LIBRARY
+        and bool(code.slice.module_functions or (path.tag and parse_suffix_tag(path.tag)))
+    )
+
+
+def _own_folders(code: LoadableCode) -> Iterator[str]:
+    """Yield the directories to which the search paths of ``code`` lead."""
+    for rpath in code.slice.rpaths:
+        yield from _expand_search_path(rpath, code)
+
+
 class _RequiredProjects:
     """The packages of other wheels that are installed alongside this one."""
 
-    def __init__(self, directories: set[str], names: frozenset[str]) -> None:
+    def __init__(self, directories: set[str], names: frozenset[str], own_name: str) -> None:
         self._directories = directories
         self._names = names
+        self._own_name = own_name
+        #: What follows the name of this project in those of its companions: ``qt5`` of PyQt5-Qt5.
+        self._companions = tuple(
+            rest
+            for name in names
+            if (rest := name.removeprefix(f"{own_name}-")) != name and len(rest) >= _MIN_COMPANION_NAME
+        )
 
     @property
     def count(self) -> int:
         return len(self._names)
 
     def has_folder(self, folder: str) -> bool:
-        """Return whether ``folder`` is outside this wheel and named after a project that it requires."""
+        """Return whether ``folder`` is outside this wheel and named after a project that it requires.
+
+        Projects of one family may share a directory: the libraries of cmeel's are in cmeel.prefix/lib.
+        """
         top = folder.partition("/")[0]
+        family, dot, _ = top.partition(".")
+        if dot and family and canonicalize_name(family) in self._names - {self._own_name}:
+            return True
         if top in {"", ".."} or folder in self._directories:
             return False
         name = canonicalize_name(top)
         return any(project == name or project.startswith(f"{name}-") for project in self._names)
 
     def has_library(self, library: str) -> bool:
-        """Return whether a library is named after a required project, like shiboken6.abi3.dll."""
+        """Return whether a library is named after a required project, like shiboken6.abi3.dll.
+
+        It may also begin with the name of a companion: Qt5Core.dll is in PyQt5-Qt5, which PyQt5 requires.
+        """
         stem = posixpath.basename(library).lower().removeprefix("lib").replace("_", "-")
-        return any(
+        return stem.startswith(self._companions) or any(
             len(project) >= _MIN_DISTINCTIVE_NAME and stem.startswith((f"{project}.", f"{project}-"))
             for project in self._names
         )
 
 
-def _get_installed_path(member: str) -> str:
+def get_installed_path(member: str) -> str:
     """Return the path below site-packages, where two directories of ``NAME.data`` are installed too."""
     top, _, rest = member.partition("/")
     folder, _, below = rest.partition("/")
@@ -141,7 +262,7 @@ def _get_installed_path(member: str) -> str:
 
 def _expand_search_path(path: str, code: LoadableCode) -> Iterator[str]:
     """Yield the directory or file that ``path`` denotes in ``code``: below site-packages, or absolute."""
-    origin = posixpath.dirname(_get_installed_path(code.member))
+    origin = posixpath.dirname(get_installed_path(code.member))
     if code.binary.format is BinaryFormat.ELF:
         path = _ORIGIN.sub(lambda _: f"./{origin}", path, count=1)
     elif path.startswith("@loader_path"):

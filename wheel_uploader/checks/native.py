@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wheel_uploader.checks import binary_dependencies, native_macos, native_python
+from wheel_uploader.checks import (
+    binary_dependencies,
+    native_loading,
+    native_macos,
+    native_modules,
+    native_python,
+)
 from wheel_uploader.checks.native_code import (
     group_by_message,
     is_expected_code,
+    is_for_several_systems,
     is_installed_script,
     is_test_data,
     iter_loadable_code,
@@ -53,6 +60,23 @@ def in_any_wheel(wheel: WheelContent) -> Iterator[Observation]:
     left in the source tree. Build a wheel for each platform (by declaring an extension module in setup.py, or
     overriding has_ext_modules), or exclude the files.
     """
+    if not is_for_several_systems(wheel):
+        yield from _find_libraries_in_any_wheel(wheel)
+
+
+@check("native/several-systems-in-any-wheel", Severity.WARNING)
+def several_systems_in_any_wheel(wheel: WheelContent) -> Iterator[Observation]:
+    """Wheel for any platform contains compiled libraries for several systems.
+
+    Such a wheel works if the package chooses the right file on each system, and runs without one elsewhere,
+    as some debuggers do. pip also installs it on systems for which it has no library. If the package cannot
+    run without the libraries, build a wheel for each platform.
+    """
+    if is_for_several_systems(wheel):
+        yield from _find_libraries_in_any_wheel(wheel)
+
+
+def _find_libraries_in_any_wheel(wheel: WheelContent) -> Iterator[Observation]:
     if wheel.name.platforms == _ANY_PLATFORM:
         libraries = (code for code in iter_loadable_code(wheel) if code.slice.kind is BinaryKind.LIBRARY)
         yield from group_by_message(
@@ -136,11 +160,12 @@ def not_native(wheel: WheelContent) -> Iterator[Observation]:
 
 @check("native/unread", Severity.WARNING)
 def unread(wheel: WheelContent) -> Iterator[Observation]:
-    """Compiled code was not inspected because of its size or number.
+    """Compiled code was not inspected because of its size.
 
-    Only the beginning and the end of very large files are retained, which usually contain everything that the
-    checks need; and if there are thousands of files, only the first are read. The other checks do not cover
-    these files. Inspect them with the tools of their platform.
+    Of a file of more than 1 GiB only the beginning and the end are retained, which usually contain everything
+    that the checks need; of a smaller one also the tables to which its headers refer, unless they are larger
+    than in any real file. The other checks do not cover these files. Inspect them with the tools of their
+    platform.
     """
     yield from group_by_message(
         wheel, ((facts.member, facts.unread_reason) for facts in wheel.binaries if facts.unread_reason)
@@ -282,6 +307,7 @@ def debug_symbols(wheel: WheelContent) -> Iterator[Observation]:
 
 CHECKS = (
     in_any_wheel,
+    several_systems_in_any_wheel,
     test_data_in_any_wheel,
     program_in_any_wheel,
     none_in_platform_wheel,
@@ -292,6 +318,8 @@ CHECKS = (
     *native_macos.CHECKS,
     *binary_dependencies.CHECKS,
     *native_python.CHECKS,
+    *native_modules.CHECKS,
+    *native_loading.CHECKS,
     isa_too_new,
     in_purelib,
     debug_symbols,

@@ -52,6 +52,17 @@ def is_test_data(wheel: WheelContent, member: str) -> bool:
     return wheel.name.platforms == ("any",) and not _TEST_DIRECTORIES.isdisjoint(member.split("/")[:-1])
 
 
+def is_for_several_systems(wheel: WheelContent) -> bool:
+    """Return whether a wheel for any platform has libraries for several systems, from which it may choose."""
+    formats = {
+        facts.format
+        for facts in wheel.binaries
+        if not is_test_data(wheel, facts.member)
+        and any(code_slice.kind is BinaryKind.LIBRARY for code_slice in facts.slices)
+    }
+    return wheel.name.platforms == ("any",) and len(formats) > 1
+
+
 def iter_loadable_code(wheel: WheelContent) -> Iterator[LoadableCode]:
     """Yield the code that the wheel's platform loads.
 

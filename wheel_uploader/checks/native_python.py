@@ -8,7 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 
 from wheel_uploader.checks.library_search import LibraryLocation, LibrarySearch
-from wheel_uploader.checks.native_code import LoadableCode, group_by_message, iter_loadable_code
+from wheel_uploader.checks.native_code import (
+    LoadableCode,
+    group_by_message,
+    is_for_several_systems,
+    iter_loadable_code,
+)
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import BinaryFormat, BinaryKind, Severity, WheelContent
@@ -36,7 +41,8 @@ def _read_tagged_abis(wheel: WheelContent) -> tuple[frozenset[str], bool]:
     for python in wheel.name.pythons:
         for abi in wheel.name.abis:
             if abi.startswith("cp3"):
-                exact.add(_PYMALLOC_FLAG.sub("", abi))
+                # A debug build also loads the modules of an ordinary one.
+                exact |= {_PYMALLOC_FLAG.sub("", abi), abi.removesuffix("d")}
             elif python.startswith("pp"):
                 exact.add(python)
             elif abi == "none" and (match := _MINOR_VERSION_TAG.fullmatch(python)):
@@ -63,6 +69,8 @@ def python_tag_mismatch(wheel: WheelContent) -> Iterator[Observation]:
     modules = list(_find_versioned_modules(wheel))
     # A wheel for many Python versions may contain one build of a module for each on purpose.
     if supports_others and len({version for _, version, _ in modules}) > 1:
+        return
+    if is_for_several_systems(wheel):
         return
     tag = f"{'.'.join(wheel.name.pythons)}-{'.'.join(wheel.name.abis)}"
     yield from group_by_message(

@@ -79,6 +79,12 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {"dipy/tests.so": elf()},
         {"dipy/tests.py": b""},
     ),
+    "libraries for two systems in a pure wheel": (
+        "native/several-systems-in-any-wheel",
+        ANY,
+        {"dipy/attach.so": elf(), "dipy/attach.dll": pe()},
+        {"dipy/attach.py": b""},
+    ),
     "a launcher in a pure wheel": (
         "native/program-in-any-wheel",
         ANY,
@@ -384,6 +390,47 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {"dipy/x.pyd": pe(symbols={"python3.dll": ("PyType_GetName",)})},
         {"dipy/x.pyd": pe(symbols={"python3.dll": ("PyList_New",)})},
     ),
+    "a module for another processor by its name": (
+        "native/module-suffix",
+        f"{CP312}-win_arm64",
+        {PYD: pe("arm64")},
+        {"dipy/x.cp312-win_arm64.pyd": pe("arm64")},
+    ),
+    "a module that exports another name": (
+        "native/module-init",
+        LINUX,
+        {SO: elf(defined=("PyInit_other",))},
+        {SO: elf(defined=("PyInit_x", "PyInit_other"))},
+    ),
+    "an executable stack": ("native/executable-stack", LINUX, {SO: elf(stack=7)}, {SO: elf(stack=6)}),
+    "no header for the stack": ("native/executable-stack", LINUX, {SO: elf(stack=None)}, {SO: elf()}),
+    "unsigned code for Apple silicon": (
+        "native/unsigned",
+        MAC,
+        {DARWIN: macho(signed=False)},
+        {DARWIN: fat(("x86_64", macho("x86_64", signed=False)), ("arm64", macho()))},
+    ),
+    "a search path of the build machine": (
+        "native/build-rpath",
+        LINUX,
+        {SO: elf(rpath="$ORIGIN/../dipy.libs:/home/ann/dipy/build/lib")},
+        {SO: elf(rpath="$ORIGIN/../dipy.libs:/usr/local/lib")},
+    ),
+    "a relative search path": (
+        "native/build-rpath",
+        MAC,
+        {DARWIN: macho(rpaths=("lib",))},
+        {DARWIN: macho(rpaths=("@loader_path/lib", "/usr/lib/swift"))},
+    ),
+    "a search path to the library itself": (
+        "native/missing-library",
+        LINUX,
+        {
+            SO: elf(needed=("liba-1234.so.1",), rpath="$ORIGIN/../dipy.libs/liba-1234.so.1"),
+            **bundled_library(),
+        },
+        {SO: elf(needed=("liba-1234.so.1",), rpath="$ORIGIN/../dipy.libs"), **bundled_library()},
+    ),
     "code for a newer processor": ("native/isa-too-new", LINUX, {SO: elf(isa=3)}, {SO: elf(isa=1)}),
     "a module in purelib": (
         "native/in-purelib",
@@ -556,11 +603,67 @@ def test_accepts_a_library_that_is_already_loaded() -> None:
     # liba has no search path, but libb may be loaded already.
     files = {SO: module, "dipy.libs/liba.so.1": elf(needed=("libb.so.1",)), "dipy.libs/libb.so.1": elf()}
     assert run_checks(LINUX, files) == {}
-    # The soname of a loaded library counts, not its file name.
-    assert (
-        run_checks(LINUX, {SO: elf(needed=("libc10.so",)), "dipy/lib/libc10.so": elf(soname="libc10.so")})
-        == {}
-    )
+
+
+NO_PATH: Files = {SO: elf(needed=("libc10.so",)), "dipy/lib/libc10.so": elf(soname="libc10.so")}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"import ctypes\nctypes.CDLL(path)",
+        b"ffi.dlopen(path)",
+        b"os.environ['LD_LIBRARY_PATH'] = path",
+        b"from importlib.machinery import ExtensionFileLoader",
+    ],
+)
+def test_accepts_a_library_that_the_package_may_load(source: bytes) -> None:
+    assert run_checks(LINUX, {**NO_PATH, "dipy/_load.py": source}) == {}
+    assert run_checks(LINUX, {**NO_PATH, "dipy/_load.py": b"#" * 300_000 + source}) == {}
+    # It is too late, because pip does not run the files of a wheel.
+    assert set(run_checks(LINUX, {**NO_PATH, "dipy/load.txt": source})) == {"native/missing-library"}
+
+
+def test_a_library_without_a_search_path_is_found_only_if_another_module_needs_it() -> None:
+    assert run_checks(LINUX, NO_PATH)["native/missing-library"] == [
+        f"{SO}: it requires libc10.so; the wheel has dipy/lib/libc10.so, but no search path leads to it"
+    ]
+    second = SO.replace("/x.", "/y.")
+    for rpath, needed in (("$ORIGIN/lib", ("libc10.so",)), ("$ORIGIN/lib", ("libb.so",))):
+        other = {second: elf(needed=needed, rpath=rpath, defined=("PyInit_y",))}
+        assert run_checks(LINUX, {**NO_PATH, **other, "dipy/lib/libb.so": elf(needed=("libc10.so",))}) == {}
+    # This one has the search path, but loads another library from there.
+    other = {second: elf(needed=("libd.so",), rpath="$ORIGIN/lib", defined=("PyInit_y",))}
+    messages = run_checks(LINUX, {**NO_PATH, **other, "dipy/lib/libd.so": elf()})
+    assert set(messages) == {"native/missing-library"}
+    # Nothing is known about who loads a plain library.
+    plain = {"dipy/libx.so": NO_PATH[SO], "dipy/lib/libc10.so": NO_PATH["dipy/lib/libc10.so"]}
+    assert run_checks(LINUX, plain) == {}
+
+
+def test_libraries_find_libraries_by_the_search_paths_of_the_modules_that_need_them() -> None:
+    files = {
+        DARWIN: macho(needed=("@rpath/liba.dylib",), rpaths=("@loader_path/lib",)),
+        "dipy/lib/liba.dylib": macho(kind=DYLIB, name="@rpath/liba.dylib", needed=("@rpath/libb.dylib",)),
+        "dipy/lib/libb.dylib": macho(kind=DYLIB, name="@rpath/libb.dylib", needed=("@rpath/liba.dylib",)),
+    }
+    assert run_checks(MAC, files) == {}
+    moved = {name.replace("lib/libb", "libb"): data for name, data in files.items()}
+    assert set(run_checks(MAC, moved)) == {"native/missing-library"}
+
+
+def test_accepts_a_library_of_a_companion() -> None:
+    module = {PYD: pe(needed=("Qt5Core.dll",))}
+    assert run_checks(WIN, module, "dipy-Qt5>=5.15") == {}
+    assert set(run_checks(WIN, module, "other-Qt5>=5.15")) == {"native/missing-library"}
+    assert set(run_checks(WIN, module, "dipy-Qt6>=6")) == {"native/missing-library"}
+
+
+def test_accepts_a_library_in_a_directory_that_a_family_shares() -> None:
+    module = elf(needed=("liba.so",), runpath="$ORIGIN/..")
+    files = {f"cmeel.prefix/lib/{SO}": module, "cmeel.prefix/lib/libb.so": elf()}
+    assert run_checks(LINUX, files, "cmeel") == {}
+    assert set(run_checks(LINUX, files, "numpy")) == {"native/missing-library"}
 
 
 def test_accepts_a_library_of_a_required_wheel() -> None:
@@ -643,6 +746,7 @@ def test_severity_of_each_check() -> None:
     warnings = {
         *("native/none-in-platform-wheel", "native/isa-too-new", "native/in-purelib", "native/unread"),
         *("native/needs-visual-cpp", "native/test-data-in-any-wheel"),
+        *("native/several-systems-in-any-wheel", "native/build-rpath"),
     }
     for check, severity in severities.items():
         expected = (

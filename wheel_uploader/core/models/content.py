@@ -34,6 +34,8 @@ class WheelMember:
     first_bytes: bytes = b""
     #: ``algorithm=hex`` if RECORD uses a strong algorithm other than sha256 for this member.
     other_digest: str = ""
+    #: True if it is Python source that loads shared libraries itself, for example with ctypes.
+    loads_libraries: bool = False
 
     @property
     def is_directory(self) -> bool:

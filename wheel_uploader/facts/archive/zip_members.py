@@ -12,6 +12,7 @@ from wheel_uploader.core.models import ArchiveAnomaly, WheelMember
 from wheel_uploader.facts import member_cache as facts_member_cache
 from wheel_uploader.facts.archive import (
     decompress,
+    library_loading,
     obfuscation,
     pkginfo_metadata,
     record,
@@ -185,11 +186,12 @@ def _unpack_member(
 ) -> CachedMember:
     unpacked = binary = None
     detector = obfuscation.ObfuscationDetector()
+    loading = library_loading.LibraryLoadingDetector()
     consumers: list[Callable[[bytes], None]] = []
     if contents.binary_collector:
         consumers.append(contents.binary_collector.begin_member(entry.name, entry.size))
         if obfuscation.is_scanned_by_pypi(entry.name, entry.size):
-            consumers.append(detector.feed)
+            consumers += [detector.feed, loading.feed]
     try:
         unpacked = decompress.decompress_member(
             stream, entry, keep=keep, algorithm=algorithm, consumers=consumers, budget=contents.budget
@@ -210,12 +212,11 @@ def _unpack_member(
     if unpacked and unpacked.data is not None:
         contents.budget.reserve_memory(len(unpacked.data))
         contents.retained_members[entry.name] = unpacked.data
-    return CachedMember(_as_member(entry, unpacked), binary, costs)
+    member = _as_member(entry, unpacked, loads_libraries=loading.loads_libraries)
+    return CachedMember(member, binary, costs)
 
 
-def _read_again(
-    stream: BinaryIO, entry: ZipEntry, receive: Callable[[bytes], None], budget: Budget
-) -> None:
+def _read_again(stream: BinaryIO, entry: ZipEntry, receive: Callable[[bytes], None], budget: Budget) -> None:
     """Pass the chunks of the member of ``entry`` to ``receive``. What is wrong with them is known already."""
     budget.start_unpacking()
     try:
@@ -226,7 +227,9 @@ def _read_again(
         budget.stop_unpacking()
 
 
-def _as_member(entry: ZipEntry, unpacked: DecompressedMember | None) -> WheelMember:
+def _as_member(
+    entry: ZipEntry, unpacked: DecompressedMember | None, *, loads_libraries: bool = False
+) -> WheelMember:
     return WheelMember(
         name=entry.name,
         raw_name=entry.raw_name,
@@ -241,6 +244,7 @@ def _as_member(entry: ZipEntry, unpacked: DecompressedMember | None) -> WheelMem
         mode=entry.mode,
         first_bytes=unpacked.head if unpacked else b"",
         other_digest=unpacked.other_digest if unpacked else "",
+        loads_libraries=loads_libraries,
     )
 
 

@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from wheel_uploader.core.budget import Budget
 from wheel_uploader.core.models import BinaryFacts, BinaryFormat
 from wheel_uploader.facts.binaries import elf, macho, pe
-from wheel_uploader.facts.binaries.byte_view import ByteView, MalformedBinary, NotRetained
+from wheel_uploader.facts.binaries.byte_view import (
+    MAX_STRING_LENGTH,
+    ByteView,
+    MalformedBinary,
+    NotRetained,
+)
 from wheel_uploader.facts.binaries.detect import BINARY_NAME, detect_format, read_binary_view
 
 #: Members up to MAX_WHOLE_SIZE bytes are kept whole until they are read; of larger ones, END_SIZE bytes at
@@ -244,7 +249,8 @@ class _Ends:
         capacity = MAX_REREAD_PARTS_SIZE
         selected: list[tuple[int, int]] = []
         for offset, length in ranges[:MAX_REREAD_PARTS]:
-            stop = min(offset + length, offset + capacity, self.size)
+            # The last name in a table is read together with what follows it.
+            stop = min(offset + length + MAX_STRING_LENGTH, offset + capacity, self.size)
             if 0 <= offset < stop:
                 selected.append((offset, stop))
                 capacity -= stop - offset
@@ -281,7 +287,7 @@ class _Ends:
 
 
 def _extend_parts(parts: list[tuple[int, bytearray, int]], start: int, chunk: bytes) -> None:
-    """Append to each of ``parts`` (offset, bytes, end) those bytes of the chunk at ``start`` that it lacks."""
+    """Append to each of ``parts`` (offset, bytes, end) its bytes in the chunk at ``start``."""
     end = start + len(chunk)
     for offset, data, stop in parts:
         first, last = max(start, offset), min(end, stop)

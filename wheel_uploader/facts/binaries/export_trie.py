@@ -52,7 +52,11 @@ def iter_names(trie: ByteView, prefix: bytes, accepts: Callable[[bytes], bool]) 
             yield text[1:].decode("utf-8", "replace")
         for edge, child in node.children:
             name = text + edge
-            if edge and len(name) <= MAX_SYMBOL_LENGTH and (name.startswith(prefix) or prefix.startswith(name)):
+            if (
+                edge
+                and len(name) <= MAX_SYMBOL_LENGTH
+                and (name.startswith(prefix) or prefix.startswith(name))
+            ):
                 remaining.append((child, name))
 
 

@@ -274,9 +274,12 @@ def _module_functions(
         if commands.exports[1]:
             trie = view.subview(*commands.exports)
             own = tuple(name for name in functions if export_trie.contains(trie, f"_{name}".encode("ascii")))
-            return own or tuple(export_trie.iter_names(trie, b"_Py", module_names.is_module_function))[
-                : module_names.MAX_OTHER_FUNCTIONS
-            ]
+            return (
+                own
+                or tuple(export_trie.iter_names(trie, b"_Py", module_names.is_module_function))[
+                    : module_names.MAX_OTHER_FUNCTIONS
+                ]
+            )
         exported = list(_iter_functions(view, commands, order))
     except (NotRetained, MalformedBinary):
         return None

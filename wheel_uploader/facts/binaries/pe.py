@@ -278,7 +278,7 @@ def _iter_other_functions(pe: _Pe, table: int, count: int) -> Iterator[str]:
         start = _find_export(pe, table, count, prefix.encode("ascii"))
         for index in range(start, min(count, start + module_names.MAX_OTHER_FUNCTIONS)):
             name = _export_name(pe, table, index)
-            if not module_names.is_module_function(name):
+            if not (name.startswith(prefix.encode("ascii")) and module_names.is_module_function(name)):
                 break
             yield name.decode("utf-8", "replace")
 
