@@ -115,6 +115,35 @@ def elf_of_sections(count: int = 20_000) -> bytes:
     return bytes(data)
 
 
+def macho_with_a_trie_in_a_ring() -> bytes:
+    """Return a module each node of whose export trie leads to the first one by 255 ways."""
+    data = binaries.macho(defined=[f"PyInit_{number:0200}" for number in range(255)], trie="command")
+    (at,) = struct.unpack_from("<I", data, data.index(struct.pack("<2I", 0x80000033, 16)) + 8)
+    edges = b"".join(b"_Py%03d\0\0" % number for number in range(255))
+    ring = b"\0\xff" + edges
+    return data[:at] + ring + data[at + len(ring) :]
+
+
+def elf_with_one_chain_of_hashes(symbols: int = 200_000) -> bytes:
+    """Return a module whose symbols all have the hash of its function, and other names."""
+    wanted = binaries.gnu_hash_of("PyInit_x0") & ~1
+    names = [f"y{number}" for number in range(symbols)]
+    data = bytearray(binaries.elf(defined=names, gnu_hash=True, sections=False))
+    hashes = b"".join(struct.pack("<I", binaries.gnu_hash_of(name) & ~1) for name in names[:-1])
+    at = data.index(hashes[:400])
+    data[at : at + len(hashes)] = struct.pack("<I", wanted) * (symbols - 1)
+    return bytes(data)
+
+
+def module_with_many_dependencies(number: int, count: int = 1200) -> bytes:
+    """Return a module that needs many others of the wheel and searches them in many directories."""
+    return binaries.elf(
+        needed=[f"x{(number + n) % count}.so" for n in range(250)],
+        runpath=":".join(["$ORIGIN", *(f"$ORIGIN/{number % 50}/{n}" for n in range(63))]),
+        defined=(f"PyInit_x{number}",),
+    )
+
+
 def wheel_of_libraries(count: int, make: Callable[[int], bytes], tag: str) -> bytes:
     return wheel_bytes(tag=tag, files={f"dipy/x{number}.so": make(number) for number in range(count)})
 
@@ -217,6 +246,16 @@ ATTACKS: Mapping[str, Attack] = {
     ),
     "ELF files that need many libraries": Attack(
         lambda: wheel_of_libraries(3000, library_with_many_dependencies, _LINUX),
+        OVER_BUDGET,
+        "",
+        _named(_LINUX),
+    ),
+    "an export trie in a ring": _native(macho_with_a_trie_in_a_ring, OVER_BUDGET, "", _MACOS, 20),
+    "ELF modules with one chain of hashes": _native(
+        elf_with_one_chain_of_hashes, OVER_BUDGET, "", _LINUX, 25
+    ),
+    "modules that need each other": Attack(
+        lambda: wheel_of_libraries(1200, module_with_many_dependencies, _LINUX),
         OVER_BUDGET,
         "",
         _named(_LINUX),

@@ -40,6 +40,7 @@ QUICK = (
     "a PE with the same import table 255 times",
     "Mach-O files with long names",
     "a fat file with the same slice 42 times",
+    "an export trie in a ring",
     "faulty members",
     "a RECORD with 4 million rows",
     "entry points with many blanks",

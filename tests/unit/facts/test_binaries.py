@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -204,7 +205,92 @@ def test_reads_the_extension_modules_of_this_python() -> None:
         assert_same_facts(facts, data)
 
 
+@pytest.mark.parametrize(
+    ("arch", "sections", "gnu_hash"),
+    [
+        *(("x86_64", sections, gnu_hash) for sections in (False, True) for gnu_hash in (False, True)),
+        *(("i686", False, gnu_hash) for gnu_hash in (False, True)),
+        # Its older hash tables have longer words.
+        *(("s390x", True, False), ("s390x", False, True)),
+    ],
+)
+def test_finds_the_functions_of_an_elf_module(arch: str, sections: bool, gnu_hash: bool) -> None:
+    def read_functions(*defined: str) -> tuple[str, ...] | None:
+        data = elf(arch, undefined=("PyInit_u",), defined=defined, sections=sections, gnu_hash=gnu_hash)
+        return read(data, "pkg/x.abi3.so", symbols=False).slices[0].module_functions
+
+    many = [f"a{number}" for number in range(40)]
+    assert read_functions(*many, "PyInit_x", "PyInit_y") == ("PyInit_x",)
+    assert read_functions("PyModExport_x", *many, "PyInit_x") == ("PyInit_x", "PyModExport_x")
+    assert read_functions(*many, "PyInit_u2") == (("PyInit_u2",) if sections or not gnu_hash else ())
+    assert read_functions(*many) == ()
+
+
+@pytest.mark.parametrize(
+    ("member", "function"),
+    [
+        ("pkg/y.cpython-312-x86_64-linux-gnu.so", "PyInit_y"),
+        ("y.so", "PyInit_y"),
+        ("pkg/sub/__init__.abi3.so", "PyInit_sub"),
+        ("pkg/liby.so", ""),
+        ("pkg/liby.abi3.so", "PyInit_liby"),
+        ("pkg/y.so.1", ""),
+        ("pkg/y-1.so", ""),
+        ("pkg/y.dylib", ""),
+        (f"pkg/{'y' * 2000}.so", ""),
+    ],
+)
+def test_looks_for_the_function_of_the_file_name(member: str, function: str) -> None:
+    data = elf(defined=(function or "PyInit_y",), gnu_hash=True)
+    assert read(data, member).slices[0].module_functions == ((function,) if function else ())
+
+
+def test_reads_the_stack_that_a_library_asks_for() -> None:
+    for arch in ("x86_64", "i686", "s390x"):
+        parts = [read_single_slice(elf(arch, stack=flags)) for flags in (6, 7, None)]
+        assert [part.executable_stack for part in parts] == [False, True, False]
+        assert [part.unspecified_stack for part in parts] == [False, False, True]
+
+
+def test_reads_a_module_and_a_stack_of_a_compiler(tmp_path: Path) -> None:
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("needs a C compiler for ELF")
+    source, out = tmp_path / "x.c", tmp_path / "x.so"
+    source.write_text("".join(f"int f{number}(void) {{ return 0; }}\n" for number in range(300)))
+    with source.open("a") as file:
+        file.write("void *PyInit_x(void) { return 0; }\n")
+    for hashes in ("gnu", "sysv", "both"):
+        for stack in ("noexecstack", "execstack"):
+            options = [f"-Wl,--hash-style={hashes}", "-Wl,-z," + stack]
+            subprocess.run(
+                [compiler, "-shared", "-fPIC", *options, "-o", str(out), str(source)], check=True, timeout=60
+            )
+            part = read_single_slice(out.read_bytes(), "pkg/x.so")
+            assert part.module_functions == ("PyInit_x",)
+            assert part.executable_stack is (stack == "execstack")
+            assert not part.unspecified_stack
+            assert read(out.read_bytes(), "pkg/y.so").slices[0].module_functions == ("PyInit_x",)
+
+
 # --- Mach-O ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trie", ["", "info", "command"])
+def test_finds_the_functions_of_a_mach_o_module(trie: str) -> None:
+    def read_functions(*defined: str) -> tuple[str, ...] | None:
+        return read(macho(defined=defined, trie=trie)).slices[0].module_functions
+
+    assert read_functions("PyInit_x") == ("PyInit_x",)
+    assert read_functions("other", "PyInit_x", "PyInit_y", "PyModExport_x") == ("PyInit_x", "PyModExport_x")
+    assert read_functions("PyInit_xy", "PyInit_y") == ("PyInit_xy", "PyInit_y")
+    assert read_functions("other", "Py_Other") == ()
+    assert read_functions() == ()
+
+
+def test_reads_whether_code_is_signed() -> None:
+    assert read_single_slice(macho()).has_code_signature
+    assert not read_single_slice(macho(signed=False)).has_code_signature
 
 
 @pytest.mark.parametrize("arch", ["arm64", "x86_64", "i386"])
@@ -288,6 +374,24 @@ def test_reports_a_damaged_mach_o_file(data: bytes, word: str) -> None:
 
 
 # --- PE --------------------------------------------------------------------------------------------
+
+
+def test_finds_the_functions_of_a_pe_module() -> None:
+    def read_functions(*exports: str) -> tuple[str, ...] | None:
+        return read(pe(exports=exports), "pkg/x.pyd").slices[0].module_functions
+
+    assert read_functions("PyInit_x") == ("PyInit_x",)
+    assert read_functions("a", "PyInit_x", "PyModExport_x", "PyInit_y", "z") == ("PyInit_x", "PyModExport_x")
+    assert read_functions(*(f"PyInit_y{number}" for number in range(50))) == tuple(
+        sorted(f"PyInit_y{number}" for number in range(50))[:20]
+    )
+    assert read_functions("a", "Py_Other") == read_functions() == ()
+    damaged = pe(exports=("PyInit_x",)).replace(
+        struct.pack("<3I", 1, 1, 1), struct.pack("<3I", 1, 1, 1 << 31)
+    )
+    facts = read(damaged, "pkg/x.pyd")
+    assert not facts.problem
+    assert facts.slices[0].module_functions is None
 
 
 @pytest.mark.parametrize("arch", PE_MACHINES)

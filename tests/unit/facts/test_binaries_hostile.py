@@ -30,6 +30,10 @@ GOOD = (
     fat(("x86_64", macho("x86_64")), ("arm64", macho())),
     pe(delayed=("later.dll",), symbols={"python3.dll": ("PyList_New",)}, debug=True),
     pe("x86", symbols={"python3.dll": ("PyList_New",)}),
+    elf(defined=("a", "PyInit_x", "PyModExport_y"), gnu_hash=True, stack=7),
+    macho(defined=("a", "PyInit_x", "PyInit_y"), trie="command"),
+    macho(defined=("PyInit_y", "PyModExport_y"), trie="info", signed=False),
+    pe(exports=("PyInit_x", "PyInit_y", "z")),
 )
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -147,11 +151,14 @@ def test_limits_the_cost_of_thousands_of_native_members(monkeypatch: pytest.Monk
 # --- members in chunks from the archive ------------------------------------------------------------
 
 
-def collect(member: str, data: bytes, chunk_size: int = 100_000) -> BinaryCollector:
+def collect(member: str, data: bytes, chunk_size: int = 100_000, *, again: bool = False) -> BinaryCollector:
     binaries_collector = BinaryCollector(symbols=True)
     feed = binaries_collector.begin_member(member, len(data))
     for at in range(0, len(data), chunk_size):
         feed(data[at : at + chunk_size])
+    if again and (feed_again := binaries_collector.find_missing_parts()):
+        for at in range(0, len(data), chunk_size):
+            feed_again(data[at : at + chunk_size])
     binaries_collector.end_member()
     return binaries_collector
 
@@ -222,20 +229,88 @@ def test_reads_very_large_members_of_other_formats(kind: str, gap: int) -> None:
     assert facts.slices
 
 
-@pytest.mark.usefixtures("small_limits")
-def test_reports_parts_that_were_not_kept() -> None:
-    body = bytearray(elf(sections=False) + b"\0" * 100_000)
-    dynamic = body.index(struct.pack("<QQ", 6, 0x1000)[:8], 0x400)
-    # Move the string table into the middle of the file, to which no header points.
-    at = body.index(struct.pack("<Q", 5), dynamic)
-    struct.pack_into("<Q", body, at + 8, 0x1000 + 60_000)
+def with_tables_in_the_middle(size: int = 100_000) -> bytes:
+    """Return an ELF file whose tables are in its middle, to which no header points."""
+    data = elf(
+        sections=False,
+        needed=("libm.so.6", "libc.so.6"),
+        versions={"libc.so.6": ("GLIBC_2.17",)},
+        defined=("PyInit_x",),
+        undefined=("PyList_New",),
+    )
+    start, at = 0x400, size // 2
+    body = bytearray(data.ljust(at, b"\0") + data[start:] + b"\0" * (size // 2))
+    dynamic = body.index(struct.pack("<QQ", 1, 1))
+    while (tag := struct.unpack_from("<Q", body, dynamic)[0]) != 0:
+        if tag in {4, 5, 6, 0x6FFFFFFE}:
+            (address,) = struct.unpack_from("<Q", body, dynamic + 8)
+            struct.pack_into("<Q", body, dynamic + 8, address + at - start)
+            # The first copy of the table is not to be found.
+            body[address - 0x1000 : address - 0x1000 + 8] = b"\xff" * 8
+        dynamic += 16
     for index in range(struct.unpack_from("<H", body, 56)[0]):
         header = 64 + 56 * index
         if struct.unpack_from("<I", body, header)[0] == 1:
             struct.pack_into("<QQ", body, header + 32, len(body), len(body))
-    (facts,) = collect("x.so", bytes(body), 1000).binaries
+    return bytes(body)
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_reads_a_very_large_member_once_more_for_its_tables() -> None:
+    data = with_tables_in_the_middle()
+    (facts,) = collect("x.so", data, 1000, again=True).binaries
+    assert facts == detect.read_binary("x.so", data, symbols=True)
+    (part,) = facts.slices
+    assert part.needed_libraries == ("libm.so.6", "libc.so.6")
+    assert part.symbol_versions == (("libc.so.6", "GLIBC_2.17"),)
+    assert part.module_functions == ("PyInit_x",)
+    assert part.python_imports == ("PyList_New",)
+    (unread,) = collect("x.so", data, 1000).binaries
+    assert "are not where they usually are" in unread.unread_reason
+    assert not unread.problem
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_reads_the_symbols_of_other_very_large_members_once_more() -> None:
+    filler = b"\0" * 50_000
+    for data in (
+        fat(
+            ("x86_64", macho("x86_64", defined=("PyInit_x",)) + filler),
+            ("arm64", macho(defined=("PyInit_x",), trie="info", undefined=("PyList_New",)) + filler),
+        ),
+        pe(needed=[f"{'y' * 200}{number}.dll" for number in range(60)], exports=("PyInit_x",)) + filler,
+    ):
+        (facts,) = collect("x.so" if data[0] == 0xCA else "x.pyd", data, 1000, again=True).binaries
+        assert facts == detect.read_binary(facts.member, data, symbols=True)
+        assert {part.module_functions for part in facts.slices} == {("PyInit_x",)}
+
+
+@pytest.mark.parametrize("size", [100_000, 30 << 20])
+def test_the_tables_of_the_largest_members_are_judged(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """W4: no library in a wheel is left out because of where its tables are."""
+    if size == 100_000:
+        monkeypatch.setattr(collector, "MAX_WHOLE_SIZE", 4096)
+        monkeypatch.setattr(collector, "END_SIZE", 4096)
+    tag = "cp312-cp312-manylinux_2_12_x86_64"
+    data = wheel_bytes(tag=tag, files={"dipy/x.so": with_tables_in_the_middle(size)})
+    wheel = content(data, wheel_filename("dipy", "1.11.0", tag))
+    assert [
+        (finding.check, finding.message.partition(",")[0])
+        for finding in checks.check_contents([wheel], profile=CheckProfile.PYPI)
+        if finding.check.startswith("native/")
+    ] == [("native/glibc-too-new", "it requires GLIBC_2.17 of libc.so.6")]
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_tables_beyond_all_limits_are_reported_as_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collector, "MAX_REREAD_PARTS_SIZE", 10)
+    (facts,) = collect("x.so", with_tables_in_the_middle(), 1000, again=True).binaries
     assert "are not where they usually are" in facts.unread_reason
-    assert not facts.problem
+    monkeypatch.setattr(collector, "MAX_REREAD_SIZE", 1000)
+    binaries_collector = BinaryCollector()
+    data = with_tables_in_the_middle()
+    binaries_collector.begin_member("x.so", len(data))(data)
+    assert binaries_collector.find_missing_parts() is None
 
 
 @pytest.mark.usefixtures("small_limits")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from wheel_uploader.facts.binaries.byte_view import MAX_SYMBOL_LENGTH, ByteView, MalformedBinary
 
 #: Most nodes that are visited to list names; only names with a rare prefix are listed.
-MAX_NODES = 10_000
+MAX_NODES = 1000
 _MAX_ULEB_BYTES = 10
 
 
@@ -43,20 +43,15 @@ def iter_names(trie: ByteView, prefix: bytes, accepts: Callable[[bytes], bool]) 
     ``accepts`` is asked for each name, without its underscore. Raises MalformedBinary and NotRetained.
     """
     remaining = [(0, b"")]
-    for _ in range(MAX_NODES):
-        if not remaining:
-            return
-        offset, text = remaining.pop()
+    # The list grows while it is read.
+    for offset, text in remaining:
         node = _read_node(trie, offset)
         if node.ends_name and text.startswith(prefix) and accepts(text[1:]):
             yield text[1:].decode("utf-8", "replace")
         for edge, child in node.children:
             name = text + edge
-            if (
-                edge
-                and len(name) <= MAX_SYMBOL_LENGTH
-                and (name.startswith(prefix) or prefix.startswith(name))
-            ):
+            leads_on = name.startswith(prefix) or prefix.startswith(name)
+            if edge and leads_on and len(name) <= MAX_SYMBOL_LENGTH and len(remaining) < MAX_NODES:
                 remaining.append((child, name))
 
 
