@@ -66,7 +66,7 @@ IMPORTING_MODULES = {
     "subprocess": ("core/child_processes/*",),
     "tarfile": (),
     "zipfile": (),
-    "zlib": ("facts/archive/decompress", "facts/archive/gunzip", "http/body"),
+    "zlib": ("checks/inventory", "facts/archive/decompress", "facts/archive/gunzip", "http/body"),
 }
 
 #: Dependencies of a library that pyproject.toml declares.

@@ -23,12 +23,16 @@ from wheel_uploader.checks import (
     native,
     record,
     release,
+    release_builders,
     release_index,
+    release_modules,
     release_other_versions,
     release_outliers,
+    release_sources,
     release_systems,
     release_versions,
     sdist,
+    sdist_build,
     wheel,
 )
 from wheel_uploader.checks.registry import Check
@@ -59,11 +63,15 @@ CHECKS: tuple[Check[Any], ...] = (
     *release.CHECKS,
     *release_other_versions.CHECKS,
     *release_outliers.CHECKS,
+    *release_modules.CHECKS,
+    *release_sources.CHECKS,
+    *release_builders.CHECKS,
     *release_index.CHECKS,
     *release_systems.CHECKS,
     *release_versions.CHECKS,
     *attestation.CHECKS,
     *sdist.CHECKS,
+    *sdist_build.CHECKS,
 )
 FAMILIES = tuple(dict.fromkeys(check.family for check in CHECKS))
 

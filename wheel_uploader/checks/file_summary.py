@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier
 from packaging.utils import canonicalize_name
 
 from wheel_uploader.checks import content as content_checks
-from wheel_uploader.checks import core_metadata
+from wheel_uploader.checks import core_metadata, inventory, sdist_build
 from wheel_uploader.checks.core_metadata import ArchiveContent, CoreMetadata
 from wheel_uploader.core import bounds
 from wheel_uploader.core.budget import Budget
@@ -22,6 +22,8 @@ from wheel_uploader.facts.binaries.detect import BINARY_NAME
 #: Maximum length of a field in characters, above which a digest replaces it, and number of names.
 _MAX_TEXT = 8192
 _MAX_NAMES = 200
+#: Maximum number of Generator lines, and of SBOM files.
+_MAX_GENERATORS, _MAX_SBOMS = 10, 50
 #: Length of the beginning of a license text that is compared; repair tools append other licenses.
 _LICENSE_PREFIX = 300
 
@@ -44,12 +46,17 @@ def summarize_file(content: ArchiveContent) -> FileSummary:
             unpacked_size=content.unpacked_size,
             metadata=fields,
             dynamic_fields=dynamic,
+            inventory=inventory.pack_sdist(content),
+            compiled_source_count=sdist_build.count_compiled_sources(content),
         )
+    generators = _read_generators(content)
     return FileSummary(
         name=content.name,
         size=content.size,
         unpacked_size=content.unpacked_size,
-        generator=_read_generator(content),
+        generator=generators[0] if generators else "",
+        repair_generators=generators[1:],
+        sboms=_list_sboms(content),
         top_level=_list_top_level_names(content),
         binary_count=sum(
             BINARY_NAME.search(member.name) is not None and not _REPAIR_FOLDER.search(member.name)
@@ -57,6 +64,11 @@ def summarize_file(content: ArchiveContent) -> FileSummary:
         ),
         metadata=fields,
         dynamic_fields=dynamic,
+        inventory=inventory.pack_wheel(content),
+        extension_count=sum(
+            bool(inventory.match_extension(inventory.get_installed_path(member.name)))
+            for member in content.members
+        ),
     )
 
 
@@ -65,9 +77,19 @@ def summarize_unchecked_file(content: ArchiveContent) -> FileSummary:
     return FileSummary(name=content.name, size=content.size, unpacked_size=content.unpacked_size)
 
 
-def _read_generator(wheel: WheelContent) -> str:
-    match = _GENERATOR.search(wheel.retained_members.get(f"{record.find_dist_info(wheel)}/WHEEL", b""))
-    return match[1].decode("utf-8", "replace").strip() if match else ""
+def _read_generators(wheel: WheelContent) -> tuple[str, ...]:
+    lines = _GENERATOR.findall(wheel.retained_members.get(f"{record.find_dist_info(wheel)}/WHEEL", b""))
+    return tuple(line.decode("utf-8", "replace").strip() for line in lines[:_MAX_GENERATORS])
+
+
+def _list_sboms(wheel: WheelContent) -> tuple[str, ...]:
+    folder = f"{record.find_dist_info(wheel)}/sboms/"
+    names = sorted(
+        member.name.removeprefix(folder)[:100]
+        for member in wheel.members
+        if member.name.startswith(folder) and not member.is_directory
+    )
+    return tuple(names[:_MAX_SBOMS])
 
 
 def _list_top_level_names(wheel: WheelContent) -> tuple[str, ...]:

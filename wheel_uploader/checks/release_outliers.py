@@ -51,8 +51,11 @@ def odd_one_out(release: ReleaseContent) -> Iterator[Observation]:
         yield from _find_odd_value(system, lambda wheel: wheel.summary.top_level, _describe_top_level)
     several = _find_platforms_with_several(wheels)
     for group in _group_by(wheels, lambda name: _get_sibling_keys(name, several)):
+        # release/odd-modules names the extension modules that differ.
         yield from _find_odd_value(
-            group, lambda wheel: wheel.summary.binary_count, lambda value: f"has {value} compiled modules"
+            group,
+            lambda wheel: wheel.summary.binary_count - wheel.summary.extension_count,
+            lambda value: f"has {value} compiled files",
         )
         yield from _find_odd_size(group)
     for platform, group in _group_by_platform(wheels, several):

@@ -11,6 +11,7 @@ from packaging.version import Version
 from wheel_uploader import checks
 from wheel_uploader.checks.release_content import ReleaseContent, parse_project_files
 from wheel_uploader.checks.release_index import find_missing_cells, is_allowed_missing
+from wheel_uploader.checks.release_modules import describe_uncompared
 from wheel_uploader.checks.release_reference import explain_missing_reference, select_reference
 from wheel_uploader.core import filenames
 from wheel_uploader.core.filenames import ALL_PLATFORMS
@@ -177,6 +178,7 @@ def _describe_unchecked(content: ReleaseContent) -> Iterator[str]:
     """Yield what could not be checked."""
     if not content.is_complete_selection:
         yield "whether files of the release are missing, because only some were selected"
+    yield from describe_uncompared(content)
     files = content.project_page.files if content.project_page else ()
     if files and all(file.upload_time is None for file in files):
         yield "the age of the release and the size of the project, because the index does not list them"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -14,7 +15,8 @@ _FINDING_KEYS = frozenset({"check", "severity", "subject", "message", "member", 
 _SUMMARY_KEYS = frozenset(
     {
         *("size", "unpacked_size", "generator", "top_level", "binary_count"),
-        *("metadata", "dynamic_fields"),
+        *("metadata", "dynamic_fields", "repair_generators", "sboms"),
+        *("inventory", "extension_count", "compiled_source_count"),
     }
 )
 
@@ -80,6 +82,11 @@ def _summary_to_json(summary: FileSummary) -> dict[str, Any]:
         "binary_count": summary.binary_count,
         "metadata": {field: list(values) for field, values in summary.metadata.items()},
         "dynamic_fields": None if dynamic is None else sorted(dynamic),
+        "repair_generators": list(summary.repair_generators),
+        "sboms": list(summary.sboms),
+        "inventory": base64.b64encode(summary.inventory).decode("ascii"),
+        "extension_count": summary.extension_count,
+        "compiled_source_count": summary.compiled_source_count,
     }
 
 
@@ -98,6 +105,11 @@ def _summary_from_json(value: Any, name: DistName) -> FileSummary:
             for field, values in _exactly(dict, data["metadata"]).items()
         },
         dynamic_fields=None if dynamic is None else frozenset(_tuple_of(_text, dynamic)),
+        repair_generators=_tuple_of(_text, data["repair_generators"]),
+        sboms=_tuple_of(_text, data["sboms"]),
+        inventory=base64.b64decode(_text(data["inventory"]), validate=True),
+        extension_count=_exactly(int, data["extension_count"]),
+        compiled_source_count=_exactly(int, data["compiled_source_count"]),
     )
 
 

@@ -872,7 +872,7 @@ def test_quotes_metadata_that_differs() -> None:
 
 def test_compares_an_odd_wheel_with_its_siblings() -> None:
     assert messages_of("a missing module") == [
-        "it has 45 compiled modules; each of the 3 comparable wheels has 46 compiled modules"
+        "it has 45 compiled files; each of the 3 comparable wheels has 46 compiled files"
     ]
     assert messages_of("other packages") == [
         "it installs dipy, tests; each of the 7 comparable wheels installs dipy"

@@ -19,10 +19,10 @@ PKG_INFO = METADATA.format(project="dipy", version="1.11.0").encode()
 
 
 def make_tar(*members: tarfile.TarInfo | tuple[str, bytes], end: bytes = b"", top: str = TOP) -> bytes:
-    """Return a gzipped tar of PKG-INFO and ``members``."""
+    """Return a gzipped tar of PKG-INFO, pyproject.toml and ``members``."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        for member in ((f"{top}/PKG-INFO", PKG_INFO), *members):
+        for member in ((f"{top}/PKG-INFO", PKG_INFO), (f"{top}/pyproject.toml", b""), *members):
             if isinstance(member, tarfile.TarInfo):
                 archive.addfile(member, io.BytesIO(bytes(member.size)) if member.isreg() else None)
             else:
@@ -55,6 +55,17 @@ def break_last_header() -> bytes:
     data = gunzip(make_tar((f"{TOP}/a", b"a"), (f"{TOP}/b", b"")))
     data[data.find(f"{TOP}/b".encode()) + 150] ^= 0xFF
     return gzip.compress(bytes(data))
+
+
+def without_build_files() -> bytes:
+    """Return an sdist whose only setup.py is that of a package in it."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for path, data in {"PKG-INFO": PKG_INFO, "setup.cfg": b"", "dipy/setup.py": b""}.items():
+            info = tarfile.TarInfo(f"{TOP}/{path}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return gzip.compress(stream.getvalue())
 
 
 def add_sparse_member() -> bytes:
@@ -207,7 +218,7 @@ def flip_byte(data: bytes, at: int) -> bytes:
 
 
 GOOD = sdist_bytes()
-ZIPPED = zip_bytes({f"{TOP}/PKG-INFO": PKG_INFO, f"{TOP}/dipy/__init__.py": b""})
+ZIPPED = zip_bytes({f"{TOP}/PKG-INFO": PKG_INFO, f"{TOP}/setup.py": b"", f"{TOP}/dipy/__init__.py": b""})
 
 FAULTS = {
     "an old spelling": (sdist_bytes(), "Dipy-1.11.0.tar.gz", "sdist/name"),
@@ -265,6 +276,7 @@ FAULTS = {
     "a device": (make_tar(make_member(tarfile.CHRTYPE)), SDIST, "sdist/layout"),
     "a sparse file": (add_sparse_member(), SDIST, "sdist/layout"),
     "an empty PKG-INFO": (sdist_bytes(metadata=" \n"), SDIST, "sdist/metadata"),
+    "neither pyproject.toml nor setup.py": (without_build_files(), SDIST, "sdist/no-build-system"),
 }
 
 #: Other checks that necessarily report the same fault.

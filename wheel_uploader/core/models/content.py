@@ -36,6 +36,9 @@ class WheelMember:
     other_digest: str = ""
     #: True if it is Python source that loads shared libraries itself, for example with ctypes.
     loads_libraries: bool = False
+    #: For Python sources (see facts/archive/python_source.py): the CRC-32 of the text, or 0, and its version.
+    text_crc: int = 0
+    declared_version: str = ""
 
     @property
     def is_directory(self) -> bool:
@@ -177,6 +180,9 @@ class SdistMember:
     #: ``file``, ``directory``, ``symlink``, ``hardlink``, ``sparse`` or ``other``.
     kind: str
     link_target: str = ""
+    #: As in WheelMember.
+    text_crc: int = 0
+    declared_version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +226,10 @@ class FileSummary:
     unpacked_size: int = 0
     #: The first Generator in WHEEL: the tool that built the wheel, not one that repaired it.
     generator: str = ""
+    #: The other Generator lines: the tools that changed the wheel afterwards.
+    repair_generators: tuple[str, ...] = ()
+    #: Names of the SBOM files in ``.dist-info/sboms``.
+    sboms: tuple[str, ...] = ()
     #: Names installed into site-packages, without ``.dist-info``, ``.data`` and files of repair tools.
     top_level: tuple[str, ...] = ()
     #: Number of compiled members, without the libraries that a repair tool adds.
@@ -228,3 +238,8 @@ class FileSummary:
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: Fields that the sdist declares Dynamic; None if its metadata version is older than 2.2.
     dynamic_fields: frozenset[str] | None = None
+    #: The packed list of its modules (see checks/inventory.py); empty if it has none or too many.
+    inventory: bytes = b""
+    #: Number of extension modules in a wheel, and of members in languages that are compiled in an sdist.
+    extension_count: int = 0
+    compiled_source_count: int = 0

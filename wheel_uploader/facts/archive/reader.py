@@ -199,4 +199,10 @@ def _read_sdist(stream: BinaryIO, size: int, name: SdistName, budget: Budget) ->
 
 def _as_sdist_member(member: WheelMember) -> SdistMember:
     kind = "symlink" if member.mode & 0o170000 == 0o120000 else "directory" if member.is_directory else "file"
-    return SdistMember(name=member.name.rstrip("/"), size=member.size, kind=kind)
+    return SdistMember(
+        name=member.name.rstrip("/"),
+        size=member.size,
+        kind=kind,
+        text_crc=member.text_crc,
+        declared_version=member.declared_version,
+    )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from wheel_uploader.core.budget import Budget
 from wheel_uploader.core.models import ArchiveAnomaly, SdistMember
-from wheel_uploader.facts.archive import obfuscation, tar_headers
+from wheel_uploader.facts.archive import obfuscation, python_source, tar_headers
+from wheel_uploader.facts.archive.decompress import zlib_module
 from wheel_uploader.facts.archive.gunzip import GzipReader, InvalidArchive
+from wheel_uploader.facts.archive.python_source import SourceReader
 
 MAX_TAR_MEMBERS = 65_535
 _MAX_METADATA_SIZE = 2 << 20
-#: Bytes of a member that are scanned at once.
-_CHUNK_SIZE = 64 << 10
+#: Bytes of a source file that are read at once.
+_CHUNK_SIZE = 256 << 10
 #: Estimated bytes of memory for a member, without its name.
 _MEMORY_PER_MEMBER = 400
 
@@ -70,8 +73,8 @@ def _read_members(stream: GzipReader, tar: TarContent) -> bytes:
         is_metadata = header.name.count("/") == 1 and header.name.endswith("/PKG-INFO")
         if header.kind == "file" and is_metadata:
             _read_metadata(stream, header, tar)
-        elif header.kind == "file" and obfuscation.is_scanned_by_pypi(header.name, header.size):
-            _scan_source(stream, header, tar)
+        elif header.kind == "file" and _is_source(header):
+            _read_source(stream, header, tar)
         else:
             _skip(stream, tar_headers.round_up_to_block(header.stored_size))
 
@@ -81,16 +84,31 @@ def _skip(stream: GzipReader, size: int) -> None:
         raise InvalidArchive("cut", "it is truncated within a member")
 
 
-def _scan_source(stream: GzipReader, header: tar_headers.TarHeader, tar: TarContent) -> None:
-    detector = obfuscation.ObfuscationDetector()
-    remaining = header.size
+def _is_source(header: tar_headers.TarHeader) -> bool:
+    return python_source.is_python_source(header.name) or obfuscation.is_scanned_by_pypi(
+        header.name, header.size
+    )
+
+
+def _read_source(stream: GzipReader, header: tar_headers.TarHeader, tar: TarContent) -> None:
+    """Read a Python source file, and add the facts about it to the last member."""
+    reader, detector = SourceReader(header.name), obfuscation.ObfuscationDetector()
+    is_scanned = obfuscation.is_scanned_by_pypi(header.name, header.size)
+    crc, remaining = 0, header.size
     while remaining:
         chunk = stream.read(min(remaining, _CHUNK_SIZE))
         if not chunk:
             raise InvalidArchive("cut", "it is truncated within a member")
-        detector.feed(chunk)
+        crc = zlib_module.crc32(chunk, crc)
+        reader.feed(chunk)
+        if is_scanned:
+            detector.feed(chunk)
         remaining -= len(chunk)
     _skip(stream, tar_headers.round_up_to_block(header.size) - header.size)
+    source = reader.read_facts(crc)
+    tar.members[-1] = dataclasses.replace(
+        tar.members[-1], text_crc=source.text_crc, declared_version=source.version
+    )
     if detector.tool:
         tar.add_anomaly("obfuscated", f"it was encrypted by {detector.tool}", header.name)
 

@@ -15,10 +15,12 @@ from wheel_uploader.facts.archive import (
     library_loading,
     obfuscation,
     pkginfo_metadata,
+    python_source,
     record,
     zip_central_directory,
 )
 from wheel_uploader.facts.archive.decompress import DecompressedMember
+from wheel_uploader.facts.archive.python_source import NO_FACTS, SourceFacts, SourceReader
 from wheel_uploader.facts.archive.zip_structures import ZipEntry, ZipStructure
 from wheel_uploader.facts.binaries.collector import BinaryCollector
 from wheel_uploader.facts.member_cache import CachedMember, InProgress, MemberCache
@@ -192,6 +194,9 @@ def _unpack_member(
         consumers.append(contents.binary_collector.begin_member(entry.name, entry.size))
         if obfuscation.is_scanned_by_pypi(entry.name, entry.size):
             consumers += [detector.feed, loading.feed]
+    source = SourceReader(entry.name) if python_source.is_python_source(entry.name) else None
+    if source:
+        consumers.append(source.feed)
     try:
         unpacked = decompress.decompress_member(
             stream, entry, keep=keep, algorithm=algorithm, consumers=consumers, budget=contents.budget
@@ -212,7 +217,8 @@ def _unpack_member(
     if unpacked and unpacked.data is not None:
         contents.budget.reserve_memory(len(unpacked.data))
         contents.retained_members[entry.name] = unpacked.data
-    member = _as_member(entry, unpacked, loads_libraries=loading.loads_libraries)
+    source_facts = source.read_facts(unpacked.crc) if source and unpacked else NO_FACTS
+    member = _as_member(entry, unpacked, source_facts, loads_libraries=loading.loads_libraries)
     return CachedMember(member, binary, costs)
 
 
@@ -228,7 +234,11 @@ def _read_again(stream: BinaryIO, entry: ZipEntry, receive: Callable[[bytes], No
 
 
 def _as_member(
-    entry: ZipEntry, unpacked: DecompressedMember | None, *, loads_libraries: bool = False
+    entry: ZipEntry,
+    unpacked: DecompressedMember | None,
+    source: SourceFacts = NO_FACTS,
+    *,
+    loads_libraries: bool = False,
 ) -> WheelMember:
     return WheelMember(
         name=entry.name,
@@ -245,6 +255,8 @@ def _as_member(
         first_bytes=unpacked.head if unpacked else b"",
         other_digest=unpacked.other_digest if unpacked else "",
         loads_libraries=loads_libraries,
+        text_crc=source.text_crc,
+        declared_version=source.version,
     )
 
 

@@ -1,0 +1,240 @@
+"""Checks of the modules of a release: the wheels against each other."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from wheel_uploader.checks import inventory
+from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.checks.release_content import ReleaseContent, summarize_values
+from wheel_uploader.core.models import FileSummary, Severity, WheelName
+from wheel_uploader.core.platforms import matrix as platform_matrix
+
+#: Number of other wheels that must agree before one that differs is the odd one.
+_MIN_SIBLINGS = 3
+#: Number of different (path, text) pairs in one group of wheels above which they are not compared.
+MAX_GROUP_ENTRIES = 400_000
+#: Number of paths that a finding names.
+_MAX_PATHS = 4
+
+
+class Entry(NamedTuple):
+    """A module as one wheel has it."""
+
+    path: str
+    #: As in checks/inventory.py; 0 for a compiled module.
+    text_crc: int = 0
+    version: str = ""
+
+
+class Deviation(NamedTuple):
+    """One module in which one wheel differs from its siblings."""
+
+    wheel: WheelName
+    entry: Entry
+    #: How it differs: ``lacks``, ``adds`` or ``differs``.
+    kind: str
+    #: Number of the other wheels, and the version that they state.
+    sibling_count: int
+    usual_version: str = ""
+
+    @property
+    def path(self) -> str:
+        """The path of the module."""
+        return self.entry.path
+
+
+@check("release/odd-modules", Severity.WARNING)
+def odd_modules(release: ReleaseContent) -> Iterator[Observation]:
+    """One wheel has other modules than its siblings.
+
+    It lacks a module that all comparable wheels have, has one that none of them has, or has a Python file
+    with another text, so its users get another program than the rest. Common causes are a wheel of an
+    earlier build that was left in the staging place, a job that checked out another commit (then the version
+    in its _version.py often differs), and a build that silently left something out. Wheels for the same
+    platform and kind of Python are compared, and those for the same operating system; line ends do not count,
+    nor do compiled modules of the same name. A difference is reported if at least three others agree, and if
+    no wheel for the same Python on another platform shares it. Build all wheels of a release from one commit.
+    """
+    deviations: dict[tuple[WheelName, int], list[Deviation]] = defaultdict(list)
+    for deviation in find_deviations(release):
+        deviations[deviation.wheel, deviation.sibling_count].append(deviation)
+    for (wheel, count), found in deviations.items():
+        yield wheel.filename, f"{_describe_deviations(found)}; {count} comparable wheels agree"
+
+
+def find_deviations(release: ReleaseContent) -> list[Deviation]:
+    """Return every module in which a single wheel differs from its siblings."""
+    wheels = list_wheels(release)
+    groups = [*group_by_platform(wheels).values(), *_group_by_system(wheels).values()]
+    found = itertools.chain.from_iterable(map(_compare_siblings, groups))
+    deviations: dict[tuple[WheelName, str], Deviation] = {}
+    for deviation in itertools.islice(found, MAX_GROUP_ENTRIES):
+        deviations.setdefault((deviation.wheel, deviation.path), deviation)
+    counts = _PythonCounts(wheels, {path for _, path in deviations})
+    return [each for each in deviations.values() if not counts.is_shared(each)]
+
+
+def list_wheels(release: ReleaseContent) -> list[tuple[WheelName, FileSummary]]:
+    """Return the wheels of the release whose modules are known."""
+    return [
+        (summary.name, summary)
+        for summary in release.summaries
+        if isinstance(summary.name, WheelName) and summary.inventory not in {b"", inventory.TOO_LARGE}
+    ]
+
+
+def describe_uncompared(release: ReleaseContent) -> Iterator[str]:
+    """Yield which files could not be compared because they have too many modules."""
+    names = [
+        summary.name.filename for summary in release.summaries if summary.inventory == inventory.TOO_LARGE
+    ]
+    if names:
+        count = "it has" if len(names) == 1 else "they have"
+        yield f"the modules of {summarize_values(names)} against those of the other files: {count} too many"
+
+
+_Group = Sequence[tuple[WheelName, FileSummary]]
+
+
+def group_by_platform(wheels: _Group) -> dict[Hashable, list[tuple[WheelName, FileSummary]]]:
+    """Return the wheels of each platform and kind of Python."""
+    groups: dict[Hashable, list[tuple[WheelName, FileSummary]]] = defaultdict(list)
+    for name, summary in wheels:
+        for key in {
+            (slot.platform, platform_matrix.python_build(slot).kind)
+            for slot in platform_matrix.expand_slots(name)
+        }:
+            groups[key].append((name, summary))
+    return groups
+
+
+def _group_by_system(wheels: _Group) -> dict[str, list[tuple[WheelName, FileSummary]]]:
+    groups: dict[str, list[tuple[WheelName, FileSummary]]] = defaultdict(list)
+    for name, summary in wheels:
+        for system in {get_system(platform) for platform in name.platforms}:
+            groups[system].append((name, summary))
+    return groups
+
+
+def get_system(platform: str) -> str:
+    """Return the operating system of a platform tag: ``linux``, ``macosx``, ``win``, ``any``, ..."""
+    family = platform_matrix.split_platform_tag(platform)[0].partition("_")[0]
+    return "linux" if family in {"manylinux", "musllinux"} else family.removesuffix("32")
+
+
+class _Counts:
+    """How many wheels of a group have each module, and each text of it."""
+
+    def __init__(self, group: _Group) -> None:
+        self.size = len(group)
+        self.paths: Counter[str] = Counter()
+        self.entries: Counter[Entry] = Counter()
+        if len({summary.inventory for _, summary in group}) < 2:
+            return  # All are equal: the usual case.
+        for _, summary in group:
+            entries = _list_entries(summary)
+            self.paths.update({entry.path for entry in entries})
+            self.entries.update(entries)
+            if len(self.entries) > MAX_GROUP_ENTRIES:
+                self.paths.clear()
+                self.entries.clear()
+                return
+
+
+def _list_entries(summary: FileSummary) -> list[Entry]:
+    """Return the modules of a wheel; the contents of compiled ones do not count."""
+    listed = inventory.unpack(summary.inventory)
+    entries = [Entry(path, module.text_crc, module.version) for path, module in listed.modules.items()]
+    return entries + [Entry(path, 0, "") for path in listed.extensions]
+
+
+def _compare_siblings(group: _Group) -> Iterator[Deviation]:
+    """Yield the deviations of single wheels in a group of comparable ones."""
+    if len(group) <= _MIN_SIBLINGS:
+        return
+    counts = _Counts(group)
+    usual = {entry.path: entry for entry, count in counts.entries.items() if count == counts.size - 1}
+    common_tops = {path.partition("/")[0] for path, count in counts.paths.items() if count == counts.size}
+    for name, summary in group if counts.entries else ():
+        for deviation in _find_deviations_of(name, _list_entries(summary), counts, usual):
+            # release/odd-one-out tells about other top-level names.
+            if deviation.path.partition("/")[0] in common_tops:
+                yield deviation
+
+
+def _find_deviations_of(
+    name: WheelName, entries: Sequence[Entry], counts: _Counts, usual_entries: Mapping[str, Entry]
+) -> Iterator[Deviation]:
+    others = counts.size - 1
+    for entry in entries:
+        usual = usual_entries.get(entry.path)
+        if counts.paths[entry.path] == 1:
+            yield Deviation(name, entry, "adds", others)
+        elif usual and usual != entry and entry.text_crc and usual.text_crc:
+            yield Deviation(name, entry, "differs", others, usual.version)
+    own = {entry.path for entry in entries}
+    for path, count in counts.paths.items():
+        if count == others and path not in own:
+            yield Deviation(name, Entry(path), "lacks", others)
+
+
+# --- deviations that are meant ---------------------------------------------------------------------
+
+
+class _PythonCounts:
+    """How many wheels for one Python have the modules in question, on all platforms together."""
+
+    def __init__(self, wheels: _Group, paths: Collection[str]) -> None:
+        self._having: Counter[tuple[Hashable, str]] = Counter()
+        self._texts: Counter[tuple[Hashable, Entry]] = Counter()
+        self._wheels: Counter[tuple[Hashable, str]] = Counter()
+        self._platforms: dict[str, set[str]] = defaultdict(set)
+        for name, summary in wheels:
+            platform = _get_platform(name)
+            self._wheels[_get_python(name), platform] += 1
+            for entry in _list_entries(summary):
+                if entry.path in paths:
+                    self._having[_get_python(name), entry.path] += 1
+                    self._texts[_get_python(name), entry] += 1
+                    self._platforms[entry.path].add(platform)
+
+    def is_shared(self, deviation: Deviation) -> bool:
+        """Return whether another wheel for the same Python deviates in the same way: then it is meant."""
+        python, path = _get_python(deviation.wheel), deviation.path
+        if deviation.kind == "differs":
+            return self._texts[python, deviation.entry] > 1
+        having = self._having[python, path]
+        if deviation.kind == "adds":
+            return having > 1
+        expected = sum(self._wheels[python, platform] for platform in self._platforms[path])
+        return expected - having > 1
+
+
+def _get_python(name: WheelName) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return name.pythons, name.abis
+
+
+def _get_platform(name: WheelName) -> str:
+    return platform_matrix.split_platform_tag(name.platforms[0])[0]
+
+
+def _describe_deviations(deviations: Sequence[Deviation]) -> str:
+    clauses = []
+    for kind, verb in (("lacks", "it lacks"), ("adds", "it also has"), ("differs", "it has another")):
+        paths = sorted(each.path for each in deviations if each.kind == kind)
+        if paths:
+            clauses.append(f"{verb} {summarize_values(paths, _MAX_PATHS)}")
+    versions = {
+        (each.entry.version, each.usual_version)
+        for each in deviations
+        if each.entry.version != each.usual_version and each.entry.version and each.usual_version
+    }
+    clauses += [f"it states version {own}, not {usual}" for own, usual in sorted(versions)[:1]]
+    return "; ".join(clauses)
+
+
+CHECKS = (odd_modules,)
