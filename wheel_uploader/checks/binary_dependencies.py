@@ -155,7 +155,22 @@ def missing_library(wheel: WheelContent) -> Iterator[Observation]:
             (need.member, need.sentence)
             for need in _find_unmet(wheel, *_SYSTEM_NAMES)
             if not (need.is_missing and policies.is_visual_cpp_runtime(need.library))
+            and not need.is_of_plugin
         ),
+    )
+
+
+@check("native/plugin-missing-library", Severity.WARNING)
+def plugin_missing_library(wheel: WheelContent) -> Iterator[Observation]:
+    """Library that no module loads on import requires one that neither the wheel nor the platform provides.
+
+    The modules of the wheel can be imported, but whoever uses the library gets "cannot open shared object
+    file" or "Library not loaded". That is intended for a plugin for software that users install themselves,
+    such as a commercial solver. Otherwise the causes and remedies are those of native/missing-library.
+    """
+    yield from group_by_message(
+        wheel,
+        ((need.member, need.sentence) for need in _find_unmet(wheel, *_SYSTEM_NAMES) if need.is_of_plugin),
     )
 
 
@@ -189,6 +204,8 @@ class _Need(NamedTuple):
     library: str
     #: True if it is not in the wheel; otherwise no search path leads to it.
     is_missing: bool
+    #: True if no import of the wheel's modules loads the code.
+    is_of_plugin: bool
     sentence: str
 
 
@@ -208,10 +225,12 @@ def _find_unmet_by(code: LoadableCode, platform: ParsedPlatform, search: Library
         match search.locate(library, code):
             case LibraryLocation.MISSING:
                 reason = f"which neither the wheel nor {_SYSTEM_NAMES[platform.system]} provides"
-                yield _Need(code.member, library, True, f"it requires {library}, {reason}")
+                sentence = f"it requires {library}, {reason}"
+                yield _Need(code.member, library, True, search.is_plugin(code), sentence)
             case LibraryLocation.UNREACHABLE:
                 reason = f"the wheel has {search.find_member(library)}, but no search path leads to it"
-                yield _Need(code.member, library, False, f"it requires {library}; {reason}")
+                sentence = f"it requires {library}; {reason}"
+                yield _Need(code.member, library, False, search.is_plugin(code), sentence)
             case LibraryLocation.REACHABLE | LibraryLocation.OTHER_WHEEL:
                 pass
 
@@ -232,4 +251,11 @@ def _is_provided(library: str, code: LoadableCode, platform: ParsedPlatform) -> 
             return policies.windows_provides(library, code.slice.arch)
 
 
-CHECKS = (glibc_too_new, musl_vs_glibc, links_libpython, missing_library, needs_visual_cpp)
+CHECKS = (
+    glibc_too_new,
+    musl_vs_glibc,
+    links_libpython,
+    missing_library,
+    plugin_missing_library,
+    needs_visual_cpp,
+)

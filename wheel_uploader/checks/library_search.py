@@ -17,18 +17,20 @@ from wheel_uploader.checks.native_code import LoadableCode, iter_loadable_code
 from wheel_uploader.core.models import BinaryFormat, BinaryKind, WheelContent
 from wheel_uploader.core.platforms import policies
 from wheel_uploader.facts.binaries import module_names
+from wheel_uploader.facts.binaries.search_paths import (
+    RPATH,
+    expand_search_path,
+    get_installed_path,
+    iter_search_folders,
+)
 
-_ORIGIN = re.compile(r"\$ORIGIN\b|\$\{ORIGIN\}")
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: Maximum number of search paths that are followed for one wheel.
 MAX_SEARCH_PATHS = 64
-_RPATH = "@rpath/"
 #: Minimum length of a project's name; the name of a library may match a shorter one by coincidence.
 _MIN_DISTINCTIVE_NAME = 5
 #: The same for what distinguishes a project from another one whose name it begins with.
 _MIN_COMPANION_NAME = 3
-#: The directory of the running program, which for an extension module is Python's.
-_EXECUTABLE_PATH = "@executable_path"
 
 
 class LibraryLocation(enum.Enum):
@@ -56,7 +58,7 @@ class LibrarySearch:
         }
         self._wheel = wheel
         #: True if the package may load libraries in any order, and from anywhere, before its modules.
-        self._has_loader = any(member.loads_libraries for member in wheel.members)
+        self._has_loader = wheel.loads_libraries
         # A library that is loaded once is available to all others, so all search paths are combined.
         folders = (folder for code in iter_loadable_code(wheel) for folder in _own_folders(code))
         self._folders = tuple(itertools.islice(dict.fromkeys(folders), MAX_SEARCH_PATHS))
@@ -80,19 +82,19 @@ class LibrarySearch:
         if code.binary.format is BinaryFormat.PE:
             # DLLs are found by name, in directories that the package itself adds at run time.
             return LibraryLocation.REACHABLE if paths else self._classify_missing(library)
-        if "/" in library and not library.startswith(_RPATH):
-            folders = tuple(_expand_search_path(posixpath.dirname(library), code))
+        if "/" in library and not library.startswith(RPATH):
+            folders = _get_folders_in(library, code)
             name = posixpath.basename(library)
             leads_to_required = any(self._required.has_folder(folder) for folder in folders)
         else:
-            folders, name = self._folders, library.removeprefix(_RPATH)
+            folders, name = self._folders, library.removeprefix(RPATH)
             leads_to_required = self._leads_to_required
         if code.binary.format is BinaryFormat.MACHO and any(
             policies.macos_provides(f"{folder}/{name}") for folder in folders
         ):
             return LibraryLocation.REACHABLE
         if paths and any(posixpath.normpath(posixpath.join(folder, name)) in paths for folder in folders):
-            is_direct = "/" in library and not library.startswith(_RPATH)
+            is_direct = "/" in library and not library.startswith(RPATH)
             if is_direct or not self._must_be_loaded(name, code):
                 return LibraryLocation.REACHABLE
         if leads_to_required:
@@ -107,6 +109,15 @@ class LibrarySearch:
             and (self._has_loader or not self._is_imported(code))
         )
         return LibraryLocation.REACHABLE if is_outside or is_loaded else LibraryLocation.UNREACHABLE
+
+    def is_plugin(self, code: LoadableCode) -> bool:
+        """Return whether ``code`` is a library that no import of the wheel's modules loads."""
+        return (
+            code.slice.kind is BinaryKind.LIBRARY
+            and code.binary.format is not BinaryFormat.PE
+            and bool(self._reach.folders)
+            and not self._is_imported(code)
+        )
 
     def _must_be_loaded(self, name: str, code: LoadableCode) -> bool:
         """Return whether ``code`` cannot be imported because nothing loads the library ``name`` before."""
@@ -164,11 +175,11 @@ def _find_needed(
 ) -> Iterator[tuple[str, str]]:
     """Yield the name and the path of each library that ``code`` needs and finds."""
     for library in code.slice.needed_libraries:
-        name = library.removeprefix(_RPATH)
+        name = library.removeprefix(RPATH)
         searched = folders
         if "/" in name:
             searched, name = (
-                tuple(_expand_search_path(posixpath.dirname(name), code)),
+                _get_folders_in(name, code),
                 posixpath.basename(name),
             )
         for folder in searched:
@@ -204,8 +215,13 @@ def _is_module(code: LoadableCode) -> bool:
 
 def _own_folders(code: LoadableCode) -> Iterator[str]:
     """Yield the directories to which the search paths of ``code`` lead."""
-    for rpath in code.slice.rpaths:
-        yield from _expand_search_path(rpath, code)
+    return iter_search_folders(code.member, code.binary.format, code.slice)
+
+
+def _get_folders_in(path: str, code: LoadableCode) -> tuple[str, ...]:
+    """Return the directory that a library's path names in ``code``, if it is known."""
+    folder = posixpath.dirname(path)
+    return tuple(expand_search_path(folder, code.member, code.binary.format, code.slice))
 
 
 class _RequiredProjects:
@@ -215,7 +231,7 @@ class _RequiredProjects:
         self._directories = directories
         self._names = names
         self._own_name = own_name
-        #: What follows the name of this project in those of its companions: ``qt5`` of PyQt5-Qt5.
+        #: The rest of the names of projects that begin with that of this one: ``qt5`` of PyQt5-Qt5.
         self._companions = tuple(
             rest
             for name in names
@@ -250,29 +266,6 @@ class _RequiredProjects:
             len(project) >= _MIN_DISTINCTIVE_NAME and stem.startswith((f"{project}.", f"{project}-"))
             for project in self._names
         )
-
-
-def get_installed_path(member: str) -> str:
-    """Return the path below site-packages, where two directories of ``NAME.data`` are installed too."""
-    top, _, rest = member.partition("/")
-    folder, _, below = rest.partition("/")
-    is_library = top.endswith(".data") and top != ".data" and folder in {"purelib", "platlib"}
-    return below if is_library and below else member
-
-
-def _expand_search_path(path: str, code: LoadableCode) -> Iterator[str]:
-    """Yield the directory or file that ``path`` denotes in ``code``: below site-packages, or absolute."""
-    origin = posixpath.dirname(get_installed_path(code.member))
-    if code.binary.format is BinaryFormat.ELF:
-        path = _ORIGIN.sub(lambda _: f"./{origin}", path, count=1)
-    elif path.startswith("@loader_path"):
-        path = f"./{origin}{path.removeprefix('@loader_path')}"
-    elif path.startswith(_EXECUTABLE_PATH):
-        if code.slice.kind is not BinaryKind.EXECUTABLE:
-            return
-        path = f"./{origin}{path.removeprefix(_EXECUTABLE_PATH)}"
-    folder = posixpath.normpath(path)
-    yield "" if folder == "." else folder
 
 
 def _read_required_projects(wheel: WheelContent) -> frozenset[str]:

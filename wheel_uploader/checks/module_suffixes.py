@@ -89,7 +89,7 @@ _WINDOWS_PLATFORMS = {"x86": "win32", "x86_64": "win_amd64", "arm64": "win_arm64
 
 
 def iter_targets(name: WheelName) -> Iterator[TargetPython | None]:
-    """Yield the Python of each pair of tags that makes sense; None for one that stands for any Python."""
+    """Yield the Python of each pair of tags that makes sense; None for one that means any Python."""
     for python in name.pythons:
         for abi in name.abis:
             if python.startswith("py"):

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from wheel_uploader.checks.library_search import get_installed_path
 from wheel_uploader.checks.module_suffixes import (
     FIRST_ABI3T,
     STABLE_ABIS,
@@ -26,6 +25,7 @@ from wheel_uploader.core.platforms import platforms as platforms_platforms
 from wheel_uploader.core.platforms.platforms import ParsedPlatform
 from wheel_uploader.facts.binaries import module_names
 from wheel_uploader.facts.binaries.module_names import ModulePath
+from wheel_uploader.facts.binaries.search_paths import get_installed_path
 
 #: Suffixes of one version of Python. GraalPy's name the version of GraalPy first.
 _VERSIONED_SUFFIX = re.compile(r"(?:cpython-|cp|pypy)3\d+")
@@ -45,13 +45,13 @@ class _Module(NamedTuple):
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """Those of its own functions that it exports."""
+        """The functions for its name that it exports."""
         own = module_names.find_module_functions(self.member)
         return tuple(name for name in self.code.slice.module_functions or () if name in own)
 
 
 def _iter_modules(wheel: WheelContent) -> Iterator[_Module]:
-    """Yield the members that are modules by their suffix or by what they export."""
+    """Yield the members whose suffix or exports are those of a module."""
     platforms = platforms_platforms.parse_platforms(wheel.name.platforms)
     seen = set()
     for code in iter_loadable_code(wheel) if platforms else ():
@@ -147,7 +147,7 @@ def _is_versioned(module: _Module) -> bool:
 
 
 def _is_for_others(module: _Module, targets: list[TargetPython | None]) -> bool:
-    """Return whether the module may be beside another build of it on purpose, for other Pythons."""
+    """Return whether the module may be an additional build for other Pythons."""
     is_stable = module.suffix is not None and module.suffix.python in STABLE_ABIS
     return is_stable or _is_for_another_version(module, targets)
 
@@ -195,7 +195,7 @@ def _find_init_problem(module: _Module, targets: list[TargetPython | None], stem
         return ""  # A library with the suffix of a module, which is loaded in another way; or it is unknown.
     if not module.functions:
         if module.path.stem.endswith("_d") and module.path.stem.removesuffix("_d") in stems:
-            return ""  # The debug build beside the ordinary one.
+            return ""  # The wheel also has the ordinary build.
         expected = module_names.find_module_functions(module.member)[0]
         return f"it exports {join_some(exported)} and not {expected}"
     prefixes = {name.partition("_")[0].removesuffix("U") for name in module.functions}

@@ -294,6 +294,25 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {DARWIN: macho(needed=("@loader_path/../liba.dylib",))},
         {DARWIN: macho(needed=("@loader_path/../liba.dylib",)), "liba.dylib": macho(kind=DYLIB)},
     ),
+    "a plugin for software that is missing": (
+        "native/plugin-missing-library",
+        LINUX,
+        {
+            SO: elf(needed=("liba.so",), rpath="$ORIGIN"),
+            "dipy/liba.so": elf(),
+            "dipy/libplugin.so": elf(needed=("libsolver.so", "liba.so"), rpath="$ORIGIN"),
+        },
+        {SO: elf(), "dipy/libplugin.so": elf(needed=("liba.so",), rpath="$ORIGIN"), "dipy/liba.so": elf()},
+    ),
+    "a library that a module loads through another one": (
+        "native/missing-library",
+        LINUX,
+        {
+            SO: elf(needed=("liba.so",), rpath="$ORIGIN"),
+            "dipy/liba.so": elf(needed=("libsolver.so",)),
+        },
+        {SO: elf(needed=("liba.so",), rpath="$ORIGIN"), "dipy/liba.so": elf()},
+    ),
     "Microsoft's OpenMP": (
         "native/missing-library",
         WIN,
@@ -746,7 +765,7 @@ def test_severity_of_each_check() -> None:
     warnings = {
         *("native/none-in-platform-wheel", "native/isa-too-new", "native/in-purelib", "native/unread"),
         *("native/needs-visual-cpp", "native/test-data-in-any-wheel"),
-        *("native/several-systems-in-any-wheel", "native/build-rpath"),
+        *("native/several-systems-in-any-wheel", "native/build-rpath", "native/plugin-missing-library"),
     }
     for check, severity in severities.items():
         expected = (

@@ -1,4 +1,4 @@
-"""Extension modules that their Python finds and loads, and what is wrong with those that it does not."""
+"""Extension modules by the suffixes and functions with which Python finds and loads them."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_another_version_is_left_to_its_check() -> None:
     ]
 
 
-def test_modules_in_platlib_belong_to_those_beside_them() -> None:
+def test_modules_in_platlib_are_builds_of_the_same_module() -> None:
     tag = f"cp312.cp313-cp312.cp313-{GNU}"
     files = {
         "dipy/x.cpython-312-x86_64-linux-gnu.so": elf(),
@@ -291,7 +291,7 @@ def test_each_python_needs_a_function_that_it_knows(
     assert all(message in text for texts in messages.values() for text in texts)
 
 
-def test_a_debug_build_beside_the_ordinary_one_is_accepted() -> None:
+def test_accepts_a_debug_build_if_there_is_an_ordinary_one() -> None:
     debug = {"dipy/x_d.cp312-win_amd64.pyd": pe(exports=("PyInit_x",))}
     assert list(run_checks(WIN, debug)) == ["native/module-init"]
     both = {**debug, "dipy/x.cp312-win_amd64.pyd": pe(exports=("PyInit_x",))}

@@ -34,8 +34,6 @@ class WheelMember:
     first_bytes: bytes = b""
     #: ``algorithm=hex`` if RECORD uses a strong algorithm other than sha256 for this member.
     other_digest: str = ""
-    #: True if it is Python source that loads shared libraries itself, for example with ctypes.
-    loads_libraries: bool = False
     #: For Python sources (see facts/archive/python_source.py): the CRC-32 of the text, or 0, and its version.
     text_crc: int = 0
     declared_version: str = ""
@@ -152,6 +150,9 @@ class WheelContent:
     pkginfo_source: str = ""
     #: Members that are compiled code, or are named like it.
     binaries: tuple[BinaryFacts, ...] = ()
+    #: True if some code lacks a search path to a library of the wheel, and Python source in the wheel loads
+    #: libraries itself, for example with ctypes.
+    loads_libraries: bool = False
     #: Resources used for reading the file, and available for checking it.
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 

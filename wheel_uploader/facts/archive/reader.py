@@ -26,7 +26,7 @@ from wheel_uploader.core.models import (
     WheelName,
 )
 from wheel_uploader.core.redaction import sanitize
-from wheel_uploader.facts.archive import pkginfo_metadata, record, tar_reader
+from wheel_uploader.facts.archive import library_loading, pkginfo_metadata, record, tar_reader
 from wheel_uploader.facts.archive.zip_members import (
     BOMB_RATIO,
     BOMB_SIZE,
@@ -124,6 +124,9 @@ def read_wheel(
     try:
         with budget.measure_cpu_time():
             unpacked = read_zip(stream, size, budget, natives, member_cache)
+            loads_libraries = library_loading.loads_libraries(
+                stream, unpacked.entries, natives.binaries, budget
+            )
             budget.check_time()
             read_by_pkginfo = pkginfo_metadata.read_pkginfo_metadata(
                 pkginfo_metadata.select_metadata_member(
@@ -146,6 +149,7 @@ def read_wheel(
         pkginfo_warnings=read_by_pkginfo.remarks,
         pkginfo_source=read_by_pkginfo.source,
         binaries=natives.binaries,
+        loads_libraries=loads_libraries,
         budget=budget,
     )
 

@@ -12,7 +12,6 @@ from wheel_uploader.core.models import ArchiveAnomaly, WheelMember
 from wheel_uploader.facts import member_cache as facts_member_cache
 from wheel_uploader.facts.archive import (
     decompress,
-    library_loading,
     obfuscation,
     pkginfo_metadata,
     python_source,
@@ -188,12 +187,11 @@ def _unpack_member(
 ) -> CachedMember:
     unpacked = binary = None
     detector = obfuscation.ObfuscationDetector()
-    loading = library_loading.LibraryLoadingDetector()
     consumers: list[Callable[[bytes], None]] = []
     if contents.binary_collector:
         consumers.append(contents.binary_collector.begin_member(entry.name, entry.size))
         if obfuscation.is_scanned_by_pypi(entry.name, entry.size):
-            consumers += [detector.feed, loading.feed]
+            consumers.append(detector.feed)
     source = SourceReader(entry.name) if python_source.is_python_source(entry.name) else None
     if source:
         consumers.append(source.feed)
@@ -218,8 +216,7 @@ def _unpack_member(
         contents.budget.reserve_memory(len(unpacked.data))
         contents.retained_members[entry.name] = unpacked.data
     source_facts = source.read_facts(unpacked.crc) if source and unpacked else NO_FACTS
-    member = _as_member(entry, unpacked, source_facts, loads_libraries=loading.loads_libraries)
-    return CachedMember(member, binary, costs)
+    return CachedMember(_as_member(entry, unpacked, source_facts), binary, costs)
 
 
 def _read_again(stream: BinaryIO, entry: ZipEntry, receive: Callable[[bytes], None], budget: Budget) -> None:
@@ -234,11 +231,7 @@ def _read_again(stream: BinaryIO, entry: ZipEntry, receive: Callable[[bytes], No
 
 
 def _as_member(
-    entry: ZipEntry,
-    unpacked: DecompressedMember | None,
-    source: SourceFacts = NO_FACTS,
-    *,
-    loads_libraries: bool = False,
+    entry: ZipEntry, unpacked: DecompressedMember | None, source: SourceFacts = NO_FACTS
 ) -> WheelMember:
     return WheelMember(
         name=entry.name,
@@ -254,7 +247,6 @@ def _as_member(
         mode=entry.mode,
         first_bytes=unpacked.head if unpacked else b"",
         other_digest=unpacked.other_digest if unpacked else "",
-        loads_libraries=loads_libraries,
         text_crc=source.text_crc,
         declared_version=source.version,
     )

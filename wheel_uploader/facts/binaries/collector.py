@@ -25,7 +25,7 @@ MAX_WHOLE_UNIVERSAL_SIZE = 32 << 20
 #: Number and total bytes of the parts of a larger member that are kept because its headers refer to them.
 MAX_PARTS = 16
 MAX_PARTS_SIZE = 16 << 20
-#: Members up to this many bytes are read once more if they have tables elsewhere, and number and total bytes
+#: Members up to this many bytes are read again if they have tables elsewhere, and number and total bytes
 #: of the parts that are kept then.
 MAX_REREAD_SIZE = 1 << 30
 MAX_REREAD_PARTS = 1024
@@ -53,7 +53,7 @@ class BinaryCollector:
     """A collector of facts about the compiled members of a wheel.
 
     For every member, call ``begin_member``, pass each chunk to the function that it returns, and call
-    ``end_member``. If ``find_missing_parts`` returns a function in between, pass each chunk once more to it.
+    ``end_member``. If ``find_missing_parts`` returns a function in between, pass each chunk to it again.
     """
 
     def __init__(self, *, symbols: bool = False, budget: Budget | None = None) -> None:
@@ -101,7 +101,7 @@ class BinaryCollector:
             self._buffer.add(chunk)
 
     def find_missing_parts(self) -> Callable[[bytes], None] | None:
-        """Return a receiver of the member's chunks once more, if parts of it are needed that were not kept.
+        """Return a receiver of the same chunks again, if parts of the member are needed that were not kept.
 
         Call it after the last chunk and before ``end_member``.
         """
@@ -221,7 +221,7 @@ class _Ends:
         self._tail = bytearray()
         #: Offset, bytes and end offset of each part between the two ends.
         self._parts: list[tuple[int, bytearray, int]] | None = None
-        #: The same for the parts that are kept when all chunks come once more, and the bytes that came.
+        #: The same for the parts that are kept in a second pass, and the bytes received in it.
         self._missing_parts: list[tuple[int, bytearray, int]] = []
         self._size_again = 0
 
@@ -239,7 +239,7 @@ class _Ends:
             del self._tail[:-END_SIZE]
 
     def keep_missing_parts(self) -> Callable[[bytes], None] | None:
-        """Return a receiver of all chunks once more, which keeps the parts to which the tables refer."""
+        """Return the receiver of a second pass, which keeps the parts to which the tables refer."""
         view = self.view(Budget())
         kind = detect_format(view, has_binary_name=True)
         ranges: list[tuple[int, int]] = []

@@ -40,7 +40,7 @@ def contains(trie: ByteView, name: bytes) -> bool:
 def iter_names(trie: ByteView, prefix: bytes, accepts: Callable[[bytes], bool]) -> Iterator[str]:
     """Yield the exported names that begin with ``prefix``, without the underscore of C names.
 
-    ``accepts`` is asked for each name, without its underscore. Raises MalformedBinary and NotRetained.
+    ``accepts`` decides about each name, without its underscore. Raises MalformedBinary and NotRetained.
     """
     remaining = [(0, b"")]
     # The list grows while it is read.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from wheel_uploader.core.string_cache import cached_for_short_strings
+
 #: ``x.so``, ``x.abi3.so``, ``x.cpython-312-x86_64-linux-gnu.so``, ``x.cp312-win_amd64.pyd``.
 _MODULE_PATH = re.compile(r"(?:\A|/)(?P<name>\w+)(?:\.(?P<tag>[^./]+))?\.(?P<extension>so|pyd)\Z")
 #: The common beginnings of the functions' names. Those of names that are not ASCII end with a U.
@@ -29,6 +31,7 @@ class ModulePath(NamedTuple):
     extension: str
 
 
+@cached_for_short_strings
 def parse_module_path(member: str) -> ModulePath | None:
     """Return the parts of the path of an extension module; None if Python would not import the file."""
     match = _MODULE_PATH.search(member)
@@ -39,6 +42,7 @@ def parse_module_path(member: str) -> ModulePath | None:
     return ModulePath(stem, name, match["tag"] or "", match["extension"])
 
 
+@cached_for_short_strings
 def find_module_functions(member: str) -> tuple[str, ...]:
     """Return the functions by which Python would load the member as a module; empty if it is not one."""
     path = parse_module_path(member)
