@@ -57,11 +57,11 @@ def break_last_header() -> bytes:
     return gzip.compress(bytes(data))
 
 
-def without_build_files() -> bytes:
-    """Return an sdist whose only setup.py is that of a package in it."""
+def pack(members: dict[str, bytes]) -> bytes:
+    """Return a gzipped tar of exactly these members below the top directory."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        for path, data in {"PKG-INFO": PKG_INFO, "setup.cfg": b"", "dipy/setup.py": b""}.items():
+        for path, data in members.items():
             info = tarfile.TarInfo(f"{TOP}/{path}")
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
@@ -258,7 +258,7 @@ FAULTS = {
         SDIST,
         "sdist/layout",
     ),
-    "only PKG-INFO": (make_tar(), SDIST, "sdist/layout"),
+    "only PKG-INFO": (pack({"PKG-INFO": PKG_INFO}), SDIST, "sdist/layout"),
     "another spelling of the version": (
         sdist_bytes(metadata=PKG_INFO.decode().replace("Version: 1.11.0", "Version: 1.11")),
         SDIST,
@@ -276,7 +276,11 @@ FAULTS = {
     "a device": (make_tar(make_member(tarfile.CHRTYPE)), SDIST, "sdist/layout"),
     "a sparse file": (add_sparse_member(), SDIST, "sdist/layout"),
     "an empty PKG-INFO": (sdist_bytes(metadata=" \n"), SDIST, "sdist/metadata"),
-    "neither pyproject.toml nor setup.py": (without_build_files(), SDIST, "sdist/no-build-system"),
+    "neither pyproject.toml nor setup.py": (
+        pack({"PKG-INFO": PKG_INFO, "setup.cfg": b"", "dipy/setup.py": b""}),
+        SDIST,
+        "sdist/no-build-system",
+    ),
 }
 
 #: Other checks that necessarily report the same fault.
@@ -284,6 +288,7 @@ ALSO_REPORTED = {
     "another top-level folder": {"metadata/filename-mismatch"},
     "an old spelling": {"sdist/top-directory"},
     "an empty PKG-INFO": {"metadata/invalid"},
+    "only PKG-INFO": {"sdist/no-build-system"},
 }
 
 
