@@ -258,6 +258,8 @@ class ScriptedIndex:
         #: ``json``, ``html``, ``both`` (by the Accept header), or ``json only``, which rejects HTML requests.
         self.view = "json"
         self.hashes = True
+        #: The yanked files, with the reason, which may be empty.
+        self.yanked: dict[str, str] = {}
         #: The response for the project page instead of a listing: status, content type and text.
         self.page: tuple[int, str, str] | None = None
         #: The number of coming listings (or HTML listings, with the view "both") without the posted files.
@@ -319,7 +321,8 @@ class ScriptedIndex:
             listed = {}
         if html:
             links = "".join(
-                f'<a href="{base}/files/{name}{self._fragment(data)}">{name}</a><br>\n'
+                f'<a href="{base}/files/{name}{self._fragment(data)}"{self._yanked_attribute(name)}>'
+                f"{name}</a><br>\n"
                 for name, data in listed.items()
             )
             return "text/html", f"<!DOCTYPE html><title>Links for {project}</title>\n{links}"
@@ -330,7 +333,7 @@ class ScriptedIndex:
                 "hashes": {"sha256": hashlib.sha256(data).hexdigest()} if self.hashes else {},
                 "size": len(data),
                 "upload-time": "2026-01-02T03:04:05.678901Z",
-                "yanked": False,
+                "yanked": (self.yanked[name] or True) if name in self.yanked else False,
             }
             for name, data in listed.items()
         ]
@@ -338,6 +341,9 @@ class ScriptedIndex:
         if self.status:
             page["project-status"] = self.status
         return "application/vnd.pypi.simple.v1+json", json.dumps(page)
+
+    def _yanked_attribute(self, name: str) -> str:
+        return f' data-yanked="{self.yanked[name]}"' if name in self.yanked else ""
 
     def _fragment(self, data: bytes) -> str:
         return f"#sha256={hashlib.sha256(data).hexdigest()}" if self.hashes else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier
@@ -24,8 +24,15 @@ _MAX_TEXT = 8192
 _MAX_NAMES = 200
 #: Maximum number of Generator lines, and of SBOM files.
 _MAX_GENERATORS, _MAX_SBOMS = 10, 50
+#: Marks the digest that stands for values that are too long.
+_DIGEST_MARK = " values with sha256 "
 #: Length of the beginning of a license text that is compared; repair tools append other licenses.
 _LICENSE_PREFIX = 300
+
+#: The first metadata version in which an sdist may state some values of a Dynamic field (PEP 808), and more
+#: fields with several values, which are compared since then.
+PARTLY_DYNAMIC_VERSION = (2, 6)
+_LIST_FIELDS = ("Classifier", "Project-URL", "License-File", "Import-Name", "Import-Namespace")
 
 _GENERATOR = re.compile(rb"^Generator:[ \t]*([^\r\n]{1,100})", re.IGNORECASE | re.MULTILINE)
 #: Directories of the libraries that auditwheel, delocate and delvewheel add.
@@ -46,6 +53,7 @@ def summarize_file(content: ArchiveContent) -> FileSummary:
             unpacked_size=content.unpacked_size,
             metadata=fields,
             dynamic_fields=dynamic,
+            metadata_version=metadata.version if metadata else (0, 0),
             inventory=inventory.pack_sdist(content),
             compiled_source_count=sdist_build.count_compiled_sources(content),
         )
@@ -64,6 +72,7 @@ def summarize_file(content: ArchiveContent) -> FileSummary:
         ),
         metadata=fields,
         dynamic_fields=dynamic,
+        metadata_version=metadata.version if metadata else (0, 0),
         inventory=inventory.pack_wheel(content),
         extension_count=sum(
             bool(inventory.match_extension(inventory.get_installed_path(member.name)))
@@ -106,7 +115,7 @@ def _list_top_level_names(wheel: WheelContent) -> tuple[str, ...]:
 def _extract_comparable_fields(metadata: CoreMetadata, budget: Budget) -> dict[str, tuple[str, ...]]:
     """Return the fields that all files of a release share, by header, in a comparable form."""
     license_text = metadata.get_value("license_expression") or metadata.get_value("license")
-    return {
+    fields = {
         "Requires-Dist": _limit_size(
             _normalize_requirement(text, budget) for text in metadata.get_values("requires_dist")
         ),
@@ -115,6 +124,10 @@ def _extract_comparable_fields(metadata: CoreMetadata, budget: Budget) -> dict[s
         "License": _limit_size([" ".join(license_text.split())[:_LICENSE_PREFIX]]),
         "Description": _digest_description(metadata.get_value("description")),
     }
+    if metadata.version >= PARTLY_DYNAMIC_VERSION:
+        headers = core_metadata.to_headers(metadata)
+        fields |= {field: _limit_size(headers.get(field.lower(), ())) for field in _LIST_FIELDS}
+    return fields
 
 
 def _normalize_specifiers(text: str) -> str:
@@ -139,7 +152,12 @@ def _limit_size(values: Iterable[str]) -> tuple[str, ...]:
     if sum(map(len, distinct)) <= _MAX_TEXT:
         return tuple(distinct)
     digest = hashlib.sha256(chr(0).join(distinct).encode()).hexdigest()[:16]
-    return (f"{len(distinct)} values with sha256 {digest}",)
+    return (f"{len(distinct)}{_DIGEST_MARK}{digest}",)
+
+
+def is_digest(values: Sequence[str]) -> bool:
+    """Return whether ``values`` of a summary is a digest that stands for them."""
+    return len(values) == 1 and _DIGEST_MARK in values[0]
 
 
 def _digest_description(description: str) -> tuple[str, ...]:

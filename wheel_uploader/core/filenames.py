@@ -37,6 +37,12 @@ _ALLOWED_CHARACTERS = re.compile(r"[A-Za-z0-9_.!+-]+\Z")
 _TAG_PATTERN = re.compile(r"[A-Za-z0-9_]+\Z")
 _PROJECT_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?\Z")
 _BUILD_PATTERN = re.compile(r"[0-9][A-Za-z0-9_.]*\Z")
+#: How the parts of a variant's name begin that tell it from a name with a build tag.
+_PYTHON_TAGS = re.compile(r"(?:py|cp|pp|ip|jy|graalpy)[0-9]")
+_PLATFORM_TAG = re.compile(
+    r"(?:any|linux|manylinux|musllinux|macosx|win|ios|android|pyodide|pyemscripten)(?![a-z])"
+)
+_VARIANT_LABEL = re.compile(r"[a-z0-9_.]{1,40}\Z")
 
 #: PyPI's tools use the suffixes ``.publish.attestation``, ``.slsa.attestation`` and ``.attestation``.
 PUBLISH_ATTESTATION_SUFFIX = ".publish.attestation"
@@ -79,6 +85,10 @@ def attested_filename(filename: str) -> str:
 
 def _parse_wheel(filename: str) -> WheelName:
     parts = filename.removesuffix(".whl").split("-")
+    if label := _find_variant_label(parts):
+        raise InvalidFilename(
+            f"it is a wheel variant with the label '{label}' (PEP 825), which no index accepts yet"
+        )
     if len(parts) == 5:
         raw_project, raw_version, *tag_sets = parts
         build = ""
@@ -105,6 +115,19 @@ def _parse_wheel(filename: str) -> WheelName:
         abis=abis,
         platforms=platforms,
     )
+
+
+def _find_variant_label(parts: Sequence[str]) -> str:
+    """Return the label of a wheel variant, which follows the platform tags; empty for any other name."""
+    has_build = len(parts) == 7 and bool(_BUILD_PATTERN.match(parts[2]))
+    python, _, platform = parts[3:6] if has_build else (*parts[2:5], "", "", "")[:3]
+    is_variant = (
+        (has_build or len(parts) == 6)
+        and _PYTHON_TAGS.match(python)
+        and _PLATFORM_TAG.match(platform)
+        and _VARIANT_LABEL.match(parts[-1])
+    )
+    return parts[-1] if is_variant else ""
 
 
 def _parse_sdist(filename: str) -> SdistName:

@@ -20,6 +20,7 @@ from wheel_uploader.facts.listing_page import (
     MAX_LINKS,
     Listing,
     describe_withdrawal,
+    get_yanked_reason,
     make_limit_error,
     normalize_digests,
     resolve_link,
@@ -124,6 +125,7 @@ def _parse_index_file(entry: Any, base_url: str, source: str) -> IndexFile:
         size=file.size,
         upload_time=file.modified_at,
         yanked=bool(entry.get("yanked")),
+        yanked_reason=get_yanked_reason(file.unavailable_reason),
     )
 
 

@@ -71,6 +71,9 @@ class Listing:
 _WITHDRAWN_STATUSES = frozenset({"archived", "quarantined"})
 
 
+_YANKED = "the index has yanked it"
+
+
 def describe_withdrawal(yanked: object, status: object, status_reason: object) -> str:
     """Return why an index has withdrawn a file (PEP 592) or its project (PEP 792), in one clause, else "".
 
@@ -78,7 +81,12 @@ def describe_withdrawal(yanked: object, status: object, status_reason: object) -
     """
     if isinstance(status, str) and status.lower() in _WITHDRAWN_STATUSES:
         return _with_reason(f"its project is {status.lower()} on the index", status_reason)
-    return _with_reason("the index has yanked it", yanked) if yanked else ""
+    return _with_reason(_YANKED, yanked) if yanked else ""
+
+
+def get_yanked_reason(withdrawal: str) -> str:
+    """Return the reason in what ``describe_withdrawal`` returned for a yanked file; empty if it has none."""
+    return withdrawal.removeprefix(f"{_YANKED}: ") if withdrawal.startswith(f"{_YANKED}: ") else ""
 
 
 def _with_reason(fact: str, reason: object) -> str:

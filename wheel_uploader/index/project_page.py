@@ -11,6 +11,7 @@ from wheel_uploader.core.models import IndexFile, ProjectPage, RemoteFile
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.core.urls import urldefrag
 from wheel_uploader.facts import index_pages
+from wheel_uploader.facts.listing_page import get_yanked_reason
 
 #: Accept header for a page. The parser is chosen by the Content-Type of the response.
 ACCEPT_ANY = (
@@ -69,6 +70,7 @@ def build_html_page(
             hashes=link.hashes,
             size=link.size,
             yanked=link.url in yanked_urls,
+            yanked_reason=get_yanked_reason(link.unavailable_reason),
         )
         for link in links
     )

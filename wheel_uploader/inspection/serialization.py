@@ -16,7 +16,7 @@ _SUMMARY_KEYS = frozenset(
     {
         *("size", "unpacked_size", "generator", "top_level", "binary_count"),
         *("metadata", "dynamic_fields", "repair_generators", "sboms"),
-        *("inventory", "extension_count", "compiled_source_count"),
+        *("metadata_version", "inventory", "extension_count", "compiled_source_count"),
     }
 )
 
@@ -84,6 +84,7 @@ def _summary_to_json(summary: FileSummary) -> dict[str, Any]:
         "dynamic_fields": None if dynamic is None else sorted(dynamic),
         "repair_generators": list(summary.repair_generators),
         "sboms": list(summary.sboms),
+        "metadata_version": list(summary.metadata_version),
         "inventory": base64.b64encode(summary.inventory).decode("ascii"),
         "extension_count": summary.extension_count,
         "compiled_source_count": summary.compiled_source_count,
@@ -107,6 +108,10 @@ def _summary_from_json(value: Any, name: DistName) -> FileSummary:
         dynamic_fields=None if dynamic is None else frozenset(_tuple_of(_text, dynamic)),
         repair_generators=_tuple_of(_text, data["repair_generators"]),
         sboms=_tuple_of(_text, data["sboms"]),
+        metadata_version=(
+            _exactly(int, data["metadata_version"][0]),
+            _exactly(int, data["metadata_version"][1]),
+        ),
         inventory=base64.b64decode(_text(data["inventory"]), validate=True),
         extension_count=_exactly(int, data["extension_count"]),
         compiled_source_count=_exactly(int, data["compiled_source_count"]),

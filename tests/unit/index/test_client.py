@@ -317,6 +317,7 @@ def test_reads_yanked_from_html(
         "dipy-1.1.tar.gz": False,
     }
     assert files[0].hashes == {"sha256": digest}
+    assert files[0].yanked_reason == ("it is broken" if "broken" in attribute else "")
 
 
 def test_reads_quarantine_from_html(server: Served, open_index: Callable[..., IndexClient]) -> None:
@@ -340,7 +341,11 @@ def test_ignores_invalid_values_in_json(server: Served, open_index: Callable[...
     server.index.page = (200, "application/vnd.pypi.simple.v1+json", json.dumps({"files": [entry]}))
     [file] = open_index(server.index_url).fetch_project("dipy").files
     assert file == IndexFile(
-        filename="dipy-1.0.tar.gz", url=f"{server.index_url}files/x", hashes={}, yanked=True
+        filename="dipy-1.0.tar.gz",
+        url=f"{server.index_url}files/x",
+        hashes={},
+        yanked=True,
+        yanked_reason="broken",
     )
 
 

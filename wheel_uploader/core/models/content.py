@@ -239,6 +239,7 @@ class FileSummary:
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: Fields that the sdist declares Dynamic; None if its metadata version is older than 2.2.
     dynamic_fields: frozenset[str] | None = None
+    metadata_version: tuple[int, int] = (0, 0)
     #: The packed list of its modules (see checks/inventory.py); empty if it has none or too many.
     inventory: bytes = b""
     #: Number of extension modules in a wheel, and of members in languages that are compiled in an sdist.

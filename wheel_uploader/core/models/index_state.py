@@ -26,6 +26,8 @@ class IndexFile:
     size: int | None = None
     upload_time: datetime | None = None
     yanked: bool = False
+    #: Why it was yanked, if the page says so.
+    yanked_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from wheel_uploader.report.views.file_status import format_status_counts
 #: Checks whose warnings are shown with an upload: some or all users will not get what was uploaded.
 _SHOWN_CHECKS = (
     *("release/not-newest", "release/final-among-dev", "release/lost-tags"),
-    "release/other-version-in-place",
+    *("release/other-version-in-place", "release/yanked"),
 )
 _NEWLY_DOWNLOADED = (DownloadOutcome.DOWNLOADED, DownloadOutcome.RESUMED, DownloadOutcome.COPIED)
 
