@@ -231,7 +231,11 @@ def test_local_file_names(sandbox: Sandbox) -> None:
     ended = sandbox.run(*many, "--until", "list")
     assert ended.exit_code == 6, ended.stderr.decode()
     for place in staged[::8]:
-        ended = sandbox.run("-u", place, "-w", f"house-{place}", "--until", "download")
+        download = ("-u", place, "-w", f"house-{place}", "--until", "download")
+        # A misnamed wheel of the release stops it, however its name is written.
+        ended = sandbox.run(*download)
+        assert ended.exit_code == 6, ended.stderr.decode()
+        ended = sandbox.run(*download, "--exclude", "dipy-1.11.0-*-py3-none-any.whl")
         assert ended.exit_code == 0, ended.stderr.decode()
 
 
