@@ -66,7 +66,7 @@ def in_any_wheel(wheel: WheelContent) -> Iterator[Observation]:
 
 @check("native/several-systems-in-any-wheel", Severity.WARNING)
 def several_systems_in_any_wheel(wheel: WheelContent) -> Iterator[Observation]:
-    """Wheel for any platform contains compiled libraries for several systems.
+    """Wheel for any platform contains compiled libraries for several systems or processors.
 
     Such a wheel works if the package chooses the right file on each system, and runs without one elsewhere,
     as some debuggers do. pip also installs it on systems for which it has no library. If the package cannot

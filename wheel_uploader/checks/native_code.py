@@ -53,14 +53,14 @@ def is_test_data(wheel: WheelContent, member: str) -> bool:
 
 
 def is_for_several_systems(wheel: WheelContent) -> bool:
-    """Return whether a wheel for any platform has libraries for several systems, from which it may choose."""
-    formats = {
-        facts.format
+    """Return whether a wheel for any platform has libraries for several systems or processors."""
+    kinds = {
+        (facts.format, frozenset(code_slice.arch for code_slice in facts.slices))
         for facts in wheel.binaries
         if not is_test_data(wheel, facts.member)
         and any(code_slice.kind is BinaryKind.LIBRARY for code_slice in facts.slices)
     }
-    return wheel.name.platforms == ("any",) and len(formats) > 1
+    return wheel.name.platforms == ("any",) and len(kinds) > 1
 
 
 def iter_loadable_code(wheel: WheelContent) -> Iterator[LoadableCode]:

@@ -85,6 +85,18 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {"dipy/attach.so": elf(), "dipy/attach.dll": pe()},
         {"dipy/attach.py": b""},
     ),
+    "libraries for two processors in a pure wheel": (
+        "native/several-systems-in-any-wheel",
+        ANY,
+        {"dipy/a32.dll": pe("x86"), "dipy/a64.dll": pe()},
+        {"dipy/a.py": b""},
+    ),
+    "a universal library in a pure wheel": (
+        "native/in-any-wheel",
+        ANY,
+        {"dipy/a.dylib": fat(("x86_64", macho("x86_64")))},
+        {"dipy/a.py": b""},
+    ),
     "a launcher in a pure wheel": (
         "native/program-in-any-wheel",
         ANY,

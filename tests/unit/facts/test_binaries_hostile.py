@@ -271,6 +271,18 @@ def test_reads_a_very_large_member_once_more_for_its_tables() -> None:
 
 
 @pytest.mark.usefixtures("small_limits")
+def test_finds_section_headers_in_the_middle_of_a_very_large_member() -> None:
+    data = elf(undefined=("PyList_New",), needed=("libm.so.6",))
+    at, count = struct.unpack_from("<Q", data, 40)[0], struct.unpack_from("<H", data, 60)[0]
+    body = bytearray(data.ljust(50_000, b"\0") + data[at : at + 64 * count] + b"\0" * 50_000)
+    struct.pack_into("<Q", body, 40, 50_000)
+    body[at : at + 64 * count] = b"\xff" * 64 * count
+    (facts,) = collect("x.so", bytes(body), 1000, again=True).binaries
+    assert facts == detect.read_binary("x.so", bytes(body), symbols=True)
+    assert facts.slices[0].python_imports == ("PyList_New",)
+
+
+@pytest.mark.usefixtures("small_limits")
 def test_reads_the_symbols_of_other_very_large_members_once_more() -> None:
     filler = b"\0" * 50_000
     for data in (

@@ -177,7 +177,10 @@ def read_elf(view: ByteView, *, symbols: bool, functions: Sequence[str] = ()) ->
 def find_needed_ranges(head: ByteView) -> list[tuple[int, int]]:
     """Return the parts (offset, length) of a very large file that are needed besides its two ends."""
     elf = _parse_headers(head, complete=False)
-    return [(segment.offset, segment.size) for segment in elf.segments if segment.kind == _DYNAMIC]
+    dynamic = [(segment.offset, segment.size) for segment in elf.segments if segment.kind == _DYNAMIC]
+    # patchelf moves the section headers away from the end.
+    sections = min(elf.section_count, MAX_SECTIONS) * elf.layout.section.size
+    return [*dynamic, (elf.sections_offset, sections)]
 
 
 def find_dynamic_ranges(view: ByteView) -> list[tuple[int, int]]:
