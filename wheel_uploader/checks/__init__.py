@@ -42,6 +42,7 @@ from wheel_uploader.checks.registry import Check
 from wheel_uploader.checks.release_content import ReleaseContent
 from wheel_uploader.core.budget import OVER_BUDGET, BudgetExceeded
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.ignored_findings import find_ignore
 from wheel_uploader.core.models import (
     ArchiveAnomaly,
     CheckProfile,
@@ -94,17 +95,17 @@ def check_contents(
 ) -> tuple[Finding, ...]:
     """Return all findings of the checks in ``contents``, file by file.
 
-    ``ignore`` contains check ids and families; their findings are included, marked as ignored.
+    ``ignore`` has the values of ``--ignore``; what it accepts is included, marked as ignored.
     """
     findings: list[Finding] = []
     for file_content in contents:
         with file_content.budget.measure_cpu_time():
             try:
-                for finding in _check_content(file_content, profile, ignore):
+                for finding in _check_content(file_content, profile):
                     findings.append(finding)  # noqa: PERF402 (keep those found before the budget ran out)
             except BudgetExceeded as error:
-                findings += _report_over_budget(file_content, error, profile, ignore)
-    return tuple(findings)
+                findings += _report_over_budget(file_content, error, profile)
+    return mark_ignored(findings, ignore)
 
 
 def inspect_content(content: WheelContent | SdistContent, *, profile: CheckProfile) -> CheckResult:
@@ -116,7 +117,7 @@ def inspect_content(content: WheelContent | SdistContent, *, profile: CheckProfi
         with content.budget.measure_cpu_time():
             return CheckResult(findings=findings, summary=file_summary.summarize_file(content))
     except BudgetExceeded as error:
-        over_budget = _report_over_budget(content, error, profile, ())
+        over_budget = _report_over_budget(content, error, profile)
         return CheckResult(
             findings=(*findings, *over_budget), summary=file_summary.summarize_unchecked_file(content)
         )
@@ -137,10 +138,10 @@ def report_listed_problems(files: Iterable[ExcludedFile], *, profile: CheckProfi
 
 
 def mark_ignored(findings: Iterable[Finding], ignore: Collection[str]) -> tuple[Finding, ...]:
-    """Return ``findings``, marking those as ignored whose check or family is in ``ignore``."""
+    """Return ``findings``, marking those as ignored that ``ignore``, the values of --ignore, accepts."""
     return tuple(
         dataclasses.replace(finding, is_ignored=True)
-        if finding.check in ignore or finding.check.partition("/")[0] in ignore
+        if ignore and find_ignore(finding, ignore) is not None
         else finding
         for finding in findings
     )
@@ -157,22 +158,20 @@ def check_release(
         finding
         for check in CHECKS
         if check.applies_to(release)
-        for finding in check.run(release, RELEASE_SUBJECT, profile, ignored=_is_ignored(check, ignore))
+        for finding in check.run(release, RELEASE_SUBJECT, profile)
     )
-    return tuple(
+    about_files = (
         dataclasses.replace(finding, subject=finding.member, member=None) if finding.member else finding
         for finding in findings
     )
+    return mark_ignored(about_files, ignore)
 
 
-def _check_content(
-    content: WheelContent | SdistContent, profile: CheckProfile, ignore: Collection[str]
-) -> Iterable[Finding]:
+def _check_content(content: WheelContent | SdistContent, profile: CheckProfile) -> Iterable[Finding]:
     content.budget.set_member(None)
     for check in CHECKS:
         if check.applies_to(content) and _is_applicable(check, content):
-            ignored = _is_ignored(check, ignore)
-            yield from check.run(content, content.filename, profile, ignored=ignored)
+            yield from check.run(content, content.filename, profile)
             content.budget.check_time()
 
 
@@ -180,17 +179,12 @@ def _report_over_budget(
     content: WheelContent | SdistContent,
     error: BudgetExceeded,
     profile: CheckProfile,
-    ignore: Collection[str],
 ) -> Iterable[Finding]:
     """Yield the finding that ends the checks of ``content`` when its budget is exhausted."""
     check = archive.over_budget
     anomaly = ArchiveAnomaly(kind=OVER_BUDGET, message=str(error), member=error.member)
     over_budget = dataclasses.replace(content, anomalies=(anomaly,))
-    return check.run(over_budget, content.filename, profile, ignored=_is_ignored(check, ignore))
-
-
-def _is_ignored(check: Check[Any], ignore: Collection[str]) -> bool:
-    return check.id in ignore or check.family in ignore
+    return check.run(over_budget, content.filename, profile)
 
 
 def _is_applicable(check: Check[Any], content: WheelContent | SdistContent) -> bool:

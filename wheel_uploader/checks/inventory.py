@@ -22,6 +22,7 @@ _MAX_PATH_LENGTH = 400
 #: Marks the line of an extension module, whose path ends before the suffix.
 _EXTENSION_MARK = "*"
 _EXTENSION = re.compile(r"([^./][^/.]{0,199})(?:\.(?:abi3t?|[a-z]+-?[0-9][\w-]{0,79}))?\.(?:so|pyd)\Z")
+_CYTHON_SUFFIX = ".pyx"
 _MARKER_FILE = "py.typed"
 
 
@@ -37,7 +38,7 @@ class Inventory(NamedTuple):
     """The modules of a wheel by installed path, or those of an sdist by path below its top directory."""
 
     modules: Mapping[str, Module]
-    #: Paths of extension modules without the suffix: ``demo/_speed``.
+    #: Paths of extension modules without the suffix (``demo/_speed``); in an sdist, of Cython sources.
     extensions: frozenset[str]
 
 
@@ -64,7 +65,11 @@ def pack_sdist(sdist: SdistContent) -> bytes:
     lines = []
     for member in sdist.members:
         path = member.name.removeprefix("./").partition("/")[2]
-        if member.kind == "file" and path and _is_listed(path):
+        if member.kind != "file" or not path:
+            continue
+        if path.endswith(_CYTHON_SUFFIX):
+            lines.append(f"{path.removesuffix(_CYTHON_SUFFIX)}\t{_EXTENSION_MARK}")
+        elif _is_listed(path):
             lines.append(_format_module(path, member.text_crc, member.declared_version))
     return _pack(lines)
 

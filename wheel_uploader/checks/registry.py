@@ -49,28 +49,22 @@ class Check(Generic[Subject]):
         """Return whether this check applies to the type of ``subject``, such as a wheel or an sdist."""
         return isinstance(subject, self.subject)
 
-    def run(
-        self, subject: Subject, label: str, profile: CheckProfile, *, ignored: bool = False
-    ) -> Iterator[Finding]:
+    def run(self, subject: Subject, label: str, profile: CheckProfile) -> Iterator[Finding]:
         """Yield this check's findings in ``subject``, with ``label`` as their subject."""
         observations = iter(self.function(subject))
         budget = getattr(subject, "budget", None)
         for observation in itertools.islice(observations, MAX_REPORTED_FINDINGS):
             member, message = observation if isinstance(observation, tuple) else (None, observation)
-            yield self._make_finding(label, message, member, profile, ignored)
+            yield self._make_finding(label, message, member, profile)
         remaining = 0
         for _ in observations:
             remaining += 1
             if budget:
                 budget.count_work()
         if remaining:
-            yield self._make_finding(
-                label, f"and {remaining} more findings of this check", None, profile, ignored
-            )
+            yield self._make_finding(label, f"and {remaining} more findings of this check", None, profile)
 
-    def _make_finding(
-        self, label: str, message: str, member: str | None, profile: CheckProfile, ignored: bool
-    ) -> Finding:
+    def _make_finding(self, label: str, message: str, member: str | None, profile: CheckProfile) -> Finding:
         return Finding(
             check=self.id,
             severity=self.severity_for(profile),
@@ -78,7 +72,6 @@ class Check(Generic[Subject]):
             # The message and the member may contain text from the archive.
             message=sanitize(message),
             member=None if member is None else sanitize(member, limit=300),
-            is_ignored=ignored,
         )
 
 

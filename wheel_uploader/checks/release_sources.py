@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from packaging.version import InvalidVersion, Version
@@ -31,7 +31,7 @@ _GENERATED_WORDS = frozenset(
 )
 #: The same for private modules only: settings of the build.
 _PRIVATE_GENERATED_WORDS = frozenset(
-    {"build", "config", "constants", "distributor", "git", "paths", "sysconfig"}
+    {"build", "config", "constants", "distributor", "git", "metadata", "paths", "sysconfig"}
 )
 #: Words in the names of folders and files that are often left out of wheels: tests, documentation, examples,
 #: and helpers of the build.
@@ -65,7 +65,7 @@ _UNPACKAGED_WORDS = frozenset(
         *("build", "setup", "setupext", "codegen", "gen", "generate", "generator", "generators", "make"),
         *("template", "templates", "compile", "configure", "cythonize", "install", "update", "bootstrap"),
         *("tool", "tools", "script", "scripts", "noxfile", "tasks", "fabfile", "versioneer", "release"),
-        *("vendor", "vendored", "thirdparty", "party", "extern", "externals", "contrib"),
+        *("vendor", "vendored", "thirdparty", "party", "pythran", "extern", "externals", "contrib"),
     }
 )
 _WORD = re.compile(r"[A-Za-z0-9]+")
@@ -80,6 +80,8 @@ class _Comparison(NamedTuple):
     wheels: Sequence[tuple[WheelName, FileSummary]]
     #: Installed path to the module in the sdist, for the packages of the wheels.
     expected: Mapping[str, Module]
+    #: Folders with Cython sources in the sdist, as wheels install them.
+    cython_folders: frozenset[str]
 
 
 @check("release/differs-from-sdist", Severity.WARNING)
@@ -176,12 +178,27 @@ def _compare_with_sdist(release: ReleaseContent) -> _Comparison | None:
         installed.update(inventory.unpack(wheel.inventory).modules)
         if len(installed) > release_modules.MAX_GROUP_ENTRIES:
             return None
-    expected = _locate_packages(inventory.unpack(summary.inventory).modules, installed)
-    return _Comparison(name, wheels, expected) if expected else None
+    sources = inventory.unpack(summary.inventory)
+    prefixes = _locate_packages(sources.modules, installed)
+    expected = {
+        rest: module for path, module in sources.modules.items() for rest in _strip_prefix(path, prefixes)
+    }
+    cython_folders = frozenset(
+        rest.rpartition("/")[0] for path in sources.extensions for rest in _strip_prefix(path, prefixes)
+    )
+    return _Comparison(name, wheels, expected, cython_folders) if expected else None
 
 
-def _locate_packages(sources: Mapping[str, Module], installed: Collection[str]) -> dict[str, Module]:
-    """Return the modules of the packages that wheels install, by installed path.
+def _strip_prefix(path: str, prefixes: Mapping[str, str]) -> Iterator[str]:
+    """Yield the path at which wheels install a file of the sdist; nothing if it is in no package."""
+    for prefix, rest in _split_at_names(path, prefixes):
+        if prefixes[rest.partition("/")[0]] == prefix:
+            yield rest
+            return
+
+
+def _locate_packages(sources: Iterable[str], installed: Collection[str]) -> dict[str, str]:
+    """Return the folder of the sdist, with a slash, of each package or module that wheels install.
 
     A package lies at the top of the sdist, below ``src``, or anywhere else: in the folder with most of the
     modules that the wheels have.
@@ -191,17 +208,12 @@ def _locate_packages(sources: Mapping[str, Module], installed: Collection[str]) 
     for path in sources:
         for prefix, rest in _split_at_names(path, sizes):
             candidates[rest.partition("/")[0]][prefix] += rest in installed
-    expected: dict[str, Module] = {}
+    located: dict[str, str] = {}
     for top, counts in candidates.items():
         prefix = max(counts, key=lambda prefix: (counts[prefix], -len(prefix)))
         if counts[prefix] and counts[prefix] >= _MIN_SHARE * sizes[top]:
-            folder = f"{prefix}{top}"
-            expected.update(
-                (path[len(prefix) :], module)
-                for path, module in sources.items()
-                if path == folder or path.startswith(f"{folder}/")
-            )
-    return expected
+            located[top] = prefix
+    return located
 
 
 def _split_at_names(path: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -332,13 +344,15 @@ def _describe_missing(
     comparison: _Comparison, missing: Sequence[str], installed: Collection[str]
 ) -> Iterator[Observation]:
     packages = {path.rpartition("/")[0] for path in comparison.expected if path.endswith("/__init__.py")}
-    folders = {path.rpartition("/")[0] for path in installed}
-    absent: Counter[str] = Counter()
-    for path in missing:
-        if _is_importable(path, packages, folders) and not _is_left_out(path):
-            absent[_find_absent_root(path, folders)] += 1
-    if absent:
-        names = sorted(absent)
+    folders = _list_folders(installed)
+    names = sorted(
+        {
+            _find_absent_root(path, folders)
+            for path in missing
+            if _is_importable(path, packages, folders) and not _is_left_out(path, folders, comparison)
+        }
+    )
+    if names:
         yield (
             f"{summarize_values(names, _MAX_PATHS)} "
             f"{'is' if len(names) == 1 else 'are'} in {comparison.sdist} and in no wheel"
@@ -358,7 +372,24 @@ def _is_importable(path: str, packages: Collection[str], folders: Collection[str
     return bool(parent) and path.endswith(".py")
 
 
-def _is_left_out(path: str) -> bool:
+def _list_folders(paths: Iterable[str]) -> set[str]:
+    """Return the folders of these paths, with those above them."""
+    folders: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    return folders
+
+
+def _is_left_out(path: str, folders: Collection[str], comparison: _Comparison) -> bool:
+    """Return whether wheels need not have this file: by its name, or as a package of optional extensions."""
+    folder, _, name = path.rpartition("/")
+    if name == "__init__.py" and (folder in folders or folder in comparison.cython_folders):
+        return True  # Wheels have it as a namespace package.
+    if _is_generated(path):
+        return True
     _, _, below_top = path.rpartition(".")[0].partition("/")
     return not _UNPACKAGED_WORDS.isdisjoint(_WORD.findall(below_top.lower()))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.child_processes import environment as child_environment
+from wheel_uploader.core.ignored_findings import split_ignore
 from wheel_uploader.core.models import CheckProfile, Options, Report, Stage, option_effects, option_rules
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.http import credentials as http_credentials
@@ -169,7 +170,7 @@ def _require_known_checks(options: Options) -> None:
         from wheel_uploader import checks
 
         for check_id in options.ignore:
-            checks.validate_check_id(check_id)
+            checks.validate_check_id(split_ignore(check_id)[0])
 
 
 def _require_tools(options: Options) -> None:

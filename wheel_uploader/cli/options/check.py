@@ -26,9 +26,10 @@ def options() -> list[Option]:
             type=click.UNPROCESSED,
             kind=ValueKind.IGNORES,
             callback=_ignores,
-            metavar="ID",
+            metavar="ID[:PATTERN]",
             shell_complete=complete_checks,
-            help="Do not fail on findings of this check or check family.",
+            help="Do not fail on findings of this check or check family; with a pattern, only on those "
+            "about such a file or library.",
         ),
         option("--strict", is_flag=True, help="Treat warnings as errors."),
         option(

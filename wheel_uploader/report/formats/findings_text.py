@@ -14,7 +14,7 @@ from wheel_uploader.report.views.check_info import (
     RELEASE_SUBJECT,
     CheckInfos,
     find_unused_ignores,
-    get_ignore_reason,
+    get_ignore_reasons,
 )
 
 #: Most severe first.
@@ -92,7 +92,7 @@ def _format_ignored(
 ) -> Iterator[str]:
     """Yield the ignored findings of one check and the reason; the messages only under ``-v``."""
     count = len({finding.subject for finding in findings} - {RELEASE_SUBJECT})
-    justification = get_ignore_reason(report, findings[0])
+    justification = get_ignore_reasons(report, findings)
     because = f" because {sanitize(justification)}" if justification else ""
     subjects = format_count(count, "file") if count else "the release"
     yield from wrap_text(f"ignored: {check} ({findings[0].severity}, {subjects}){because}", "", "  ", style)

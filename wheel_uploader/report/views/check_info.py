@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from wheel_uploader.core.ignored_findings import find_ignore
 from wheel_uploader.core.models import Finding, Report, Severity
 
 
@@ -27,11 +28,21 @@ CheckInfos = Mapping[str, CheckInfo]
 def get_ignore_reason(report: Report, finding: Finding) -> str:
     """Return the reason that the user gave for ignoring a finding; empty if there is none."""
     reasons = report.options.ignore
-    return reasons.get(finding.check) or reasons.get(finding.check.partition("/")[0], "")
+    with_reason = [text for text, reason in reasons.items() if reason]
+    accepted_by = find_ignore(finding, with_reason)
+    return reasons[accepted_by] if accepted_by is not None else ""
+
+
+def get_ignore_reasons(report: Report, findings: Iterable[Finding]) -> str:
+    """Return the different reasons that the user gave for ignoring ``findings``; empty if there are none."""
+    reasons = dict.fromkeys(get_ignore_reason(report, finding) for finding in findings)
+    return "; ".join(reason for reason in reasons if reason)
 
 
 def find_unused_ignores(report: Report) -> tuple[str, ...]:
-    """Return the checks and families in ``--ignore`` that have no findings."""
-    with_findings = {finding.check for finding in report.findings}
-    with_findings |= {check.partition("/")[0] for check in with_findings}
-    return tuple(check_id for check_id in report.options.ignore if check_id not in with_findings)
+    """Return the values of ``--ignore`` that accept no finding."""
+    return tuple(
+        text
+        for text in report.options.ignore
+        if not any(find_ignore(finding, (text,)) for finding in report.findings)
+    )

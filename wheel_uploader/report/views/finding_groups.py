@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from wheel_uploader.core.models import Finding, Report, Severity
 from wheel_uploader.report.formats.findings_text import SEVERITY_ORDER, group_by_message
-from wheel_uploader.report.views.check_info import RELEASE_SUBJECT, CheckInfos, get_ignore_reason
+from wheel_uploader.report.views.check_info import RELEASE_SUBJECT, CheckInfos, get_ignore_reasons
 
 #: Messages per check, files per message and members per file that are shown; the rest is counted.
 _MAX_MESSAGES = 20
@@ -75,7 +75,7 @@ def _build_group(report: Report, check_infos: CheckInfos, findings: Sequence[Fin
         omitted_messages=max(0, len(messages) - _MAX_MESSAGES),
         file_count=len({finding.subject for finding in findings} - {RELEASE_SUBJECT}),
         ignored=first.is_ignored,
-        reason=get_ignore_reason(report, first) if first.is_ignored else "",
+        reason=get_ignore_reasons(report, findings) if first.is_ignored else "",
     )
 
 
