@@ -138,23 +138,29 @@ def test_children_of_smoke_tests_and_signing_get_no_secrets(staged: Path, tmp_pa
         gpg_log = tmp_path / "gpg-environment"
         fake_gpg = gpg.fake_gpg(tmp_path / "bin", f'env >> {gpg_log}; exec "$GPG" "$@"')
         command = f"sh -c 'env > {tmp_path}/command; cat /proc/$PPID/cmdline > /dev/null; sleep 0.3'"
-        run = Run(
-            tmp_path / "home",
-            *("--until", "sign", "-s", "--sign-with", fake_gpg, "-u", str(staged), "--smoke", command),
-            *("dipy", "1.11.0"),
-            GNUPGHOME=str(keys.home),
-        )
-        with run.watched():
-            code, output = run.wait()
-    assert code == 0, output
-    assert SECRET not in output
-    commands = " | ".join(run.children)
-    for kind in ("-m venv", "-m pip", "render_worker.py", "sleep 0.3"):
+        kinds = ("-m venv", "-m pip", "render_worker.py", "sleep 0.3")
+        commands = ""
+        # A child that ends at once may not be seen on a busy machine, so the run is repeated.
+        for number in range(3):
+            run = Run(
+                tmp_path / f"home-{number}",
+                *("--until", "sign", "-s", "--sign-with", fake_gpg, "-u", str(staged), "--smoke", command),
+                *("dipy", "1.11.0"),
+                GNUPGHOME=str(keys.home),
+            )
+            with run.watched():
+                code, output = run.wait()
+            assert code == 0, output
+            assert SECRET not in output
+            assert_no_secrets(run)
+            commands += " | ".join(run.children)
+            if all(kind in commands for kind in kinds):
+                break
+    for kind in kinds:
         assert kind in commands, f"{kind} was not seen: {commands}"
     for name in (gpg_log, tmp_path / "command"):
         assert "HOME=" in name.read_text()
         assert SECRET not in name.read_text()
-    assert_no_secrets(run)
 
 
 def assert_no_secrets(run: Run) -> None:

@@ -32,7 +32,7 @@ from wheel_uploader.listing import selection
 cancellation.UPLOAD_GRACE_SECONDS, watchdog.REPORT_SECONDS, watchdog.GUARD_SECONDS = 0.5, 0.5, 1.0
 where = sys.argv.pop(1)
 
-def stuck(*_):
+def stuck(*_, **__):
     child = subprocess.Popen(["sleep", "300"], start_new_session=True)
     print("stuck with", child.pid, file=sys.stderr, flush=True)
     hopeless = lambda: re.match("(a+)+$", "a" * 60 + "b")
@@ -112,7 +112,6 @@ def test_run_stuck_before_its_first_stage_leaves_a_report(tmp_path: Path) -> Non
     )
     assert early != RUN
     arguments = ["C", "-u", "staged", "--report", "r.json", "--max-duration", "0.2", "dipy", "1.11.0"]
-    early = early.replace("def stuck(*_)", "def stuck(*_, **__)")
     ran = subprocess.run(
         [sys.executable, "-c", early, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -31,7 +31,7 @@ MAX_MEMORY = 256 << 20
 #: A host that the command must not connect to.
 FORBIDDEN = "127.0.0.2"
 #: Documented exit codes; 1 is a bug.
-_EXIT_CODES = {0, 3, 4, 5, 6, 7, 10, 13}
+_EXIT_CODES = {0, 2, 3, 4, 5, 6, 7, 10, 13}
 #: The key for cached results, which is in the cache directory of the user.
 _OWN_CACHE = (".cache", ".cache/wheel-uploader", ".cache/wheel-uploader/key")
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
