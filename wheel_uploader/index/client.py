@@ -6,10 +6,11 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 
-from wheel_uploader.core import filenames
+from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import (
     HttpStatusError,
     NetworkError,
@@ -25,10 +26,10 @@ from wheel_uploader.core.models import (
     ProjectPage,
 )
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.core.redaction import sanitize, sanitize_url, strip_url
 from wheel_uploader.core.urls import quote, urlsplit, urlunsplit
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.http.response import Page
+from wheel_uploader.http.response import Page, StreamedResponse
 from wheel_uploader.index import project_page
 from wheel_uploader.index.project_page import HTML_CONTENT_TYPES, INDEX_URL_HINT, JSON_CONTENT_TYPES
 from wheel_uploader.index.target import Target
@@ -65,6 +66,19 @@ def derive_simple_urls(upload_url: str) -> tuple[str, ...]:
 
 
 # --- the client ------------------------------------------------------------------------------------
+
+
+#: Bytes of a file that is taken whole from a host without ranges, and of one range.
+MAX_WHOLE_FILE = 16 << 20
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,20})-([0-9]{1,20})/([0-9]{1,20})\Z")
+
+
+class FileRange(NamedTuple):
+    """Part of a served file: its bytes, their offset, and the size of the whole file."""
+
+    data: bytes
+    start: int
+    total: int
 
 
 class IndexClient:
@@ -180,6 +194,34 @@ class IndexClient:
             self._digests[key] = digest
         return self._digests[key]
 
+    def fetch_range(self, url: str, byte_range: str) -> FileRange:
+        """Return part of a served file; ``byte_range`` is like ``0-99``, or ``-100`` for its end.
+
+        A host without ranges sends the whole file, which is taken if it is small. Raises NetworkError.
+        """
+        return self._http.call_with_retries(
+            f"read part of {sanitize_url(url)}", lambda: self._read_range(url, byte_range)
+        )
+
+    def fetch_bytes(self, url: str, limit: int) -> bytes:
+        """Return a small file of at most ``limit`` bytes. Raises NetworkError."""
+
+        def read() -> bytes:
+            with self._http.stream(url) as response:
+                return _read_limited(response, limit)
+
+        return self._http.call_with_retries(f"read {sanitize_url(url)}", read)
+
+    def _read_range(self, url: str, byte_range: str) -> FileRange:
+        with self._http.stream(url, headers={"Range": f"bytes={byte_range}"}) as response:
+            declared = _parse_content_range(response.headers.get("content-range", ""))
+            if response.status == 206 and declared:
+                return _check_range(_read_limited(response, MAX_WHOLE_FILE), *declared)
+            if response.status == 200:
+                data = _read_limited(response, MAX_WHOLE_FILE)
+                return FileRange(data=data, start=0, total=len(data))
+        raise NetworkError(f"{strip_url(url)} was not answered with a valid range")
+
     def _compute_sha256(self, url: str) -> str:
         digest = hashlib.sha256()
         with self._http.stream(url) as response:
@@ -190,6 +232,30 @@ class IndexClient:
     def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
         """Compare a local file with what the index serves now."""
         return compare_with_index(self.fetch_project(project, revalidate=True), [file], self.get_sha256)[0]
+
+
+def _parse_content_range(header: str) -> tuple[int, int, int] | None:
+    """Return the first and last offset and the total size of a Content-Range; None if it is not valid."""
+    match = _CONTENT_RANGE.match(header)
+    if not match:
+        return None
+    start, end, total = (bounds.parse_whole_number(text, bounds.MAX_FILE_SIZE) for text in match.groups())
+    return None if start is None or end is None or total is None else (start, end, total)
+
+
+def _check_range(data: bytes, start: int, end: int, total: int) -> FileRange:
+    if len(data) != end + 1 - start or end >= total:
+        raise NetworkError("the index sent another range than it declared")
+    return FileRange(data=data, start=start, total=total)
+
+
+def _read_limited(response: StreamedResponse, limit: int) -> bytes:
+    data = bytearray()
+    for chunk in response.iter_chunks():
+        data += chunk
+        if len(data) > limit:
+            raise NetworkError("the index sends whole files only, and this one is too large to be read")
+    return bytes(data)
 
 
 def _parse_page(page: Page) -> ProjectPage:

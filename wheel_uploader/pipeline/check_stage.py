@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheel_uploader.checks import release_runner
 from wheel_uploader.core.errors import CredentialsError, NetworkError, ReleaseError
 from wheel_uploader.core.models import Attestation, IndexComparison, ProjectPage, Selection
+from wheel_uploader.core.models.changes import ReleaseChanges
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.pipeline import release_gate
 from wheel_uploader.pipeline.context import RunContext
@@ -89,6 +91,9 @@ def run(
         missing_cells=results.missing_cells,
         checks_not_run=(*context.report.checks_not_run, *results.checks_not_run),
     )
+    if options.diff:
+        pages = (state.project_page, second.project_page)
+        context.record(changes=_compare_contents(context, downloaded, index, pages))
     release_gate.raise_if_blocked(context.report)
     _run_smoke_tests(context, downloaded)
     destination = None
@@ -113,6 +118,23 @@ def _fetch_second_page(context: RunContext, project: str) -> clients.IndexState:
     if page.exists:
         return clients.IndexState(project_page=page)
     return clients.IndexState(checks_not_run=(_describe_unread(url, f"it has no release of {project}"),))
+
+
+def _compare_contents(
+    context: RunContext,
+    downloaded: DownloadedRelease,
+    index: IndexClient | None,
+    pages: Sequence[ProjectPage | None],
+) -> ReleaseChanges | None:
+    """Return what changed since the release that this one was compared with; None if there is none."""
+    reference = context.report.comparison
+    page = next((page for page in pages if reference and page and page.url == reference.page_url), None)
+    if reference is None or page is None or index is None:
+        return None
+    from wheel_uploader.comparison import compare
+
+    with context.progress.waiting(f"check: comparing the contents with {reference.version}"):
+        return compare.compare_with_previous(index, page, reference.version, downloaded.files)
 
 
 def _describe_unread(url: str, reason: str) -> str:

@@ -50,6 +50,11 @@ def options() -> list[Option]:
             help="A second index to compare with, such as the one with the final releases.",
         ),
         option(
+            "--diff",
+            is_flag=True,
+            help="Show what changed since that release: metadata, entry points, names, sizes.",
+        ),
+        option(
             "--smoke",
             metavar="COMMAND",
             help="Install each compatible wheel into a fresh environment and run COMMAND there.",

@@ -30,6 +30,7 @@ _FIRST_STAGE: Mapping[str, Stage] = {
     "compare_with": Stage.CHECK,
     "no_compare": Stage.CHECK,
     "compare_index": Stage.CHECK,
+    "diff": Stage.CHECK,
     "allow_missing": Stage.CHECK,
     "smoke": Stage.CHECK,
     "smoke_env": Stage.CHECK,
@@ -55,7 +56,7 @@ _UNUSED_BY_REHEARSAL = (
 )
 _UNUSED_BY_DRY_RUN = ("attest", "keep_going", "upload_jobs", "confirm_timeout")
 #: Options that need an index; one is queried if the run uploads or if an index option is set.
-_COMPARISON_OPTIONS = ("compare_with", "no_compare", "allow_missing")
+_COMPARISON_OPTIONS = ("compare_with", "no_compare", "allow_missing", "diff")
 
 
 def find_ineffective_options(options: Options) -> tuple[IneffectiveOptions, ...]:

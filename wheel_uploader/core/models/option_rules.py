@@ -72,7 +72,11 @@ _ENUM_FIELDS: Mapping[str, type[enum.Enum]] = {
 _URL_FIELDS = ("repository_url", "index_url", "compare_index")
 
 #: Mutually exclusive options. If their origins differ (command line, file), the one with precedence wins.
-MUTUALLY_EXCLUSIVE = (("compare_with", "no_compare"), ("repository", "repository_url"))
+MUTUALLY_EXCLUSIVE = (
+    ("compare_with", "no_compare"),
+    ("diff", "no_compare"),
+    ("repository", "repository_url"),
+)
 
 #: Field name to option, for options that are not named after their field.
 _IRREGULAR_FLAGS = {"urls": "--url", "types": "--type", "skip_existing": "--no-skip-existing"}

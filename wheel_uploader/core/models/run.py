@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from wheel_uploader.core.errors import ReleaseError
 from wheel_uploader.core.models import option_rules
+from wheel_uploader.core.models.changes import ReleaseChanges
 from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Stage
 from wheel_uploader.core.models.files import DownloadedFile, ExcludedFile, Selection
 from wheel_uploader.core.models.findings import Attestation, Finding, InstallOutcome, Signature, SmokeResult
@@ -75,6 +76,8 @@ class Options:
     no_compare: bool = False
     #: URL of the simple pages of a second index to compare with.
     compare_index: str | None = None
+    #: Read a wheel of that version from the index, and report what changed in metadata and contents.
+    diff: bool = False
     #: Pythons, platforms or combinations (``cp310-win32``) that may be missing compared with that version.
     allow_missing: tuple[str, ...] = ()
 
@@ -168,6 +171,8 @@ class Report:
     previous_sizes: Mapping[str, int] = field(default_factory=dict)
     #: (python, platform) pairs of the expected wheels: ``("cp313t", "macosx_arm64")``.
     expected_cells: tuple[tuple[str, str], ...] = ()
+    #: What changed since that release; None unless it was asked for.
+    changes: ReleaseChanges | None = None
     signatures: tuple[Signature, ...] = ()
     attestations: tuple[Attestation, ...] = ()
     #: True if the attestations are uploaded with the files.

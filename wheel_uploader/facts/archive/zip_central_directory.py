@@ -69,6 +69,24 @@ def read_zip_structure(stream: BinaryIO, size: int, budget: Budget | None = None
     return structure
 
 
+def read_directory(stream: BinaryIO, size: int) -> ZipStructure:
+    """Read the central directory alone, which is at the end; the entries have no offsets of their data.
+
+    For a file of which only parts are at hand. Report problems as anomalies. Raises what the stream raises.
+    """
+    structure = ZipStructure()
+    try:
+        structure.entries = _read_directory(stream, _read_end_record(stream, size, structure), structure)
+    except UnreadableZip as error:
+        structure.add_anomaly("unreadable", str(error))
+    return structure
+
+
+def locate_entry(stream: BinaryIO, entry: ZipEntry) -> ZipEntry:
+    """Return ``entry`` with the offset of its data, from its local header; -1 if it must not be read."""
+    return zip_local_headers.locate_entry(stream, entry, ZipStructure())
+
+
 # --- the end record --------------------------------------------------------------------------------
 
 

@@ -22,6 +22,8 @@ from wheel_uploader.facts.archive.zip_structures import (
 _LOCAL = struct.Struct("<4s5H3L2H")
 #: Bytes of extra fields that are read together with the header.
 _USUAL_EXTRA = 64
+#: The largest name and extra fields of a header.
+_MAX_HEADER_SIZE = 2 * 0xFFFF
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 _DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
 
@@ -56,6 +58,13 @@ def locate_member_data(
     _report_gap(stream, position, end, structure)
     structure.budget.set_member(None)
     return entries
+
+
+def locate_entry(stream: BinaryIO, entry: ZipEntry, structure: ZipStructure) -> ZipEntry:
+    """Return ``entry`` with the offset of its data, which is -1 if the member cannot be read."""
+    end = entry.header_offset + _LOCAL.size + entry.compressed_size + _MAX_HEADER_SIZE
+    offset = _read_local_header(stream, entry, end, structure)
+    return ZipEntry(*entry[:-1], offset) if _check_readable(entry, structure) else entry
 
 
 def _report_gap(stream: BinaryIO, start: int, end: int, structure: ZipStructure) -> None:

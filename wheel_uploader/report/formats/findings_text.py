@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Finding, Report, Severity, Stage
 from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.report.formats.changes_text import format_changes
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
 from wheel_uploader.report.views.check_info import (
     RELEASE_SUBJECT,
@@ -44,6 +45,10 @@ def format_findings(
         yield f"unused ignore: {sanitize(check_id)} has no findings"
     if report.comparison:
         yield from wrap_text(f"compared with {report.comparison}", "", "  ", style)
+    if report.changes:
+        for line in format_changes(report.changes, verbose=verbose):
+            indent = "  " if line.startswith(" ") else ""
+            yield from wrap_text(line.strip(), indent, indent + "  ", style)
     # Files that are checked on their own are not expected to form a complete release.
     for sentence in report.checks_not_run if report.options.project or verbose else ():
         yield from wrap_text(f"not checked: {sanitize(sentence)}", "", "  ", style)

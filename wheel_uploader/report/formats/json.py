@@ -16,6 +16,7 @@ from wheel_uploader.core.models import (
     SdistName,
     WheelName,
 )
+from wheel_uploader.core.models.changes import ReleaseChanges
 from wheel_uploader.core.redaction import sanitize, sanitize_source, strip_url
 from wheel_uploader.report.views import attestations, matrix
 from wheel_uploader.report.views.check_info import find_unused_ignores, get_ignore_reason
@@ -80,6 +81,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
         ],
         "matrix": _build_matrix(matrix.build_report_matrix(report)),
         "comparison": _build_comparison(report.comparison),
+        "changes": _build_changes(report.changes),
         "previous": [
             {"filename": sanitize(filename), "size": report.previous_sizes.get(filename)}
             for filename in report.previous_filenames
@@ -212,6 +214,26 @@ def _build_matrix(release_matrix: Matrix) -> dict[str, Any]:
             }
             for place, cell in sorted(release_matrix.cells.items())
         ],
+    }
+
+
+def _build_changes(changes: ReleaseChanges | None) -> dict[str, Any] | None:
+    """Return the object for the changes since the previous release; None if it was not asked for."""
+    if changes is None:
+        return None
+    return {
+        "since": str(changes.version),
+        "previous_filename": sanitize(changes.previous_filename),
+        "filename": changes.filename,
+        "values": [
+            {"name": change.name, "added": list(change.added), "removed": list(change.removed)}
+            for change in changes.values
+        ],
+        "sizes": [
+            {"folder": change.folder, "previous": change.previous, "current": change.current}
+            for change in changes.sizes
+        ],
+        "not_compared": list(changes.not_compared),
     }
 
 
