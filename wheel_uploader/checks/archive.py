@@ -260,7 +260,7 @@ def hidden_deflate_data(wheel: WheelContent) -> Iterator[Observation]:
 
 
 @check("archive/case-collision", Severity.WARNING)
-def case_collision(wheel: WheelContent) -> Iterator[Observation]:
+def case_collision(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Two paths differ only in upper and lower case.
 
     On Windows and macOS they are the same file, and the second overwrites the first. The usual cause is a
@@ -268,10 +268,27 @@ def case_collision(wheel: WheelContent) -> Iterator[Observation]:
     from a clean checkout.
     """
     seen: dict[str, str] = {}
-    for member in wheel.members:
+    for member in content.members:
         first = seen.setdefault(characters.casefold_assigned(member.name), member.name)
         if first != member.name:
             yield member.name, f"it differs from '{first}' only in upper and lower case"
+
+
+@check("archive/unicode-collision", Severity.WARNING)
+def unicode_collision(content: WheelContent | SdistContent) -> Iterator[Observation]:
+    """Two paths look the same and differ in the encoding of their characters.
+
+    Unicode has two forms of many letters: "\\u00e9", and "e" followed by the accent "\\u0301". macOS treats
+    them as the same name, so one of the two files overwrites the other, whereas Linux and Windows have both.
+    The usual cause is a file that was added once on macOS and once elsewhere. Remove one of the two.
+    """
+    seen: dict[str, str] = {}
+    for member in content.members:
+        if member.name.isascii():
+            continue
+        first = seen.setdefault(characters.normalize_assigned(member.name), member.name)
+        if first != member.name:
+            yield member.name, f"{member.name!a} looks the same as {first!a}"
 
 
 @check("archive/unportable-path", Severity.NOTE)
@@ -321,5 +338,6 @@ CHECKS = (
     bad_member_name,
     hidden_deflate_data,
     case_collision,
+    unicode_collision,
     unportable_path,
 )

@@ -9,18 +9,16 @@ from collections.abc import Iterator
 from email.message import Message
 from email.parser import HeaderParser
 
-from wheel_uploader.checks import entry_points
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.core.filenames import MAX_TAGS
 from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import Severity, WheelContent
-from wheel_uploader.facts.archive import record
+from wheel_uploader.facts.archive import entry_points, record
 
 _SUPPORTED_VERSION = re.compile(r"1\.[0-9]+\Z")
 _SCRIPT_NAME = re.compile(r"[\w.-]+\Z", re.ASCII)
-#: Maximum length of a line in entry_points.txt, for which the parser's time grows quadratically.
-_MAX_LINE = 1000
-_SCRIPT_GROUPS = ("console_scripts", "gui_scripts")
+_MAX_LINE = entry_points.MAX_LINE
+_SCRIPT_GROUPS = entry_points.SCRIPT_GROUPS
 
 
 @functools.lru_cache(maxsize=64)

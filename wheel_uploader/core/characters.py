@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import functools
 import itertools
+import unicodedata
 
 #: The gaps of Unicode 14.0, in base 36: the number of assigned code points before each gap, and its length.
 _GAPS = (
@@ -60,6 +61,16 @@ def is_assigned(character: str) -> bool:
 def all_assigned(text: str) -> bool:
     """Return whether all characters of ``text`` are assigned in Unicode 14.0."""
     return text.isascii() or all(map(is_assigned, text))
+
+
+def normalize_assigned(text: str) -> str:
+    """Return ``text`` in composed form (NFC), except for characters newer than Unicode 14.0."""
+    if all_assigned(text):
+        return unicodedata.normalize("NFC", text)
+    return "".join(
+        unicodedata.normalize("NFC", "".join(run)) if known else "".join(run)
+        for known, run in itertools.groupby(text, is_assigned)
+    )
 
 
 def casefold_assigned(text: str) -> str:

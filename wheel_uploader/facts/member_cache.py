@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
-from wheel_uploader.core.models import BinaryFacts, WheelMember
+from wheel_uploader.core.models import BinaryFacts, TextFact, WheelMember
+from wheel_uploader.facts.archive.text_scanner import ScanDepth
 from wheel_uploader.facts.archive.zip_structures import DECLARED_FIELDS, ZipEntry, read_at
 from wheel_uploader.facts.binaries.collector import estimate_string_memory
 
@@ -34,6 +35,11 @@ class CachedMember(NamedTuple):
     binary: BinaryFacts | None
     #: Amounts that reading its compiled code takes from the budget of a file.
     budget_costs: Mapping[str, int] = MappingProxyType({})
+    text_facts: tuple[TextFact, ...] = ()
+    #: The contents, if the checks may have to parse them.
+    source: bytes | None = None
+    #: How thoroughly it was scanned, which depends on the rest of its archive; None if that does not matter.
+    scan_depth: ScanDepth | None = None
 
 
 class InProgress(Exception):
@@ -73,6 +79,7 @@ class MemberCache:
             if result:
                 size = _MEMORY_PER_MEMBER + 2 * len(result.member.name)
                 size += estimate_string_memory(result.binary) if result.binary else 0
+                size += len(result.source or b"")
                 if size <= self._free_memory:
                     self._free_memory -= size
                     self._cached[key] = result

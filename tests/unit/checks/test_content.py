@@ -46,7 +46,6 @@ def make_wheel_of(*paths: str, metadata: str = METADATA.format(project="dipy", v
 FAULTS = {
     "no files": (make_wheel_of(), "content/empty", None),
     "only a licence": (make_wheel_of(f"{DIST_INFO}/licenses/setup.py"), "content/empty", None),
-    "an empty scheme": (make_wheel_of("dipy-1.11.0.data/notes.txt"), "content/empty", None),
     "only a data file": (make_wheel_of("dipy/data.csv"), "content/empty", None),
     "only dependencies": (
         make_wheel_of(metadata=METADATA_WITH_DEPENDENCY),
@@ -83,7 +82,7 @@ FAULTS = {
         "content/stray-toplevel",
         "dipy.egg-info",
     ),
-    "a hidden file": (wheel_bytes(files={".DS_Store": b"x"}), "content/stray-toplevel", ".DS_Store"),
+    "a hidden file": (wheel_bytes(files={".hidden": b"x"}), "content/stray-toplevel", ".hidden"),
     "PyArmor": (
         wheel_bytes(files={"dipy/a.py": b"import b\n" + ENTER + b"(1)\n"}),
         "content/obfuscated",
@@ -124,10 +123,10 @@ GOOD = {
     "libraries": wheel_bytes(files={"dipy.libs/notes": b"x", "dipy/.dylibs/notes": b"x"}),
     "tests of a package": wheel_bytes(files={"dipy/tests/test_a.py": b"x", "dipy/README.md": b"x"}),
     "a directory's own record": wheel_bytes(files={"dipy/": b""}),
-    "one of two marks": wheel_bytes(files={"dipy/a.py": BEGIN, "dipy/b.py": END}),
+    "one of two marks": wheel_bytes(files={"dipy/a.py": b"# " + BEGIN, "dipy/b.py": b"# " + END}),
     "marks elsewhere": wheel_bytes(files={"dipy/a.txt": ENTER + BEGIN + END}),
     "other words like a mark": wheel_bytes(
-        files={"dipy/a.py": b"__" + b"pyarmor_other " + b"PYE " + b"FILE---"}
+        files={"dipy/a.py": b"# __" + b"pyarmor_other " + b"PYE " + b"FILE---"}
     ),
     "too large to scan": wheel_bytes(files={"dipy/a.py": ENTER + b" " * MAX_SCANNED_SIZE}),
 }

@@ -11,6 +11,8 @@ from wheel_uploader.core.models.content import (
     FileSummary,
     SdistContent,
     SdistMember,
+    TextFact,
+    TextFactKind,
     WheelContent,
     WheelMember,
 )
@@ -97,6 +99,8 @@ __all__ = [
     "SmokeResult",
     "Stage",
     "StagedFiles",
+    "TextFact",
+    "TextFactKind",
     "UploadOutcome",
     "UploadResult",
     "WheelContent",

@@ -56,6 +56,35 @@ class ArchiveAnomaly:
     member: str | None = None
 
 
+class TextFactKind(enum.StrEnum):
+    """Kind of a passage that the text scanner recognizes."""
+
+    PRIVATE_KEY = "private key"
+    #: A token of a known service, or a password in a file of credentials.
+    CREDENTIAL = "credential"
+    #: Like a credential, but its value looks made up.
+    DOUBTFUL_CREDENTIAL = "doubtful credential"
+    MERGE_CONFLICT = "merge conflict"
+    #: A statement that Python 3 may not be able to parse.
+    PYTHON_2 = "Python 2"
+    #: A statement that only later versions than 3.9, 3.10 and 3.11 can parse.
+    PYTHON_3_10 = "Python 3.10"
+    PYTHON_3_11 = "Python 3.11"
+    PYTHON_3_12 = "Python 3.12"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class TextFact:
+    """A passage in a text member; it never contains the text itself, which may be a secret."""
+
+    member: str
+    #: The line of the passage, counted from 1.
+    line: int
+    kind: TextFactKind
+    #: What was found, as a noun phrase: ``a GitHub token``.
+    description: str = ""
+
+
 class BinaryFormat(enum.StrEnum):
     """Container formats of compiled code."""
 
@@ -140,7 +169,8 @@ class WheelContent:
     members: tuple[WheelMember, ...] = ()
     #: Anomalies of the ZIP structure itself.
     anomalies: tuple[ArchiveAnomaly, ...] = ()
-    #: Contents, by name, of the few members that the checks read: all small files in ``*.dist-info/``.
+    #: Contents, by name, of the few members that the checks read: all small files in ``*.dist-info/``, files
+    #: that Python reads when it starts, and modules with the functions of scripts.
     retained_members: Mapping[str, bytes] = field(default_factory=dict)
     #: Metadata field to values, as pkginfo reads the file; None if pkginfo cannot read it.
     pkginfo_metadata: Mapping[str, tuple[str, ...]] | None = None
@@ -153,6 +183,10 @@ class WheelContent:
     #: True if some code lacks a search path to a library of the wheel, and Python source in the wheel loads
     #: libraries itself, for example with ctypes.
     loads_libraries: bool = False
+    #: Suspicious passages in text members.
+    text_facts: tuple[TextFact, ...] = ()
+    #: Contents, by name, of Python modules that may not parse.
+    sources: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     #: Resources used for reading the file, and available for checking it.
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 
@@ -199,6 +233,7 @@ class SdistContent:
     pkginfo_metadata: Mapping[str, tuple[str, ...]] | None = None
     pkginfo_warnings: tuple[str, ...] = ()
     pkginfo_source: str = ""
+    text_facts: tuple[TextFact, ...] = ()
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 
     @property

@@ -150,6 +150,8 @@ def read_wheel(
         pkginfo_source=read_by_pkginfo.source,
         binaries=natives.binaries,
         loads_libraries=loads_libraries,
+        text_facts=tuple(sorted(unpacked.text_facts)),
+        sources=unpacked.sources,
         budget=budget,
     )
 
@@ -178,10 +180,12 @@ def _read_sdist(stream: BinaryIO, size: int, name: SdistName, budget: Budget) ->
         unpacked = read_zip(stream, size, budget)
         members = tuple(_as_sdist_member(member) for member in unpacked.members)
         facts, kept = tuple(unpacked.anomalies), unpacked.retained_members
+        text_facts = unpacked.text_facts
     else:
         head = stream.read(512)
         tar = tar_reader.read_tar(stream, bomb_size=max(BOMB_SIZE, BOMB_RATIO * size), budget=budget)
         members, facts, kept = tuple(tar.members), tuple(tar.anomalies), tar.retained_members
+        text_facts = tar.text_facts
         if not members and (description := describe_non_archive(head, size)):
             facts = (ArchiveAnomaly(kind="unreadable", message=description),)
     read_by_pkginfo = pkginfo_metadata.read_pkginfo_metadata(
@@ -197,6 +201,7 @@ def _read_sdist(stream: BinaryIO, size: int, name: SdistName, budget: Budget) ->
         pkginfo_metadata=read_by_pkginfo.fields,
         pkginfo_warnings=read_by_pkginfo.remarks,
         pkginfo_source=read_by_pkginfo.source,
+        text_facts=tuple(sorted(text_facts)),
         budget=budget,
     )
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from wheel_uploader.core.budget import Budget
-from wheel_uploader.core.models import ArchiveAnomaly, SdistMember
-from wheel_uploader.facts.archive import obfuscation, python_source, tar_headers
+from wheel_uploader.core.models import ArchiveAnomaly, SdistMember, TextFact
+from wheel_uploader.facts.archive import obfuscation, python_source, tar_headers, text_scanner
 from wheel_uploader.facts.archive.decompress import zlib_module
 from wheel_uploader.facts.archive.gunzip import GzipReader, InvalidArchive
 from wheel_uploader.facts.archive.python_source import SourceReader
@@ -28,6 +28,7 @@ class TarContent:
     members: list[SdistMember] = field(default_factory=list)
     anomalies: list[ArchiveAnomaly] = field(default_factory=list)
     retained_members: dict[str, bytes] = field(default_factory=dict)
+    text_facts: list[TextFact] = field(default_factory=list)
     budget: Budget = field(default_factory=Budget)
 
     def add_anomaly(self, kind: str, message: str, member: str | None = None) -> None:
@@ -73,8 +74,8 @@ def _read_members(stream: GzipReader, tar: TarContent) -> bytes:
         is_metadata = header.name.count("/") == 1 and header.name.endswith("/PKG-INFO")
         if header.kind == "file" and is_metadata:
             _read_metadata(stream, header, tar)
-        elif header.kind == "file" and _is_source(header):
-            _read_source(stream, header, tar)
+        elif header.kind == "file" and header.size == header.stored_size and _is_read(header):
+            _read_text(stream, header, tar)
         else:
             _skip(stream, tar_headers.round_up_to_block(header.stored_size))
 
@@ -84,33 +85,45 @@ def _skip(stream: GzipReader, size: int) -> None:
         raise InvalidArchive("cut", "it is truncated within a member")
 
 
+def _is_read(header: tar_headers.TarHeader) -> bool:
+    return _is_source(header) or header.size <= text_scanner.MAX_SCANNED_SIZE
+
+
 def _is_source(header: tar_headers.TarHeader) -> bool:
     return python_source.is_python_source(header.name) or obfuscation.is_scanned_by_pypi(
         header.name, header.size
     )
 
 
-def _read_source(stream: GzipReader, header: tar_headers.TarHeader, tar: TarContent) -> None:
-    """Read a Python source file, and add the facts about it to the last member."""
+def _read_text(stream: GzipReader, header: tar_headers.TarHeader, tar: TarContent) -> None:
+    """Read a file that may be text, and add the facts about it."""
     reader, detector = SourceReader(header.name), obfuscation.ObfuscationDetector()
+    depth = text_scanner.ScanDepth.NO_STATEMENTS
+    scanner = text_scanner.TextScanner(header.name, header.size, tar.budget, depth)
     is_scanned = obfuscation.is_scanned_by_pypi(header.name, header.size)
     crc, remaining = 0, header.size
     while remaining:
         chunk = stream.read(min(remaining, _CHUNK_SIZE))
         if not chunk:
             raise InvalidArchive("cut", "it is truncated within a member")
-        crc = zlib_module.crc32(chunk, crc)
-        reader.feed(chunk)
+        scanner.feed(chunk)
+        if _is_source(header):
+            crc = zlib_module.crc32(chunk, crc)
+            reader.feed(chunk)
         if is_scanned:
             detector.feed(chunk)
         remaining -= len(chunk)
     _skip(stream, tar_headers.round_up_to_block(header.size) - header.size)
-    source = reader.read_facts(crc)
-    tar.members[-1] = dataclasses.replace(
-        tar.members[-1], text_crc=source.text_crc, declared_version=source.version
-    )
+    if _is_source(header):
+        source = reader.read_facts(crc)
+        tar.members[-1] = dataclasses.replace(
+            tar.members[-1], text_crc=source.text_crc, declared_version=source.version
+        )
     if detector.tool:
         tar.add_anomaly("obfuscated", f"it was encrypted by {detector.tool}", header.name)
+    scanner.finish()
+    tar.budget.count_items("remarks", len(scanner.facts))
+    tar.text_facts += scanner.facts
 
 
 def _read_metadata(stream: GzipReader, header: tar_headers.TarHeader, tar: TarContent) -> None:

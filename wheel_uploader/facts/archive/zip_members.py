@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO
 
 from wheel_uploader.core.budget import Budget
 from wheel_uploader.core.formatting import format_size
-from wheel_uploader.core.models import ArchiveAnomaly, WheelMember
+from wheel_uploader.core.models import ArchiveAnomaly, TextFact, WheelMember
 from wheel_uploader.facts import member_cache as facts_member_cache
 from wheel_uploader.facts.archive import (
     decompress,
+    entry_points,
+    installed_paths,
     obfuscation,
     pkginfo_metadata,
     python_source,
     record,
+    text_scanner,
     zip_central_directory,
 )
 from wheel_uploader.facts.archive.decompress import DecompressedMember
@@ -32,6 +35,9 @@ MAX_RETAINED_SIZES = {"METADATA": 2 << 20, "PKG-INFO": 2 << 20, "RECORD": 16 << 
 MAX_RETAINED_SIZE_OTHERS = 64 << 10
 #: Bytes kept of all members of one archive.
 MAX_RETAINED_TOTAL = 24 << 20
+_ENTRY_POINTS = ".dist-info/entry_points.txt"
+#: Bytes of Python sources that are retained to be parsed, of those that may not parse.
+MAX_RETAINED_SOURCES = 2 << 20
 
 
 class ZipContent:
@@ -51,6 +57,11 @@ class ZipContent:
         self.retained_members: dict[str, bytes] = {}
         #: Path to hashlib name, for the rows of RECORD that do not use sha256.
         self.record_algorithms: dict[str, str] = {}
+        self.text_facts: list[TextFact] = []
+        self.sources: dict[str, bytes] = {}
+        #: Bytes of Python sources that may still be retained to be parsed.
+        self.free_source_size = MAX_RETAINED_SOURCES
+        self.scan_depth = text_scanner.choose_depth(_measure_sources(self.entries))
 
     def sort_by_rank(self, ranks: Mapping[str, int], *, after: int) -> None:
         """Sort the anomalies from index ``after`` on, and compiled code, by the ``ranks`` of members."""
@@ -82,11 +93,11 @@ def read_zip(
         )
     retained_names = _select_retained(contents)
     members: dict[int, WheelMember] = {}
-    # Read RECORD first, because it says which hashes are needed; then in file order, for sequential reads.
+    # Read first what says how the other members are read; then in file order, for sequential reads.
     read_order = sorted(
         range(len(contents.entries)),
         key=lambda index: (
-            not contents.entries[index].name.endswith(".dist-info/RECORD"),
+            _reading_rank(contents.entries[index].name),
             contents.entries[index].data_offset,
         ),
     )
@@ -111,6 +122,8 @@ def read_zip(
                 if row.algorithm != "sha256" and row.digest
                 for path in (row.path, row.path.replace("\\", "/"))
             }
+        if keep and entry.name.endswith(_ENTRY_POINTS):
+            retained_names |= _select_scripts(contents, entry.name)
     for index in deferred:
         members[index] = _read_member(
             stream, contents.entries[index], contents, keep=False, skip=False, wait=True
@@ -124,6 +137,27 @@ def read_zip(
     return contents
 
 
+def _reading_rank(name: str) -> int:
+    """Return 0 for RECORD, which says which hashes are needed, 1 for entry points, and 2 for all others."""
+    return 0 if name.endswith(".dist-info/RECORD") else 1 if name.endswith(_ENTRY_POINTS) else 2
+
+
+def _select_scripts(contents: ZipContent, entry_points_path: str) -> set[str]:
+    """Return the sources of the modules that have the functions of scripts."""
+    data = contents.retained_members.get(entry_points_path, b"")
+    sources = entry_points.list_script_sources(data)
+    return {
+        entry.name
+        for entry in contents.entries
+        if entry.size <= MAX_RETAINED_SIZE_OTHERS and installed_paths.get_site_path(entry.name) in sources
+    }
+
+
+def _measure_sources(entries: Iterable[ZipEntry]) -> int:
+    """Return the size of all Python modules, in bytes."""
+    return sum(entry.size for entry in entries if entry.name.endswith(".py"))
+
+
 def _select_retained(contents: ZipContent) -> set[str]:
     """Return the names of the members whose bytes are kept: small ones that a check or pkginfo reads."""
     retained_names: set[str] = set()
@@ -132,8 +166,10 @@ def _select_retained(contents: ZipContent) -> set[str]:
         directory, _, inner_path = entry.name.partition("/")
         basename = entry.name.rpartition("/")[2]
         if not (
-            directory.endswith(".dist-info") and inner_path
-        ) and not pkginfo_metadata.is_metadata_candidate(entry.name):
+            (directory.endswith(".dist-info") and inner_path)
+            or pkginfo_metadata.is_metadata_candidate(entry.name)
+            or installed_paths.is_read_by_checks(entry.name)
+        ):
             continue
         if entry.size <= min(
             MAX_RETAINED_SIZES.get(basename, MAX_RETAINED_SIZE_OTHERS), MAX_RETAINED_TOTAL - retained_size
@@ -163,7 +199,10 @@ def _read_member(
     key = facts_member_cache.compute_member_key(stream, entry, symbols=contents.binary_collector.symbols)
     contents.budget.stop_unpacking()
     cached = contents.member_cache.get_or_claim(key, wait=wait)
+    if cached and cached.scan_depth not in {None, contents.scan_depth}:
+        return _unpack_member(stream, entry, contents, algorithm, keep=keep).member
     if cached:
+        _add_text_facts(cached.text_facts, cached.source, entry, contents)
         if cached.binary:
             contents.binary_collector.add_cached(cached.binary)
             for resource, amount in cached.budget_costs.items():
@@ -186,8 +225,9 @@ def _unpack_member(
     stream: BinaryIO, entry: ZipEntry, contents: ZipContent, algorithm: str, *, keep: bool
 ) -> CachedMember:
     unpacked = binary = None
+    scanner = text_scanner.TextScanner(entry.name, entry.size, contents.budget, contents.scan_depth)
     detector = obfuscation.ObfuscationDetector()
-    consumers: list[Callable[[bytes], None]] = []
+    consumers: list[Callable[[bytes], None]] = [scanner.feed]
     if contents.binary_collector:
         consumers.append(contents.binary_collector.begin_member(entry.name, entry.size))
         if obfuscation.is_scanned_by_pypi(entry.name, entry.size):
@@ -215,8 +255,24 @@ def _unpack_member(
     if unpacked and unpacked.data is not None:
         contents.budget.reserve_memory(len(unpacked.data))
         contents.retained_members[entry.name] = unpacked.data
+    if unpacked:
+        scanner.finish()
+        _add_text_facts(scanner.facts, scanner.source, entry, contents)
     source_facts = source.read_facts(unpacked.crc) if source and unpacked else NO_FACTS
-    return CachedMember(_as_member(entry, unpacked, source_facts), binary, costs)
+    member = _as_member(entry, unpacked, source_facts)
+    return CachedMember(member, binary, costs, scanner.facts, scanner.source, contents.scan_depth)
+
+
+def _add_text_facts(
+    facts: tuple[TextFact, ...], source: bytes | None, entry: ZipEntry, contents: ZipContent
+) -> None:
+    contents.budget.count_items("remarks", len(facts))
+    contents.text_facts += facts
+    if source is None or len(source) > contents.free_source_size:
+        return
+    contents.free_source_size -= len(source)
+    contents.budget.reserve_memory(len(source))
+    contents.sources[entry.name] = source
 
 
 def _read_again(stream: BinaryIO, entry: ZipEntry, receive: Callable[[bytes], None], budget: Budget) -> None:

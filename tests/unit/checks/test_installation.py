@@ -1,0 +1,393 @@
+"""The installed layout: what pip and installer do with a wheel is what the checks say."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from installer import install
+from installer.destinations import SchemeDictionaryDestination
+from installer.sources import WheelFile
+
+from tests.support.zips import DIST_INFO, WHEEL, RawMember, content, raw_members, raw_zip
+from tools.testing.wheels import METADATA, wheel_bytes, wheel_members
+from wheel_uploader import checks
+from wheel_uploader.core.models import CheckProfile, Severity
+
+DATA = "dipy-1.11.0.data"
+SOURCE = b'__version__ = "1.11.0"\n'
+
+
+def reported(data: bytes, filename: str = WHEEL) -> dict[str, str]:
+    """Return the severity of each check that has a finding, without notes."""
+    found = checks.check_contents([content(data, filename)], profile=CheckProfile.PYPI)
+    return {finding.check: finding.severity.value for finding in found if finding.severity != Severity.NOTE}
+
+
+def add(files: dict[str, bytes], requires: str = "") -> bytes:
+    """Return a good wheel with these files besides; ``requires`` are lines of its metadata."""
+    metadata = METADATA.format(project="dipy", version="1.11.0")
+    return wheel_bytes(
+        files=files, metadata=metadata.replace("Requires-Python", f"{requires}Requires-Python")
+    )
+
+
+def add_scripts(text: str, files: dict[str, bytes] | None = None, requires: str = "") -> bytes:
+    return add({**(files or {}), f"{DIST_INFO}/entry_points.txt": text.encode()}, requires)
+
+
+def set_mode(mode: int, path: str = "dipy/a.py", system: int = 3) -> bytes:
+    """Return a wheel in which one more member has these mode bits."""
+    members = raw_members(files={path: b"#!python\n"})
+    member = next(member for member in members if member.name == path.encode())
+    member.mode = mode
+    return raw_zip(members)
+
+
+def zip_bytes_without_modes() -> bytes:
+    """Return a good wheel as zipfile writes it by default."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, data in wheel_members().items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+FAULTS = {
+    "an unknown scheme": (add({f"{DATA}/bogus/x": b""}), "wheel/unknown-scheme", "error"),
+    "a file without a scheme": (add({f"{DATA}/notes.txt": b""}), "wheel/unknown-scheme", "error"),
+    "a scheme that is a file": (add({f"{DATA}/scripts": b""}), "wheel/unknown-scheme", "error"),
+    "data of another project": (
+        add({"other-1.0.data/purelib/dipy/a.py": b""}),
+        "wheel/foreign-data",
+        "error",
+    ),
+    "data of another version": (add({"dipy-1.0.data/purelib/dipy/a.py": b""}), "wheel/foreign-data", "error"),
+    "two contents for a module": (
+        add({f"{DATA}/purelib/dipy/__init__.py": b"x = 1\n"}),
+        "wheel/path-collision",
+        "error",
+    ),
+    "two contents in two schemes": (
+        add({f"{DATA}/purelib/dipy/a.py": b"x = 1\n", f"{DATA}/platlib/dipy/a.py": b"x = 2\n"}),
+        "wheel/path-collision",
+        "error",
+    ),
+    "a script in two schemes": (
+        add({f"{DATA}/scripts/fit": b"#!python\n", f"{DATA}/data/bin/fit": b"#!/bin/sh\n"}),
+        "wheel/path-collision",
+        "error",
+    ),
+    "a script that is generated as well": (
+        add_scripts(
+            "[console_scripts]\nfit = dipy:main\n",
+            {"dipy/__init__.py": b"def main(): ...\n", f"{DATA}/scripts/fit": b"#!python\n"},
+        ),
+        "wheel/path-collision",
+        "error",
+    ),
+    "a script of both kinds": (
+        add_scripts(
+            "[console_scripts]\nfit = dipy:main\n[gui_scripts]\nfit = dipy:main\n",
+            {"dipy/__init__.py": b"def main(): ...\n"},
+        ),
+        "wheel/path-collision",
+        "error",
+    ),
+    "site-packages in data": (
+        add({f"{DATA}/data/lib/python3.11/site-packages/dipy/a.py": b""}),
+        "wheel/site-packages-in-data",
+        "warning",
+    ),
+    "an origin": (add({f"{DIST_INFO}/direct_url.json": b"{}"}), "wheel/installer-file", "warning"),
+    "an installer": (add({f"{DIST_INFO}/INSTALLER": b"pip\n"}), "wheel/installer-file", "warning"),
+    "a request": (add({f"{DIST_INFO}/REQUESTED": b""}), "wheel/installer-file", "warning"),
+    "an editable wheel": (
+        add({"__editable__.dipy-1.11.0.pth": b"/home/me/dipy/src\n"}),
+        "wheel/editable",
+        "error",
+    ),
+    "an absolute path": (add({"dipy.pth": b"# here\nC:\\dipy\\src\n"}), "wheel/editable", "error"),
+    "the builder's Python": (
+        add({f"{DATA}/scripts/fit": b"#!/home/me/venv/bin/python3.11\nprint(1)\n"}),
+        "wheel/builder-shebang",
+        "error",
+    ),
+    "the Python of an image": (
+        add({f"{DATA}/scripts/fit": b"#!/opt/python/cp311-cp311/bin/python\n"}),
+        "wheel/builder-shebang",
+        "error",
+    ),
+    "the builder's Python on Windows": (
+        add({f"{DATA}/scripts/fit.py": b'#!"C:\\Users\\My Name\\python.exe"\r\n'}),
+        "wheel/builder-shebang",
+        "error",
+    ),
+    "a mode of 600": (set_mode(0o100600), "wheel/file-mode", "warning"),
+    "a mode of 0": (set_mode(0o100000, f"{DATA}/scripts/fit"), "wheel/file-mode", "warning"),
+    "a script without a mode": (set_mode(0, f"{DATA}/scripts/fit"), "wheel/file-mode", "warning"),
+    "a mode without a type": (set_mode(0o600), "wheel/file-mode", "warning"),
+    "setuid": (set_mode(0o104755), "wheel/file-mode", "warning"),
+    "a namespace": (add({"google/__init__.py": b""}), "content/shared-namespace", "warning"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_reports_only_the_planted_fault(fault: str) -> None:
+    data, check, severity = FAULTS[fault]
+    assert reported(data) == {check: severity}
+
+
+GOOD = {
+    "each scheme": add(
+        {
+            f"{DATA}/purelib/dipy/a.py": b"",
+            f"{DATA}/platlib/dipy/b.py": b"",
+            f"{DATA}/headers/dipy.h": b"",
+            f"{DATA}/scripts/fit": b"#!python\n",
+            f"{DATA}/data/share/dipy/x": b"",
+        }
+    ),
+    "a directory in data": add({f"{DATA}/": b""}),
+    "a directory called data": add({"dipy/x.data/bogus/y": b""}),
+    "data in another spelling": add({"DIPY-1.11.0.data/purelib/dipy/a.py": b""}),
+    "two copies of one file": add({f"{DATA}/purelib/dipy/__init__.py": SOURCE}),
+    "one name in two schemes": add({f"{DATA}/scripts/dipy": b"#!python\n", f"{DATA}/data/dipy": b""}),
+    "a relative path": add({"dipy.pth": b"dipy/src\n# /home/me\n"}),
+    "other programs": add(
+        {
+            f"{DATA}/scripts/a": b"#!/bin/sh\n",
+            f"{DATA}/scripts/b": b"#!/usr/bin/env python3\n",
+            f"{DATA}/scripts/c": b"#!/usr/bin/python3\n",
+            f"{DATA}/scripts/d": b"#!pythonw\n",
+            f"{DATA}/scripts/e": b"#!/opt/tool/bin/perl\n",
+        }
+    ),
+    "no mode": set_mode(0),
+    "modes of writestr": zip_bytes_without_modes(),
+    "usual modes": set_mode(0o100664),
+    "a program": set_mode(0o100755),
+    "a private file of metadata": set_mode(0o600, f"{DIST_INFO}/sboms/dipy.json"),
+    "another file called INSTALLER": add({"dipy/INSTALLER": b"", f"{DIST_INFO}/licenses/INSTALLER": b""}),
+    "a namespace that is extended": add(
+        {"google/__init__.py": b"__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"}
+    ),
+    "a package in a namespace": add({"google/dipy/__init__.py": b""}),
+}
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_accepts_a_good_wheel(case: str) -> None:
+    assert reported(GOOD[case]) == {}
+
+
+def test_accepts_a_namespace_of_the_project_itself() -> None:
+    data = wheel_bytes("google", "1.0", metadata=METADATA.format(project="google", version="1.0"))
+    assert reported(data, "google-1.0-py3-none-any.whl") == {}
+
+
+# --- scripts -------------------------------------------------------------------------------------------
+
+MAIN = {"dipy/__init__.py": b"def main(): ...\n", "dipy/cli.py": b"class App:\n    run = 1\n"}
+SCRIPT_FAULTS = {
+    "no function": ("demo = dipy", {}, "", "wheel/bad-script", "error"),
+    "nothing": ("demo =", {}, "", "wheel/bad-script", "error"),
+    "no object": ("demo = not an object!!", {}, "", "wheel/bad-script", "error"),
+    "a hyphen": ("demo = dipy.demo-run:main", {}, "", "wheel/bad-script", "error"),
+    "a hyphen in the function": ("demo = dipy:main-loop", {}, "", "wheel/bad-script", "error"),
+    "two colons": ("demo = dipy:a:b", {}, "", "wheel/bad-script", "error"),
+    "a keyword": ("demo = dipy.import:main", {}, "", "wheel/bad-script", "error"),
+    "a number": ("demo = dipy.3d:main", {}, "", "wheel/bad-script", "error"),
+    "a blank": ("demo = dipy : main", {}, "", "wheel/bad-script", "error"),
+    "extras that pip does not read": ("demo = dipy:main[x, y-z]", {}, "", "wheel/bad-script", "error"),
+    "an open bracket": ("demo = dipy:main [x", {}, "", "wheel/bad-script", "error"),
+    "a missing module": ("demo = dipy.run:main", {}, "", "wheel/missing-script-module", "error"),
+    "a missing package": ("demo = nipy:main", {}, "", "wheel/missing-script-module", "error"),
+    "a missing module of a package, with requirements": (
+        "demo = dipy.run:main",
+        {},
+        "Requires-Dist: numpy\n",
+        "wheel/missing-script-module",
+        "error",
+    ),
+    "only a stub": (
+        "demo = dipy.run:main",
+        {"dipy/run.pyi": b""},
+        "",
+        "wheel/missing-script-module",
+        "error",
+    ),
+    "a missing function": ("demo = dipy.cli:main", {}, "", "wheel/missing-script-function", "warning"),
+    "a function with a longer name": (
+        "demo = dipy.run:main",
+        {"dipy/run.py": b"def main_loop(): ...\nx_main = 1\n"},
+        "",
+        "wheel/missing-script-function",
+        "warning",
+    ),
+    "a submodule instead of a function": (
+        "demo = dipy.sub:main",
+        {"dipy/sub/__init__.py": b"", "dipy/sub/main.py": b"x = 1\n"},
+        "",
+        "wheel/missing-script-function",
+        "warning",
+    ),
+}
+
+
+@pytest.mark.parametrize("group", ["console_scripts", "gui_scripts"])
+@pytest.mark.parametrize("fault", SCRIPT_FAULTS)
+def test_reports_only_the_planted_fault_of_a_script(fault: str, group: str) -> None:
+    line, files, requires, check, severity = SCRIPT_FAULTS[fault]
+    assert reported(add_scripts(f"[{group}]\n{line}\n", {**MAIN, **files}, requires)) == {check: severity}
+
+
+GOOD_SCRIPTS = {
+    "an extra": ("demo = dipy:main [x]", {}, ""),
+    "two extras": ("demo=dipy:main[x-y, z]", {}, ""),
+    "a method": ("demo = dipy.cli:App.run", {}, ""),
+    "a package": ("demo = dipy.sub:main", {"dipy/sub/__init__.py": b"from .x import main\n"}, ""),
+    "all names of another module": ("demo = dipy.run:main", {"dipy/run.py": b"from dipy import *\n"}, ""),
+    "names made on request": ("demo = dipy.run:main", {"dipy/run.py": b"def __getattr__(name): ...\n"}, ""),
+    "a required project": ("demo = nipy.cli:main", {}, "Requires-Dist: nipy\n"),
+    "a project of an extra": ("demo = nipy:main", {}, "Requires-Dist: nipy; extra == 'x'\n"),
+    "the standard library": ("demo = json.tool:main", {}, ""),
+    "a namespace of other projects": (
+        "demo = space.cli:main",
+        {"space/dipy/__init__.py": b""},
+        "Requires-Dist: nipy\n",
+    ),
+    "a namespace": ("demo = space.cli:main", {"space/cli.py": b"def main(): ...\n"}, ""),
+    "a path in another directory": ("demo = tool:main", {"dipy.pth": b"dipy/src\n"}, ""),
+    "a module in purelib": (
+        "demo = dipy.run:main",
+        {f"{DATA}/purelib/dipy/run.py": b"def main(): ...\n"},
+        "",
+    ),
+    "bytecode": ("demo = dipy.run:main", {"dipy/run.pyc": b"main"}, ""),
+}
+
+
+@pytest.mark.parametrize("case", GOOD_SCRIPTS)
+def test_accepts_a_good_script(case: str) -> None:
+    line, files, requires = GOOD_SCRIPTS[case]
+    data = add_scripts(f"[console_scripts]\n{line}\n", {**MAIN, **files}, requires)
+    assert reported(data).keys() <= {"content/bytecode"}
+
+
+def test_does_not_judge_entry_points_of_other_groups() -> None:
+    assert reported(add_scripts("[dipy.plugins]\na = nowhere\nb = dipy.no-module:x\nc = dipy.run:x\n")) == {}
+
+
+def test_a_module_that_is_an_extension_is_there() -> None:
+    files = {
+        **MAIN,
+        "dipy/_run.cpython-312-x86_64-linux-gnu.so": b"",
+        f"{DIST_INFO}/entry_points.txt": b"""\
+[console_scripts]
+demo = dipy._run:main
+""",
+    }
+    tag = "cp312-cp312-manylinux_2_28_x86_64"
+    data = wheel_bytes(tag=tag, files=files)
+    found = reported(data, f"dipy-1.11.0-{tag}.whl")
+    assert {check for check in found if check.startswith("wheel/")} == set()
+
+
+# --- what installers do --------------------------------------------------------------------------------
+
+
+def pip_install(data: bytes, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Install a wheel with pip into a directory."""
+    path = folder / WHEEL
+    path.write_bytes(data)
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile"]
+    command += [
+        "--disable-pip-version-check",
+        "--ignore-installed",
+        "--prefix",
+        str(folder / "prefix"),
+        str(path),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+#: Faults for which pip refuses to install a wheel.
+REFUSED_BY_PIP = [
+    *("an unknown scheme", "a file without a scheme", "a scheme that is a file"),
+    *("no function", "nothing", "no object", "a hyphen", "two colons", "a blank", "an open bracket"),
+    "extras that pip does not read",
+]
+
+
+@pytest.mark.parametrize("fault", REFUSED_BY_PIP)
+def test_what_pip_refuses_is_an_error(fault: str, tmp_path: Path) -> None:
+    if fault in FAULTS:
+        data, _, severity = FAULTS[fault]
+    else:
+        line, files, requires, _, severity = SCRIPT_FAULTS[fault]
+        data = add_scripts(f"[console_scripts]\n{line}\n", {**MAIN, **files}, requires)
+    assert severity == "error"
+    assert pip_install(data, tmp_path).returncode != 0
+
+
+@pytest.mark.parametrize(
+    "case", ["each scheme", "a directory called data", "two copies of one file", "other programs"]
+)
+def test_pip_installs_what_is_accepted(case: str, tmp_path: Path) -> None:
+    done = pip_install(GOOD[case], tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "line", ["demo = dipy:main [x]", "demo=dipy:main[x-y, z]", "demo = dipy.cli:App.run"]
+)
+def test_pip_generates_scripts_that_are_accepted(line: str, tmp_path: Path) -> None:
+    done = pip_install(add_scripts(f"[console_scripts]\n{line}\n", MAIN), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "prefix").rglob("demo*"))
+
+
+def test_pip_and_installer_differ_about_data_of_another_project(tmp_path: Path) -> None:
+    data = FAULTS["data of another project"][0]
+    assert pip_install(data, tmp_path).returncode == 0
+    assert list((tmp_path / "prefix").rglob("site-packages/dipy/a.py"))
+    schemes = {name: str(tmp_path / name) for name in ("purelib", "platlib", "headers", "scripts", "data")}
+    destination = SchemeDictionaryDestination(schemes, sys.executable, "posix")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.filename = str(tmp_path / WHEEL)  # It has the name of the project.
+        install(WheelFile(archive), destination, {})
+    assert (tmp_path / "purelib" / "other-1.0.data").is_dir()
+
+
+def test_a_collision_is_an_error_for_installer(tmp_path: Path) -> None:
+    data = FAULTS["two contents for a module"][0]
+    schemes = {name: str(tmp_path / "site") for name in ("purelib", "platlib", "headers", "scripts", "data")}
+    destination = SchemeDictionaryDestination(schemes, sys.executable, "posix")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.filename = str(tmp_path / WHEEL)
+        with pytest.raises(FileExistsError):
+            install(WheelFile(archive), destination, {})
+
+
+# --- hostile wheels ------------------------------------------------------------------------------------
+
+
+def test_deep_paths_and_many_scripts_take_no_time() -> None:
+    scripts = "".join(f"s{number} = dipy.a{number}:main\n" for number in range(1500))
+    deep = "a/" * 20_000
+    members = [
+        *raw_members(
+            files={**MAIN, f"{DIST_INFO}/entry_points.txt": f"[console_scripts]\n{scripts}".encode()}
+        ),
+        RawMember(f"{deep}x.py".encode(), b""),
+        RawMember(f"{DATA}/purelib/{deep}y.py".encode(), b""),
+    ]
+    found = checks.check_contents([content(raw_zip(members))], profile=CheckProfile.PYPI)
+    by_check = [finding.check for finding in found]
+    assert by_check.count("wheel/missing-script-module") > 1
+    assert "archive/over-budget" not in by_check

@@ -1,0 +1,87 @@
+"""Check of files of the developer's machine: settings, caches, directories of version control."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.checks.secrets import strip_project
+from wheel_uploader.core.models import SdistContent, Severity, WheelContent
+from wheel_uploader.core.string_cache import cached_for_short_strings
+from wheel_uploader.facts.archive import path_kinds, secret_patterns
+
+#: Directories, and files of these names, to what they are.
+_NAMES = {
+    **dict.fromkeys((".git", ".hg", ".svn", ".bzr", "CVS"), "a directory of version control"),
+    **dict.fromkeys(
+        (".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints", ".sass-cache"),
+        "a cache",
+    ),
+    **dict.fromkeys((".tox", ".nox", ".venv", ".eggs", "pyvenv.cfg"), "an environment of the build machine"),
+    "node_modules": "a directory of npm packages",
+    **dict.fromkeys(
+        (".DS_Store", "__MACOSX", ".AppleDouble", "Thumbs.db", "desktop.ini"), "a file of the desktop"
+    ),
+    ".htpasswd": "a file for credentials",
+    **dict.fromkeys((".bash_history", ".zsh_history", ".python_history"), "a history of commands"),
+    **dict.fromkeys((".coverage",), "data of coverage"),
+}
+#: Settings with secrets, such as ``.env`` and ``.env.production``; those for others to copy are fine.
+_ENVIRONMENT_FILE = re.compile(r"\.env(?:\.(?P<variant>[\w.-]{1,40}))?\Z")
+_ENVIRONMENT_EXAMPLES = frozenset(
+    {"example", "examples", "sample", "template", "tmpl", "dist", "default", "defaults", "test"}
+)
+_BACKUP = re.compile(r"(?:\._.|.{1,200}\.(?:sw[op]|rej)\Z|.{1,200}~\Z)")
+
+_BYTECODE_CACHE = "__pycache__"
+
+
+@check("content/unwanted-file", Severity.WARNING)
+def unwanted_file(content: WheelContent | SdistContent) -> Iterator[Observation]:
+    """File of the developer's machine is in the archive.
+
+    Directories of version control, caches, environments, backups and settings such as ".env" are useless to
+    users, and may contain what must not be published. The usual cause is a build from a working directory
+    with a build tool that includes every file. Exclude them in the configuration of the build tool, or build
+    from a clean checkout. Files below directories of tests are not reported.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    is_sdist = isinstance(content, SdistContent)
+    for member in content.members:
+        found = _find_unwanted(member.name)
+        if found is None or (found[1] == "bytecode" and not is_sdist):
+            continue
+        if not path_kinds.is_test_path(strip_project(found[0], content)):
+            counts[found] += 1
+    for (path, kind), count in counts.items():
+        yield path, f"it is {kind}" + (f" with {count} files" if count > 1 else "")
+
+
+@cached_for_short_strings
+def _find_unwanted(path: str) -> tuple[str, str] | None:
+    """Return the path of the first unwanted directory or file of a path, and what it is."""
+    parts = path.rstrip("/").split("/")
+    for index, part in enumerate(parts):
+        if kind := _describe(part, is_last=index == len(parts) - 1):
+            return "/".join(parts[: index + 1]), kind
+    return None
+
+
+def _describe(name: str, *, is_last: bool) -> str:
+    if kind := _NAMES.get(name):
+        return kind
+    if name == _BYTECODE_CACHE:
+        return "bytecode"
+    if not is_last:
+        return ""
+    if secret_patterns.is_credential_file(name):
+        return "a file for credentials"
+    if match := _ENVIRONMENT_FILE.match(name):
+        is_example = not _ENVIRONMENT_EXAMPLES.isdisjoint((match["variant"] or "").split("."))
+        return "" if is_example else "a file of environment variables"
+    return "a backup" if _BACKUP.match(name) else ""
+
+
+CHECKS = (unwanted_file,)

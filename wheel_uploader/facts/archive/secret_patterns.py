@@ -1,0 +1,192 @@
+"""Find private keys, tokens of known services and passwords in text, without false alarms on examples.
+
+Each pattern has a literal that is searched for first, which takes a fraction of the time of unpacking; the
+regular expression is tried only where the literal occurs. A token is recognized by its service's prefix and
+length, and ignored if its value is obviously a placeholder.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from wheel_uploader.core.budget import Budget
+from wheel_uploader.core.models import TextFactKind
+
+#: Occurrences of a literal that are examined in one member. Few real files have more than a hundred.
+_MAX_OCCURRENCES = 2000
+#: Matches of one pattern that are reported for one member.
+_MAX_MATCHES = 3
+#: Bytes before and after an AWS access key in which its secret is searched.
+_AWS_DISTANCE = 200
+#: Distinct characters of a token; random ones have many more.
+_MIN_DISTINCT = 8
+#: Length of a sequence such as "abcdef" or "345678", which random text does not contain.
+_SEQUENCE_LENGTH = 6
+_PLACEHOLDER_WORDS = re.compile(
+    rb"example|xxxx|your|dummy|fake|redact|placeholder|changeme|secret|token", re.IGNORECASE
+)
+_PLACEHOLDER_PASSWORDS = re.compile(
+    rb"[$<{%*.].*|(?:pass(?:word|wd)?|pwd|foo|bar|baz|none|null|test(?:ing)?|admin|my.*|[^a-zA-Z0-9]*)\Z",
+    re.IGNORECASE,
+)
+
+
+class Passage(NamedTuple):
+    """A match: its kind, its offset in bytes, and its description as a noun phrase."""
+
+    kind: TextFactKind
+    offset: int
+    description: str
+
+
+class _Pattern(NamedTuple):
+    literal: bytes
+    #: Matched at the literal; its last group is the random part of the token.
+    expression: re.Pattern[bytes]
+    description: str
+
+
+def _pattern(literal: bytes, rest: bytes, description: str) -> _Pattern:
+    return _Pattern(literal, re.compile(re.escape(literal) + rest), description)
+
+
+_END = rb"(?![A-Za-z0-9])"
+_TOKENS = (
+    _pattern(b"pypi-AgE", rb"(?:IcHlwaS5vcmc|NdGVzdC5weXBpLm9yZw)?([A-Za-z0-9_-]{24,400})", "a PyPI token"),
+    _pattern(b"ghp_", rb"([A-Za-z0-9]{36})" + _END, "a GitHub token"),
+    _pattern(b"github_pat_", rb"([A-Za-z0-9]{22}_[A-Za-z0-9]{40,70})" + _END, "a GitHub token"),
+    _pattern(b"glpat-", rb"([A-Za-z0-9_-]{20,64})(?![A-Za-z0-9_-])", "a GitLab token"),
+    _pattern(b"xox", rb"[abpors]-[0-9]{6,20}-(?:[0-9]{6,20}-){0,2}([A-Za-z0-9]{16,64})", "a Slack token"),
+    _pattern(b"npm_", rb"([A-Za-z0-9]{36})" + _END, "an npm token"),
+    _pattern(b"hf_", rb"([A-Za-z0-9]{34})" + _END, "a Hugging Face token"),
+    _pattern(b"sk-ant-", rb"[a-z0-9]{3,8}-([A-Za-z0-9_-]{40,200})", "an Anthropic key"),
+    _pattern(b"sk-proj-", rb"([A-Za-z0-9_-]{40,200})", "an OpenAI key"),
+)
+_AWS_KEY = re.compile(rb"AKIA[0-9A-Z]{16}(?![0-9A-Za-z])")
+_AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+_KEY_BEGINNING = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_BODY = re.compile(rb"[A-Za-z0-9+/]{40}")
+#: Bytes after the beginning of a key in which the first line of its contents is searched.
+_KEY_BODY_DISTANCE = 300
+
+#: What a password looks like in each kind of file of credentials; the group is the password.
+_CREDENTIAL_FILES = {
+    ".pypirc": re.compile(rb"^[ \t]*password[ \t]*[=:][ \t]*([^\s]{1,2000})", re.MULTILINE),
+    ".netrc": re.compile(rb"\bpassword[ \t]+([^\s]{1,2000})"),
+    "_netrc": re.compile(rb"\bpassword[ \t]+([^\s]{1,2000})"),
+    ".npmrc": re.compile(rb"_(?:authToken|auth|password)[ \t]*=[ \t]*([^\s]{1,2000})"),
+    ".git-credentials": re.compile(rb"://[^\s:/@]{1,200}:([^\s/@]{1,2000})@"),
+    ".pgpass": re.compile(rb"^(?:[^:\n]{1,200}:){4}([^\s]{1,200})", re.MULTILINE),
+}
+#: A word of letters and digits in a text whose letters and digits are all replaced by "a".
+_LONG_WORD = b"a" * 34
+_WORD_CHARACTERS = bytes(ord("a") if bytes([code]).isalnum() else ord(" ") for code in range(256))
+_KEY_FILES = frozenset({"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"})
+
+
+def has_long_word(data: bytes) -> bool:
+    """Return whether a word is as long as the random part of most tokens; much faster than searching them."""
+    return _LONG_WORD in data.translate(_WORD_CHARACTERS)
+
+
+def is_credential_file(name: str) -> bool:
+    """Return whether the last part of a path is the name of a file for passwords or private keys."""
+    # .npmrc has other settings as well.
+    return name in _KEY_FILES or (name in _CREDENTIAL_FILES and name != ".npmrc")
+
+
+def find_secrets(data: bytes, name: str, budget: Budget) -> Iterator[Passage]:
+    """Yield the secrets in the text of a file whose path ends in ``name``."""
+    if expression := _CREDENTIAL_FILES.get(name):
+        yield from _find_passwords(data, expression)
+    yield from _find_private_keys(data, budget)
+    for pattern in _TOKENS:
+        for match in _matches(data, pattern.literal, pattern.expression, budget):
+            yield from _judge(match, pattern.description)
+    for match in _matches(data, b"AKIA", _AWS_KEY, budget, _has_aws_secret):
+        yield from _judge(match, "an AWS access key with its secret")
+
+
+def _matches(
+    data: bytes,
+    literal: bytes,
+    expression: re.Pattern[bytes],
+    budget: Budget,
+    accept: Callable[[re.Match[bytes]], bool] = bool,
+) -> Iterator[re.Match[bytes]]:
+    """Yield the first matches of ``expression``, which begins with ``literal``."""
+    offset = data.find(literal)
+    found = 0
+    for _ in range(_MAX_OCCURRENCES):
+        if offset < 0 or found == _MAX_MATCHES:
+            return
+        budget.count_work()
+        match = expression.match(data, offset)
+        if match and not _continues_word(data, offset) and accept(match):
+            found += 1
+            yield match
+        offset = data.find(literal, match.end() if match else offset + 1)
+
+
+def _continues_word(data: bytes, offset: int) -> bool:
+    return offset > 0 and (data[offset - 1 : offset].isalnum() or data[offset - 1 : offset] == b"_")
+
+
+def _judge(match: re.Match[bytes], description: str) -> Iterator[Passage]:
+    """Yield the passage of a token, unless its value is obviously a placeholder."""
+    value = match[match.lastindex or 0]
+    if len(set(value)) < _MIN_DISTINCT or _PLACEHOLDER_WORDS.search(value):
+        return
+    doubtful = _has_sequence(value)
+    kind = TextFactKind.DOUBTFUL_CREDENTIAL if doubtful else TextFactKind.CREDENTIAL
+    yield Passage(kind, match.start(), description)
+
+
+def _has_sequence(value: bytes) -> bool:
+    """Return whether the value contains successive characters, as people type them for an example."""
+    length = 1
+    for previous, current in itertools.pairwise(value):
+        length = length + 1 if current == previous + 1 else 1
+        if length == _SEQUENCE_LENGTH:
+            return True
+    return False
+
+
+def _has_aws_secret(key: re.Match[bytes]) -> bool:
+    start = max(0, key.start() - _AWS_DISTANCE)
+    for match in _AWS_SECRET.finditer(key.string, start, key.end() + _AWS_DISTANCE):
+        value = match[0]
+        # A sha1 digest has 40 characters as well, all in one case.
+        if value.lower() != value != value.upper() and b"EXAMPLE" not in value:
+            return True
+    return False
+
+
+def _find_private_keys(data: bytes, budget: Budget) -> Iterator[Passage]:
+    offset = data.find(b"PRIVATE KEY")
+    if offset < 0:
+        return
+    is_key_file = _KEY_BEGINNING.match(data.lstrip()[:100]) is not None
+    found = 0
+    for match in _matches(data, b"-----BEGIN ", _KEY_BEGINNING, budget):
+        if (is_key_file and not found) or _has_key_body(data, match.end()):
+            found += 1
+            yield Passage(TextFactKind.PRIVATE_KEY, match.start(), "a private key")
+
+
+def _has_key_body(data: bytes, start: int) -> bool:
+    """Return whether base64 follows the first line of a key, as it does not in code that parses keys."""
+    end = start + _KEY_BODY_DISTANCE
+    next_dashes = data.find(b"-----", start, end)
+    return _KEY_BODY.search(data, start, end if next_dashes < 0 else next_dashes) is not None
+
+
+def _find_passwords(data: bytes, expression: re.Pattern[bytes]) -> Iterator[Passage]:
+    for found, match in enumerate(expression.finditer(data)):
+        if found == _MAX_MATCHES:
+            return
+        if not _PLACEHOLDER_PASSWORDS.match(match[1].strip(b"\"'")):
+            yield Passage(TextFactKind.CREDENTIAL, match.start(1), "a password")
