@@ -122,6 +122,10 @@ def _list_candidates(specifiers: Iterable[Specifier]) -> Iterator[Version]:
         # Just above the bound: a later post-release, or a later release by the smallest part.
         yield Version(f"{epoch}{release}.post99999")
         yield Version(f"{epoch}{release}.0.0.0.1")
+        # Above its pre-releases: a later one of the same kind, and a release candidate.
+        if bound.pre is not None:
+            yield Version(f"{epoch}{release}{bound.pre[0]}{bound.pre[1] + 1}")
+        yield Version(f"{epoch}{release}rc99999")
         # Just below it: its first development version, which "<" excludes for a final version.
         yield Version(f"{epoch}{release}.dev0")
         # Beyond the range of "!=1.2.*": the next version of each part, and its first development version.

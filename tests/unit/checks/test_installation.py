@@ -171,7 +171,7 @@ GOOD = {
     "modes of writestr": zip_bytes_without_modes(),
     "usual modes": set_mode(0o100664),
     "a program": set_mode(0o100755),
-    "a private file of metadata": set_mode(0o600, f"{DIST_INFO}/sboms/dipy.json"),
+    "a private file of metadata": set_mode(0o600, f"{DIST_INFO}/extra.json"),
     "another file called INSTALLER": add({"dipy/INSTALLER": b"", f"{DIST_INFO}/licenses/INSTALLER": b""}),
     "a namespace that is extended": add(
         {"google/__init__.py": b"__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"}
