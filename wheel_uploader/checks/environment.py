@@ -16,7 +16,7 @@ _STARTUP_MODULE = re.compile(
 #: What site.py executes in a .pth file; other lines are directories.
 _IMPORT_LINE = re.compile(r"import[ \t]")
 #: What it calls from a .start file (PEP 829).
-_START_ENTRY = re.compile(r"[ \t]{0,20}[\w.]{1,500}[ \t]{0,20}:[ \t]{0,20}[\w.]")
+_START_ENTRY = re.compile(r"\A[ \t]{0,20}[\w.]{1,500}[ \t]{0,20}:[ \t]{0,20}[\w.]")
 _MAX_SHOWN = 80
 
 

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 DYNAMIC = {
     "upload.response.extract_server_message": "a status between two anchors",
     "upload.response.classify_response": "the table of rules, which are tried below",
+    "facts.archive.secret_patterns._pattern": "a literal, and repetitions that have an upper limit",
     "core.secret_patterns.mask_in": "the secrets of this run: test_redaction tries thousands of them",
 }
 #: Expressions that see a limited number of characters, and the reason.
