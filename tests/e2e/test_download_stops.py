@@ -221,6 +221,10 @@ def test_interrupt_leaves_only_resumable_files(tmp_path: Path, monkeypatch: pyte
     wheelhouse = tmp_path / "house"
 
     def interrupt(server: FileServer, request: Request) -> Sequence[Step]:
+        # The next file is requested while the first one is still being verified.
+        deadline = time.monotonic() + 60
+        while finished(wheelhouse) != names[:1] and time.monotonic() < deadline:
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
         return honest(until=len(WHEEL) - 1, end=[0.5])(server, request)
 
