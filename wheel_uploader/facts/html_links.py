@@ -45,6 +45,14 @@ _ROW_SIZE = re.compile(
     r"(?<![\w:.,/+-])([0-9]{1,15}(?:\.[0-9]{1,3})?)[ \xa0]?([KMG])?i?(?:B|Bytes)?(?![\w:.,/+-])",
     re.IGNORECASE,
 )
+#: A date in words: its day and year are not sizes.
+_DATE_IN_WORDS = re.compile(
+    r"\b(?:[0-9]{1,2}\.? )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+    r"(?: [0-9]{1,2}\b,?)?(?: [0-9]{4}\b)?",
+    re.IGNORECASE,
+)
+#: A number without a unit is a size from here on, in bytes; smaller ones count pages, downloads or days.
+_MIN_BARE_SIZE = 100
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 #: Characters of the text after a link that are searched for a size.
 _MAX_ROW_TEXT = 200
@@ -365,9 +373,13 @@ def _split_or_empty(url: str) -> SplitResult:
 
 def _find_size(row_text: str) -> int | None:
     """Return the approximate size in bytes that the text after a link states, or None."""
-    match = _ROW_SIZE.search(row_text)
-    size = int(float(match[1]) * _UNITS[(match[2] or "").lower()]) if match else None
-    return size if bounds.is_valid_size(size) else None
+    for match in _ROW_SIZE.finditer(_DATE_IN_WORDS.sub(" ", row_text)):
+        number, unit = match[1], match[2] or ""
+        size = int(float(number) * _UNITS[unit.lower()])
+        has_unit = match[0].strip("0123456789. \xa0") != ""
+        if (has_unit or size >= _MIN_BARE_SIZE) and bounds.is_valid_size(size):
+            return size
+    return None
 
 
 def _parse_hashes(fragment: str) -> dict[str, str]:

@@ -260,3 +260,24 @@ def test_being_one_file_is_symmetric_and_reflexive(one: str, other: str) -> None
 def test_any_name_is_found_in_any_form(name: str, form: str) -> None:
     parts = urlsplit(f"{BASE}{form.format(quote(name, safe=''))}")
     assert link_names.name_link(parts).filename == name
+
+
+@pytest.mark.parametrize(
+    ("row", "size"),
+    [
+        ("21-Nov-2026 10:15   16939602", 16_939_602),
+        ("2026-11-21 10:15  16M", 16_000_000),
+        ("16.2 MiB", 16_200_000),
+        ("21 Nov 2026 10:15  512K", 512_000),
+        ("Nov 21, 2026  833", 833),
+        ("uploaded Nov 21, 2026", None),
+        ("21. November 2026", None),
+        ("3 days ago", None),
+        ("1 2 3", None),
+        ("90 B", 90),
+    ],
+)
+def test_reads_a_size_only_where_the_row_states_one(row: str, size: int | None) -> None:
+    name = "demo-1.0-py3-none-any.whl"
+    [file] = read_html_listing(f"<a href={name}>{name}</a> {row}", "http://127.0.0.1/", "test").files
+    assert file.approximate_size == size
