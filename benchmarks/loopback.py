@@ -10,13 +10,13 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.rig import measure
+from tools.testing.serving import serve_in_thread
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 #: Bytes of an upload form that are searched for its fields, which precede the file; METADATA is the largest.
@@ -115,13 +115,8 @@ def loopback(folder: Path) -> Iterator[Loopback]:
     """Serve the files of ``folder``, and accept all uploads."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.loopback = Loopback(folder, f"http://127.0.0.1:{server.server_port}/")
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
+        with serve_in_thread(server):
             yield server.loopback
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 class _Server(http.server.ThreadingHTTPServer):

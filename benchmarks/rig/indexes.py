@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 
 from benchmarks.rig.link import Link
-from benchmarks.rig.places import free_port, nginx, run_server
+from benchmarks.rig.places import nginx, run_server
 from tools.testing.servers import Certificate
+from tools.testing.serving import free_port
 
 KINDS = ("slow", "pypiserver", "devpi")
 

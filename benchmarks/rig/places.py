@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import click
 
 from benchmarks.rig.link import Link
 from tools.testing.servers import Certificate, certificate
+from tools.testing.serving import free_port, stop_process
 
 #: Directories of nginx that may be missing from PATH.
 _SBIN_DIRECTORIES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
@@ -93,12 +93,7 @@ def run_server(command: Sequence[str], link: Link, port: int, log: Path) -> Iter
             time.sleep(0.05)
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop_process(process)
 
 
 def _is_listening(link: Link, port: int) -> bool:
@@ -106,9 +101,3 @@ def _is_listening(link: Link, port: int) -> bool:
     probe = f"import socket; socket.create_connection(({link.bind!r}, {port}), 2).close()"
     command = link.server([sys.executable, "-S", "-c", probe])
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -87,8 +87,21 @@ def write_files(files: Mapping[str, str]) -> None:
 
 
 LIST = ("--until", "list", "-u", "dist")
+RELEASE = (*LIST, "demo", "1.0")
 OLD, NEW = "demo-1.0-cp311-cp311-win32.whl", "demo-1.0-cp312-cp312-win32.whl"
 GOOD = "demo-1.0-py3-none-any.whl"
+
+
+def exclude(
+    pattern: str,
+    files: Mapping[str, str],
+    exit_code: int,
+    words: str = "leave them out with --exclude PATTERN",
+    arguments: Arguments = RELEASE,
+) -> Situation:
+    """Return a situation in which files are in the way until ``pattern`` excludes them."""
+    return Situation(files, arguments, exit_code, words, insert("--exclude", pattern))
+
 
 SITUATIONS = {
     # Versions and projects.
@@ -96,7 +109,7 @@ SITUATIONS = {
     "several pre-releases": Situation({"1.0rc1": "", "1.1rc1": ""}, (*LIST, "demo"), 2),
     "several local versions": Situation({"1.0+a": "", "1.1+a": ""}, (*LIST, "demo"), 2),
     "another version": Situation({"1.0": "", "1.1": ""}, (*LIST, "demo", "1.2"), 3),
-    "another local version": Situation({"1.0+cu118": ""}, (*LIST, "demo", "1.0"), 3),
+    "another local version": Situation({"1.0+cu118": ""}, RELEASE, 3),
     "a typo in the project": Situation({"1.0": ""}, (*LIST, "deno", "1.0"), 3),
     "a typo in both": Situation(
         {"1.0": ""}, (*LIST, "deno", "1.1"), 3, "staged: demo. Did you mean demo?", end_with("demo", "1.0")
@@ -127,18 +140,16 @@ SITUATIONS = {
         end_with("demo", "1.0+gdef1234"),
     ),
     "another type": Situation(
-        {"1.0": ""}, ("-t", "win", *LIST, "demo", "1.0"), 3, "use --until list -t all", insert("-t", "all")
+        {"1.0": ""}, ("-t", "win", *RELEASE), 3, "use --until list -t all", insert("-t", "all")
     ),
     "an invalid version": Situation(
         {"1.0": ""}, (*LIST, "demo", "1.x"), 2, "such as 1.11.0, or 'latest'", end_with("demo", "latest")
     ),
     # Nothing there.
     "an empty folder": Situation(
-        {"x/.hidden": ""}, (*LIST, "demo", "1.0"), 3, "run this again when the files are staged", stage("1.0")
+        {"x/.hidden": ""}, RELEASE, 3, "run this again when the files are staged", stage("1.0")
     ),
-    "other files": Situation(
-        {"notes.txt": ""}, (*LIST, "demo", "1.0"), 3, "it has notes.txt. Check the URL", stage("1.0")
-    ),
+    "other files": Situation({"notes.txt": ""}, RELEASE, 3, "it has notes.txt. Check the URL", stage("1.0")),
     "no project and no wheel": Situation(
         {"notes.txt": ""}, LIST, 3, "a folder with the files of one release", stage("1.0")
     ),
@@ -147,46 +158,35 @@ SITUATIONS = {
     ),
     "everything is left out": Situation(
         {"1.0": ""},
-        ("--exclude", "*", *LIST, "demo", "1.0"),
+        ("--exclude", "*", *RELEASE),
         3,
         "correct the patterns of --exclude",
         without("--exclude"),
     ),
     # Files that cannot be used.
-    "a misnamed file": Situation(
-        {"1.0": "", "demo-1.0 (1).whl": ""},
-        (*LIST, "demo", "1.0"),
-        6,
-        "leave them out with --exclude PATTERN",
-        insert("--exclude", "*(1)*"),
-    ),
+    "a misnamed file": exclude("*(1)*", {"1.0": "", "demo-1.0 (1).whl": ""}, 6),
     "a misnamed file, corrected": Situation(
         {"demo-1.0-cp313-any.whl": "x"},
-        (*LIST, "demo", "1.0"),
+        RELEASE,
         6,
         "Correct the files at the staging place",
         rename("demo-1.0-cp313-any.whl", "demo-1.0-cp313-none-any.whl"),
     ),
-    "an empty file": Situation(
+    "an empty file": exclude(
+        "*.gz",
         {"1.0": "", "demo-1.0.tar.gz": ""},
-        ("--until", "download", "-u", "dist", "demo", "1.0"),
         6,
-        "leave them out with --exclude PATTERN",
-        insert("--exclude", "*.gz"),
+        arguments=("--until", "download", "-u", "dist", "demo", "1.0"),
     ),
     "an unfinished file": Situation(
         {"demo-1.0.tar.gz.part": "x"},
-        (*LIST, "demo", "1.0"),
+        RELEASE,
         3,
         "Run the same command again when the file is complete",
         rename("demo-1.0.tar.gz.part", "demo-1.0.tar.gz"),
     ),
-    "a stale unfinished file": Situation(
-        {"1.0": "", "demo-1.0.tar.gz.part": "x"},
-        (*LIST, "demo", "1.0"),
-        3,
-        "leave it out with --exclude PATTERN",
-        insert("--exclude", "*.part"),
+    "a stale unfinished file": exclude(
+        "*.part", {"1.0": "", "demo-1.0.tar.gz.part": "x"}, 3, "leave it out with --exclude PATTERN"
     ),
     # Copies.
     "two sources": Situation(
@@ -196,17 +196,13 @@ SITUATIONS = {
         "pass only one source with -u",
         without("-u"),
     ),
-    "names that differ in case": Situation(
-        {OLD: "a", OLD.replace("demo", "Demo"): "b"},
-        (*LIST, "demo", "1.0"),
-        6,
-        "leave it out with --exclude NAME",
-        insert("--exclude", OLD),
+    "names that differ in case": exclude(
+        OLD, {OLD: "a", OLD.replace("demo", "Demo"): "b"}, 6, "leave it out with --exclude NAME"
     ),
     # What the user requires.
     "an incomplete release": Situation(
         {"1.0": ""},
-        ("--expect", "2", *LIST, "demo", "1.0"),
+        ("--expect", "2", *RELEASE),
         3,
         "with --wait 20m",
         insert("--wait", "0.1s"),
@@ -229,28 +225,28 @@ SITUATIONS = {
     ),
     "files without hashes": Situation(
         {GOOD: "a"},
-        ("--require-hashes", *LIST, "demo", "1.0"),
+        ("--require-hashes", *RELEASE),
         6,
         "Give the hashes with --sha256sums FILE",
         insert("--sha256sums", "SUMS"),
     ),
-    "a file that the hashes lack": Situation(
+    "a file that the hashes lack": exclude(
+        "*win32*",
         {GOOD: "a", OLD: "b"},
-        ("--sha256sums", "SUMS", *LIST, "demo", "1.0"),
         6,
         "leave the files out with --exclude PATTERN",
-        insert("--exclude", "*win32*"),
+        ("--sha256sums", "SUMS", *RELEASE),
     ),
     "an old build": Situation(
         {GOOD: "old"},
-        ("--max-age", "1d", *LIST, "demo", "1.0"),
+        ("--max-age", "1d", *RELEASE),
         3,
         "or run without --max-age",
         without("--max-age"),
     ),
     "a build from the future": Situation(
         {GOOD: "future"},
-        ("--max-age", "1d", *LIST, "demo", "1.0"),
+        ("--max-age", "1d", *RELEASE),
         3,
         "or run without --max-age",
         without("--max-age"),

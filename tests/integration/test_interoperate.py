@@ -161,9 +161,10 @@ def test_reports_disagreements_of_either_side(tmp_path: Path) -> None:
     peer = peer_tools.Peer(
         name="check-wheel-contents",
         package="check-wheel-contents",
-        command=(),
-        version="1",
+        arguments=(),
         accepts_many=True,
+        python="",
+        version="1",
     )
     lines = [str(line) for line in peer_comparison.compare(path, peer, frozenset({"exit", "W008"}))]
     assert lines == [

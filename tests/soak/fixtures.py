@@ -9,7 +9,6 @@ import http.server
 import os
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from tests.soak.forks import isolated_environment
 from tools.testing import gpg, indexes, wheels
 from tools.testing.indexes import Served
+from tools.testing.serving import serve_in_thread
 
 TAGS = [f"cp3{minor}-cp3{minor}-win_{machine}" for minor in range(10, 14) for machine in ("amd64", "arm64")]
 TAGS += [f"cp3{minor}-cp3{minor}-macosx_11_0_arm64" for minor in range(10, 14)]
@@ -56,14 +56,11 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 def staging_server(folder: Path, before: Callable[[str], object] = id) -> Iterator[str]:
     """Serve a listing of ``folder``, and yield its URL; call ``before`` with the path of each request."""
     handler = type("Handler", (_Handler,), {"before": staticmethod(before)})
-    with _Server(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+    with (
+        _Server(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as server,
+        serve_in_thread(server) as url,
+    ):
+        yield url
 
 
 @dataclass(frozen=True, kw_only=True)

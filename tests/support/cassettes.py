@@ -109,7 +109,7 @@ def server(live: bool, port: int, start: Callable[[], AbstractContextManager[T]]
         return
     ports = [
         mock.patch(name, lambda: port)
-        for name in ("tools.testing.servers.free_port", "tools.testing.indexes._free_port")
+        for name in ("tools.testing.servers.free_port", "tools.testing.indexes.free_port")
     ]
     with ports[0], ports[1], start() as started:
         yield started

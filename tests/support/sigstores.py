@@ -37,6 +37,7 @@ from pypi_attestations import (
 from sigstore._internal.tuf import DEFAULT_TUF_URL
 
 from tools.testing.indexes import Post
+from tools.testing.serving import serve_in_thread
 
 PUBLISH = AttestationType.PYPI_PUBLISH_V1.value
 SLSA = AttestationType.SLSA_PROVENANCE_V1.value
@@ -396,16 +397,12 @@ def services(sigstore: Sigstore) -> Iterator[Services]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Log nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        running.url = f"http://127.0.0.1:{server.server_port}"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, serve_in_thread(server) as url:
+        running.url = url.removesuffix("/")
         try:
             yield running
         finally:
             running.stopped.set()
-            server.shutdown()
-            thread.join()
 
 
 # --- PyPI's verification ---------------------------------------------------------------------------

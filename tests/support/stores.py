@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import pytest
 
-from tools.testing.servers import _program, _running, caddy, nginx
+from tools.testing.servers import _program, _running, caddy, nginx, run_script
 
 BUCKET = "staging"
 _HERE = Path(__file__).parent
@@ -109,14 +109,7 @@ def _put(
 def swift_container(root: Path) -> Iterator[str]:
     """Run Swift's listing_formats middleware, which formats the listings of plain containers."""
     pytest.importorskip("swift", reason="swift is not installed")
-    with _running(
-        lambda _, port: [
-            sys.executable,
-            str(_HERE / "swift_container.py"),
-            str(root),
-            str(port),
-        ]
-    ) as port:
+    with run_script(_HERE / "swift_container.py", root) as port:
         yield f"http://127.0.0.1:{port}/v1/AUTH_test/wheels"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, quote, quote_plus, unquote, urlsplit
@@ -205,21 +205,26 @@ def _serve_store(
     return serve
 
 
+def _render_rows(
+    page: Iterable[tuple[str, int | None]], prefix: str, item: str, encode: Callable[[str], str] = escape
+) -> str:
+    """Return the entries of a page by their templates, which get the key, and ``item`` the size as well."""
+    return "".join((prefix if size is None else item).format(encode(key), size) for key, size in page)
+
+
+_S3_PREFIX = "<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>"
+
+
 def _s3(tree: Tree, query: Mapping[str, str]) -> tuple[str, str]:
     encode = quote_plus if query.get("encoding-type") == "url" else escape
     page, marker = _list_level(tree, query, query.get("continuation-token", ""))
-    rows = [
-        f"<CommonPrefixes><Prefix>{encode(key)}</Prefix></CommonPrefixes>"
-        if size is None
-        else f"<Contents><Key>{encode(key)}</Key><Size>{size}</Size></Contents>"
-        for key, size in page
-    ]
+    rows = _render_rows(page, _S3_PREFIX, "<Contents><Key>{}</Key><Size>{}</Size></Contents>", encode)
     token = f"<NextContinuationToken>{escape(marker)}</NextContinuationToken>" if marker else ""
     kind = "<EncodingType>url</EncodingType>" if encode is quote_plus else ""
     delimiter = f"<Delimiter>{query['delimiter']}</Delimiter>" if "delimiter" in query else ""
     body = (
         f"<Name>b</Name><Prefix>{encode(query.get('prefix', ''))}</Prefix>{delimiter}{kind}{token}"
-        f"<IsTruncated>{'true' if marker else 'false'}</IsTruncated>{''.join(rows)}"
+        f"<IsTruncated>{'true' if marker else 'false'}</IsTruncated>{rows}"
     )
     return f'<?xml version="1.0"?><ListBucketResult>{body}</ListBucketResult>', "application/xml"
 
@@ -227,36 +232,22 @@ def _s3(tree: Tree, query: Mapping[str, str]) -> tuple[str, str]:
 def _gcs(tree: Tree, query: Mapping[str, str]) -> tuple[str, str]:
     """Return version 1 of the format, which sorts prefixes after the keys, and needs no token."""
     page, marker = _list_level(tree, query, query.get("marker", ""))
-    keys = [
-        f"<Contents><Key>{escape(key)}</Key><Generation>1</Generation><Size>{size}</Size></Contents>"
-        for key, size in page
-        if size is not None
-    ]
-    prefixes = [
-        f"<CommonPrefixes><Prefix>{escape(key)}</Prefix></CommonPrefixes>"
-        for key, size in page
-        if size is None
-    ]
+    page.sort(key=lambda entry: entry[1] is None)
+    contents = "<Contents><Key>{}</Key><Generation>1</Generation><Size>{}</Size></Contents>"
+    rows = _render_rows(page, _S3_PREFIX, contents)
     end = f"<NextMarker>{escape(marker)}</NextMarker>" if marker else ""
     delimiter = f"<Delimiter>{query['delimiter']}</Delimiter>" if "delimiter" in query else ""
-    body = (
-        f"<Name>b</Name>{delimiter}{end}<IsTruncated>{bool(marker)}</IsTruncated>{''.join(keys + prefixes)}"
-    )
+    body = f"<Name>b</Name>{delimiter}{end}<IsTruncated>{bool(marker)}</IsTruncated>{rows}"
     return f"<?xml version='1.0'?><ListBucketResult>{body}</ListBucketResult>", "application/xml"
 
 
 def _azure(tree: Tree, query: Mapping[str, str]) -> tuple[str, str]:
     page, marker = _list_level(tree, query, query.get("marker", ""))
-    rows = [
-        f"<BlobPrefix><Name>{escape(key)}</Name></BlobPrefix>"
-        if size is None
-        else f"<Blob><Name>{escape(key)}</Name><Properties><Content-Length>{size}</Content-Length>"
-        "</Properties></Blob>"
-        for key, size in page
-    ]
+    blob = "<Blob><Name>{}</Name><Properties><Content-Length>{}</Content-Length></Properties></Blob>"
+    rows = _render_rows(page, "<BlobPrefix><Name>{}</Name></BlobPrefix>", blob)
     delimiter = f"<Delimiter>{query['delimiter']}</Delimiter>" if "delimiter" in query else ""
     return (
-        f'<?xml version="1.0"?><EnumerationResults>{delimiter}<Blobs>{"".join(rows)}</Blobs>'
+        f'<?xml version="1.0"?><EnumerationResults>{delimiter}<Blobs>{rows}</Blobs>'
         f"<NextMarker>{escape(marker)}</NextMarker></EnumerationResults>"
     ), "application/xml"
 

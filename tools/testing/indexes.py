@@ -27,6 +27,7 @@ from urllib.parse import unquote
 import httpx
 from packaging.utils import canonicalize_name
 
+from tools.testing.serving import free_port, serve_in_thread, stop_process
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import LocalFile
 
@@ -57,17 +58,7 @@ def _running(command: list[str], port: int, folder: Path) -> Iterator[None]:
                 time.sleep(0.05)
             yield
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+            stop_process(process)
 
 
 @contextlib.contextmanager
@@ -90,7 +81,7 @@ def pypiserver(
         passwords = str(folder.parent / f"{folder.name}.htpasswd")
         lines = [f"{name}:{{SHA}}{digest.decode()}\n" for name, digest in hashed.items()]
         Path(passwords).write_text("".join(lines))
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "pypiserver", "run", "--interface", "127.0.0.1", "--port", str(port)]
     protected = ("update,list,download" if read_protected else "update") if users else "."
     command += ["--passwords", passwords, "--authenticate", protected]
@@ -126,7 +117,7 @@ def devpi_server(folder: Path) -> Iterator[Devpi]:
     folder.mkdir(parents=True, exist_ok=True)
     init = [str(binaries / "devpi-init"), "--serverdir", str(data), "--no-root-pypi"]
     subprocess.run(init, check=True, capture_output=True)
-    port = _free_port()
+    port = free_port()
     command = [str(binaries / "devpi-server"), "--serverdir", str(data), "--host", "127.0.0.1"]
     with _running([*command, "--port", str(port)], port, data):
         devpi = Devpi(url=f"http://127.0.0.1:{port}/", user="alice", password="alice-password")
@@ -381,14 +372,11 @@ def scripted_index(tls: ssl.SSLContext | None = None) -> Iterator[Served]:
     with _Server(("127.0.0.1", 0), Handler) as server:
         if tls:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield Served(index, f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/")
-        finally:
-            index.released.set()
-            server.shutdown()
-            thread.join()
+        with serve_in_thread(server) as url:
+            try:
+                yield Served(index, url.replace("http:", "https:") if tls else url)
+            finally:
+                index.released.set()
 
 
 @contextlib.contextmanager
@@ -441,14 +429,8 @@ def redirect_server(location: str) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Log nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, serve_in_thread(server) as url:
+        yield url
 
 
 class _Handler(BaseHTTPRequestHandler):

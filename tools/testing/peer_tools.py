@@ -23,15 +23,28 @@ from wheel_uploader.core.platforms import platform_tags
 
 
 @dataclass(frozen=True, kw_only=True)
-class Peer:
-    """An installed checker: its name, and the command that checks files."""
+class PeerSpec:
+    """The name of a peer, and how to start it."""
 
     name: str
     package: str
-    command: tuple[str, ...]
-    version: str
+    #: Arguments of the Python interpreter that it is installed for.
+    arguments: tuple[str, ...]
     #: True if it accepts several files; otherwise it is started once per file.
-    accepts_many: bool
+    accepts_many: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer(PeerSpec):
+    """An installed checker."""
+
+    python: str
+    version: str
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command that checks the files named after it."""
+        return (self.python, *self.arguments)
 
     def takes(self, filename: str) -> bool:
         """Return whether this checker applies to the file."""
@@ -68,49 +81,29 @@ _UV_ARGUMENTS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _PeerSpec:
-    """The name of a peer, and how to start it."""
-
-    name: str
-    package: str
-    #: Arguments of the Python interpreter that it is installed for.
-    arguments: tuple[str, ...]
-    accepts_many: bool
-
-
 #: Peers that are run one after another and compared with ours.
 _SEQUENTIAL = (
-    _PeerSpec(
+    PeerSpec(
         name="check-wheel-contents",
         package="check-wheel-contents",
         arguments=("-m", "check_wheel_contents"),
-        accepts_many=True,
     ),
-    _PeerSpec(
-        name="twine check --strict",
-        package="twine",
-        arguments=("-m", "twine", "check", "--strict"),
-        accepts_many=True,
-    ),
-    _PeerSpec(
+    PeerSpec(name="twine check --strict", package="twine", arguments=("-m", "twine", "check", "--strict")),
+    PeerSpec(
         name="auditwheel show",
         package="auditwheel",
         arguments=("-m", "auditwheel", "show"),
         accepts_many=False,
     ),
-    _PeerSpec(name="abi3audit", package="abi3audit", arguments=("-m", "abi3audit"), accepts_many=True),
+    PeerSpec(name="abi3audit", package="abi3audit", arguments=("-m", "abi3audit")),
 )
 _ADDITIONAL = (
-    _PeerSpec(
+    PeerSpec(
         name="pydistcheck",
         package="pydistcheck",
         arguments=("-c", "from pydistcheck.cli import check; check()"),
-        accepts_many=True,
     ),
-    _PeerSpec(
-        name="uv publish --dry-run", package="uv", arguments=("-m", "uv", *_UV_ARGUMENTS), accepts_many=True
-    ),
+    PeerSpec(name="uv publish --dry-run", package="uv", arguments=("-m", "uv", *_UV_ARGUMENTS)),
 )
 _SPECS = (*_SEQUENTIAL, *_ADDITIONAL)
 IN_TURN = tuple(spec.name for spec in _SEQUENTIAL)
@@ -143,17 +136,11 @@ def in_this_python() -> tuple[Peer, ...]:
     )
 
 
-def _create_peer(spec: _PeerSpec, python: str, version: str) -> Peer:
-    return Peer(
-        name=spec.name,
-        package=spec.package,
-        command=(python, *spec.arguments),
-        version=version,
-        accepts_many=spec.accepts_many,
-    )
+def _create_peer(spec: PeerSpec, python: str, version: str) -> Peer:
+    return Peer(**vars(spec), python=python, version=version)
 
 
-def _install_peers(root: Path, specs: Iterable[_PeerSpec]) -> Iterator[Peer]:
+def _install_peers(root: Path, specs: Iterable[PeerSpec]) -> Iterator[Peer]:
     python = str(root / ("Scripts" if os.name == "nt" else "bin") / "python")
     for spec in specs:
         is_ours = spec.package == "twine"

@@ -24,6 +24,7 @@ import pytest
 
 from tools.testing import tested_package
 from tools.testing.scripted import HANG, NEXT, RESET, Answer, Request, ScriptedServer, answer
+from tools.testing.serving import free_port, stop_process
 
 __all__ = [
     "HANG",
@@ -38,13 +39,15 @@ __all__ = [
     "apache",
     "caddy",
     "certificate",
+    "free_port",
     "lighttpd",
     "nginx",
     "python_http_server",
+    "run_script",
     "swift_staticweb",
 ]
 
-_START, _STOP = 20.0, 10.0
+_START = 20.0
 #: Debian installs servers in directories that are only on root's PATH.
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 
@@ -251,14 +254,7 @@ def aiohttp_static(root: Path) -> Iterator[str]:
 def swift_staticweb(root: Path) -> Iterator[str]:
     """Run Swift's staticweb middleware in front of a proxy that serves a directory as a container."""
     pytest.importorskip("swift", reason="swift is not installed")
-    with _running(
-        lambda _, port: [
-            sys.executable,
-            str(_HERE / "swift_staticweb.py"),
-            str(root),
-            str(port),
-        ]
-    ) as port:
+    with run_script(_HERE / "swift_staticweb.py", root) as port:
         yield f"http://127.0.0.1:{port}/v1/AUTH_test/wheels/"
 
 
@@ -276,12 +272,6 @@ def _program(*names: str) -> str:
 
 def _is_root() -> bool:
     return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-def free_port() -> int:
-    """Return a port that is not in use at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -306,12 +296,17 @@ def _running(command: Callable[[Path, int], Sequence[str]]) -> Iterator[int]:
                 # Apache signals its whole process group when it stops; it must not be ours.
                 start_new_session=True,
             )
-            stack.callback(_stop, process)
+            stack.callback(stop_process, process)
             if _is_up(process, port):
                 yield port
                 return
         logs = "\n".join(path.read_text(errors="replace") for path in sorted(folder.glob("*.log")))
         pytest.fail(f"the server did not start:\n{logs}")
+
+
+def run_script(script: Path, root: Path) -> contextlib.AbstractContextManager[int]:
+    """Run a server that is a Python script with the arguments ROOT PORT; the block gets its port."""
+    return _running(lambda _, port: [sys.executable, str(script), str(root), str(port)])
 
 
 def _is_up(process: subprocess.Popen[bytes], port: int) -> bool:
@@ -321,15 +316,6 @@ def _is_up(process: subprocess.Popen[bytes], port: int) -> bool:
             return process.poll() is None
         time.sleep(0.02)
     return False
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(_STOP)
 
 
 #: The listings for browsers, by name; all must list the same files.

@@ -35,10 +35,9 @@ MAX_ATTESTATION_SIZE = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InPlaceAttestationFile:
-    """The task to verify one local attestation file without a wheelhouse."""
+class _AttestationFileTask:
+    """The part of a task that all attestation files have."""
 
-    #: Its URL is a ``file:`` URL.
     attestation_file: RemoteAttestationFile
     progress: Progress
 
@@ -51,6 +50,11 @@ class InPlaceAttestationFile:
     def remote(self) -> RemoteFile:
         """The attestation file as it was listed."""
         return self.attestation_file.remote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InPlaceAttestationFile(_AttestationFileTask):
+    """The task to verify one local attestation file, whose URL is a ``file:`` URL, without a wheelhouse."""
 
     def run(self, slot: ConnectionSlot) -> LocalAttestationFile:  # noqa: ARG002 - no connection, so no slot to release early
         """Return the attestation file. Raises FileError if it is too large or differs from the listing."""
@@ -70,26 +74,14 @@ class _Received:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttestationFileDownload:
+class AttestationFileDownload(_AttestationFileTask):
     """The task to download one attestation file into the wheelhouse."""
 
-    attestation_file: RemoteAttestationFile
     wheelhouse: Wheelhouse
     http: HttpClient
-    progress: Progress
     clobber: bool
     #: Raises DownloadStopped when the run is ending.
     check: Callable[[], None]
-
-    @property
-    def filename(self) -> str:
-        """The attestation file's name."""
-        return self.attestation_file.filename
-
-    @property
-    def remote(self) -> RemoteFile:
-        """The attestation file as it was listed."""
-        return self.attestation_file.remote
 
     def run(self, slot: ConnectionSlot) -> LocalAttestationFile:  # noqa: ARG002 - too small to release the slot early
         """Return the attestation file. Raises FileError if it is too large or differs from the listing."""

@@ -6,7 +6,10 @@ import io
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from installer import install
@@ -18,6 +21,7 @@ from tools.testing.wheels import METADATA, wheel_bytes, wheel_members
 from wheel_uploader import checks
 from wheel_uploader.core.models import CheckProfile, Severity
 
+T = TypeVar("T")
 DATA = "dipy-1.11.0.data"
 SOURCE = b'__version__ = "1.11.0"\n'
 
@@ -57,83 +61,76 @@ def zip_bytes_without_modes() -> bytes:
     return stream.getvalue()
 
 
-FAULTS = {
-    "an unknown scheme": (add({f"{DATA}/bogus/x": b""}), "wheel/unknown-scheme", "error"),
-    "a file without a scheme": (add({f"{DATA}/notes.txt": b""}), "wheel/unknown-scheme", "error"),
-    "a scheme that is a file": (add({f"{DATA}/scripts": b""}), "wheel/unknown-scheme", "error"),
-    "data of another project": (
-        add({"other-1.0.data/purelib/dipy/a.py": b""}),
-        "wheel/foreign-data",
-        "error",
-    ),
-    "data of another version": (add({"dipy-1.0.data/purelib/dipy/a.py": b""}), "wheel/foreign-data", "error"),
-    "two contents for a module": (
-        add({f"{DATA}/purelib/dipy/__init__.py": b"x = 1\n"}),
-        "wheel/path-collision",
-        "error",
-    ),
-    "two contents in two schemes": (
-        add({f"{DATA}/purelib/dipy/a.py": b"x = 1\n", f"{DATA}/platlib/dipy/a.py": b"x = 2\n"}),
-        "wheel/path-collision",
-        "error",
-    ),
-    "a script in two schemes": (
-        add({f"{DATA}/scripts/fit": b"#!python\n", f"{DATA}/data/bin/fit": b"#!/bin/sh\n"}),
-        "wheel/path-collision",
-        "error",
-    ),
-    "a script that is generated as well": (
-        add_scripts(
-            "[console_scripts]\nfit = dipy:main\n",
-            {"dipy/__init__.py": b"def main(): ...\n", f"{DATA}/scripts/fit": b"#!python\n"},
-        ),
-        "wheel/path-collision",
-        "error",
-    ),
-    "a script of both kinds": (
-        add_scripts(
-            "[console_scripts]\nfit = dipy:main\n[gui_scripts]\nfit = dipy:main\n",
-            {"dipy/__init__.py": b"def main(): ...\n"},
-        ),
-        "wheel/path-collision",
-        "error",
-    ),
-    "site-packages in data": (
-        add({f"{DATA}/data/lib/python3.11/site-packages/dipy/a.py": b""}),
-        "wheel/site-packages-in-data",
-        "warning",
-    ),
-    "an origin": (add({f"{DIST_INFO}/direct_url.json": b"{}"}), "wheel/installer-file", "warning"),
-    "an installer": (add({f"{DIST_INFO}/INSTALLER": b"pip\n"}), "wheel/installer-file", "warning"),
-    "a request": (add({f"{DIST_INFO}/REQUESTED": b""}), "wheel/installer-file", "warning"),
-    "an editable wheel": (
-        add({"__editable__.dipy-1.11.0.pth": b"/home/me/dipy/src\n"}),
-        "wheel/editable",
-        "error",
-    ),
-    "an absolute path": (add({"dipy.pth": b"# here\nC:\\dipy\\src\n"}), "wheel/editable", "error"),
-    "the builder's Python": (
-        add({f"{DATA}/scripts/fit": b"#!/home/me/venv/bin/python3.11\nprint(1)\n"}),
-        "wheel/builder-shebang",
-        "error",
-    ),
-    "the Python of an image": (
-        add({f"{DATA}/scripts/fit": b"#!/opt/python/cp311-cp311/bin/python\n"}),
-        "wheel/builder-shebang",
-        "error",
-    ),
-    "the builder's Python on Windows": (
-        add({f"{DATA}/scripts/fit.py": b'#!"C:\\Users\\My Name\\python.exe"\r\n'}),
-        "wheel/builder-shebang",
-        "error",
-    ),
-    "a mode of 600": (set_mode(0o100600), "wheel/file-mode", "warning"),
-    "a mode of 0": (set_mode(0o100000, f"{DATA}/scripts/fit"), "wheel/file-mode", "warning"),
-    "a script without a mode": (set_mode(0, f"{DATA}/scripts/fit"), "wheel/file-mode", "warning"),
-    "a mode without a type": (set_mode(0o600), "wheel/file-mode", "warning"),
-    "setuid": (set_mode(0o104755), "wheel/file-mode", "warning"),
-    "a namespace": (add({"google/__init__.py": b""}), "content/shared-namespace", "warning"),
-}
+def flatten(groups: Mapping[tuple[str, str], Mapping[str, T]]) -> dict[str, tuple[T, str, str]]:
+    """Return the faults by name, each with the check that reports it and the severity."""
+    return {
+        name: (fault, check, severity)
+        for (check, severity), faults in groups.items()
+        for name, fault in faults.items()
+    }
+
+
+FAULTS = flatten(
+    {
+        ("wheel/unknown-scheme", "error"): {
+            "an unknown scheme": add({f"{DATA}/bogus/x": b""}),
+            "a file without a scheme": add({f"{DATA}/notes.txt": b""}),
+            "a scheme that is a file": add({f"{DATA}/scripts": b""}),
+        },
+        ("wheel/foreign-data", "error"): {
+            "data of another project": add({"other-1.0.data/purelib/dipy/a.py": b""}),
+            "data of another version": add({"dipy-1.0.data/purelib/dipy/a.py": b""}),
+        },
+        ("wheel/path-collision", "error"): {
+            "two contents for a module": add({f"{DATA}/purelib/dipy/__init__.py": b"x = 1\n"}),
+            "two contents in two schemes": add(
+                {f"{DATA}/purelib/dipy/a.py": b"x = 1\n", f"{DATA}/platlib/dipy/a.py": b"x = 2\n"}
+            ),
+            "a script in two schemes": add(
+                {f"{DATA}/scripts/fit": b"#!python\n", f"{DATA}/data/bin/fit": b"#!/bin/sh\n"}
+            ),
+            "a script that is generated as well": add_scripts(
+                "[console_scripts]\nfit = dipy:main\n",
+                {"dipy/__init__.py": b"def main(): ...\n", f"{DATA}/scripts/fit": b"#!python\n"},
+            ),
+            "a script of both kinds": add_scripts(
+                "[console_scripts]\nfit = dipy:main\n[gui_scripts]\nfit = dipy:main\n",
+                {"dipy/__init__.py": b"def main(): ...\n"},
+            ),
+        },
+        ("wheel/site-packages-in-data", "warning"): {
+            "site-packages in data": add({f"{DATA}/data/lib/python3.11/site-packages/dipy/a.py": b""}),
+        },
+        ("wheel/installer-file", "warning"): {
+            "an origin": add({f"{DIST_INFO}/direct_url.json": b"{}"}),
+            "an installer": add({f"{DIST_INFO}/INSTALLER": b"pip\n"}),
+            "a request": add({f"{DIST_INFO}/REQUESTED": b""}),
+        },
+        ("wheel/editable", "error"): {
+            "an editable wheel": add({"__editable__.dipy-1.11.0.pth": b"/home/me/dipy/src\n"}),
+            "an absolute path": add({"dipy.pth": b"# here\nC:\\dipy\\src\n"}),
+        },
+        ("wheel/builder-shebang", "error"): {
+            "the builder's Python": add(
+                {f"{DATA}/scripts/fit": b"#!/home/me/venv/bin/python3.11\nprint(1)\n"}
+            ),
+            "the Python of an image": add({f"{DATA}/scripts/fit": b"#!/opt/python/cp311-cp311/bin/python\n"}),
+            "the builder's Python on Windows": add(
+                {f"{DATA}/scripts/fit.py": b'#!"C:\\Users\\My Name\\python.exe"\r\n'}
+            ),
+        },
+        ("wheel/file-mode", "warning"): {
+            "a mode of 600": set_mode(0o100600),
+            "a mode of 0": set_mode(0o100000, f"{DATA}/scripts/fit"),
+            "a script without a mode": set_mode(0, f"{DATA}/scripts/fit"),
+            "a mode without a type": set_mode(0o600),
+            "setuid": set_mode(0o104755),
+        },
+        ("content/shared-namespace", "warning"): {
+            "a namespace": add({"google/__init__.py": b""}),
+        },
+    }
+)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -193,90 +190,88 @@ def test_accepts_a_namespace_of_the_project_itself() -> None:
 # --- scripts -------------------------------------------------------------------------------------------
 
 MAIN = {"dipy/__init__.py": b"def main(): ...\n", "dipy/cli.py": b"class App:\n    run = 1\n"}
-SCRIPT_FAULTS = {
-    "no function": ("demo = dipy", {}, "", "wheel/bad-script", "error"),
-    "nothing": ("demo =", {}, "", "wheel/bad-script", "error"),
-    "no object": ("demo = not an object!!", {}, "", "wheel/bad-script", "error"),
-    "a hyphen": ("demo = dipy.demo-run:main", {}, "", "wheel/bad-script", "error"),
-    "a hyphen in the function": ("demo = dipy:main-loop", {}, "", "wheel/bad-script", "error"),
-    "two colons": ("demo = dipy:a:b", {}, "", "wheel/bad-script", "error"),
-    "a keyword": ("demo = dipy.import:main", {}, "", "wheel/bad-script", "error"),
-    "a number": ("demo = dipy.3d:main", {}, "", "wheel/bad-script", "error"),
-    "a blank": ("demo = dipy : main", {}, "", "wheel/bad-script", "error"),
-    "extras that pip does not read": ("demo = dipy:main[x, y-z]", {}, "", "wheel/bad-script", "error"),
-    "an open bracket": ("demo = dipy:main [x", {}, "", "wheel/bad-script", "error"),
-    "a missing module": ("demo = dipy.run:main", {}, "", "wheel/missing-script-module", "error"),
-    "a missing package": ("demo = nipy:main", {}, "", "wheel/missing-script-module", "error"),
-    "a missing module of a package, with requirements": (
-        "demo = dipy.run:main",
-        {},
-        "Requires-Dist: numpy\n",
-        "wheel/missing-script-module",
-        "error",
-    ),
-    "only a stub": (
-        "demo = dipy.run:main",
-        {"dipy/run.pyi": b""},
-        "",
-        "wheel/missing-script-module",
-        "error",
-    ),
-    "a missing function": ("demo = dipy.cli:main", {}, "", "wheel/missing-script-function", "warning"),
-    "a function with a longer name": (
-        "demo = dipy.run:main",
-        {"dipy/run.py": b"def main_loop(): ...\nx_main = 1\n"},
-        "",
-        "wheel/missing-script-function",
-        "warning",
-    ),
-    "a submodule instead of a function": (
-        "demo = dipy.sub:main",
-        {"dipy/sub/__init__.py": b"", "dipy/sub/main.py": b"x = 1\n"},
-        "",
-        "wheel/missing-script-function",
-        "warning",
-    ),
-}
+
+
+@dataclass(frozen=True)
+class Script:
+    """A line of entry_points.txt, and the files and requirements of its wheel."""
+
+    line: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    requires: str = ""
+
+    def wheel(self, group: str = "console_scripts") -> bytes:
+        return add_scripts(f"[{group}]\n{self.line}\n", {**MAIN, **self.files}, self.requires)
+
+
+SCRIPT_FAULTS = flatten(
+    {
+        ("wheel/bad-script", "error"): {
+            "no function": Script("demo = dipy"),
+            "nothing": Script("demo ="),
+            "no object": Script("demo = not an object!!"),
+            "a hyphen": Script("demo = dipy.demo-run:main"),
+            "a hyphen in the function": Script("demo = dipy:main-loop"),
+            "two colons": Script("demo = dipy:a:b"),
+            "a keyword": Script("demo = dipy.import:main"),
+            "a number": Script("demo = dipy.3d:main"),
+            "a blank": Script("demo = dipy : main"),
+            "extras that pip does not read": Script("demo = dipy:main[x, y-z]"),
+            "an open bracket": Script("demo = dipy:main [x"),
+        },
+        ("wheel/missing-script-module", "error"): {
+            "a missing module": Script("demo = dipy.run:main"),
+            "a missing package": Script("demo = nipy:main"),
+            "a missing module of a package, with requirements": Script(
+                "demo = dipy.run:main", requires="Requires-Dist: numpy\n"
+            ),
+            "only a stub": Script("demo = dipy.run:main", {"dipy/run.pyi": b""}),
+        },
+        ("wheel/missing-script-function", "warning"): {
+            "a missing function": Script("demo = dipy.cli:main"),
+            "a function with a longer name": Script(
+                "demo = dipy.run:main", {"dipy/run.py": b"def main_loop(): ...\nx_main = 1\n"}
+            ),
+            "a submodule instead of a function": Script(
+                "demo = dipy.sub:main", {"dipy/sub/__init__.py": b"", "dipy/sub/main.py": b"x = 1\n"}
+            ),
+        },
+    }
+)
 
 
 @pytest.mark.parametrize("group", ["console_scripts", "gui_scripts"])
 @pytest.mark.parametrize("fault", SCRIPT_FAULTS)
 def test_reports_only_the_planted_fault_of_a_script(fault: str, group: str) -> None:
-    line, files, requires, check, severity = SCRIPT_FAULTS[fault]
-    assert reported(add_scripts(f"[{group}]\n{line}\n", {**MAIN, **files}, requires)) == {check: severity}
+    script, check, severity = SCRIPT_FAULTS[fault]
+    assert reported(script.wheel(group)) == {check: severity}
 
 
 GOOD_SCRIPTS = {
-    "an extra": ("demo = dipy:main [x]", {}, ""),
-    "two extras": ("demo=dipy:main[x-y, z]", {}, ""),
-    "a method": ("demo = dipy.cli:App.run", {}, ""),
-    "a package": ("demo = dipy.sub:main", {"dipy/sub/__init__.py": b"from .x import main\n"}, ""),
-    "all names of another module": ("demo = dipy.run:main", {"dipy/run.py": b"from dipy import *\n"}, ""),
-    "names made on request": ("demo = dipy.run:main", {"dipy/run.py": b"def __getattr__(name): ...\n"}, ""),
-    "a required project": ("demo = nipy.cli:main", {}, "Requires-Dist: nipy\n"),
-    "a project of an extra": ("demo = nipy:main", {}, "Requires-Dist: nipy; extra == 'x'\n"),
-    "the standard library": ("demo = json.tool:main", {}, ""),
-    "a namespace of other projects": (
-        "demo = space.cli:main",
-        {"space/dipy/__init__.py": b""},
-        "Requires-Dist: nipy\n",
+    "an extra": Script("demo = dipy:main [x]"),
+    "two extras": Script("demo=dipy:main[x-y, z]"),
+    "a method": Script("demo = dipy.cli:App.run"),
+    "a package": Script("demo = dipy.sub:main", {"dipy/sub/__init__.py": b"from .x import main\n"}),
+    "all names of another module": Script("demo = dipy.run:main", {"dipy/run.py": b"from dipy import *\n"}),
+    "names made on request": Script("demo = dipy.run:main", {"dipy/run.py": b"def __getattr__(name): ...\n"}),
+    "a required project": Script("demo = nipy.cli:main", requires="Requires-Dist: nipy\n"),
+    "a project of an extra": Script("demo = nipy:main", requires="Requires-Dist: nipy; extra == 'x'\n"),
+    "the standard library": Script("demo = json.tool:main"),
+    "a namespace of other projects": Script(
+        "demo = space.cli:main", {"space/dipy/__init__.py": b""}, requires="Requires-Dist: nipy\n"
     ),
-    "a namespace": ("demo = space.cli:main", {"space/cli.py": b"def main(): ...\n"}, ""),
-    "a path in another directory": ("demo = tool:main", {"dipy.pth": b"dipy/src\n"}, ""),
-    "a module in purelib": (
-        "demo = dipy.run:main",
-        {f"{DATA}/purelib/dipy/run.py": b"def main(): ...\n"},
-        "",
+    "a namespace": Script("demo = space.cli:main", {"space/cli.py": b"def main(): ...\n"}),
+    "a path in another directory": Script("demo = tool:main", {"dipy.pth": b"dipy/src\n"}),
+    "a module in purelib": Script(
+        "demo = dipy.run:main", {f"{DATA}/purelib/dipy/run.py": b"def main(): ...\n"}
     ),
-    "bytecode": ("demo = dipy.run:main", {"dipy/run.pyc": b"main"}, ""),
+    "bytecode": Script("demo = dipy.run:main", {"dipy/run.pyc": b"main"}),
 }
 
 
 @pytest.mark.parametrize("case", GOOD_SCRIPTS)
 def test_accepts_a_good_script(case: str) -> None:
-    line, files, requires = GOOD_SCRIPTS[case]
-    data = add_scripts(f"[console_scripts]\n{line}\n", {**MAIN, **files}, requires)
-    assert reported(data).keys() <= {"content/bytecode"}
+    assert reported(GOOD_SCRIPTS[case].wheel()).keys() <= {"content/bytecode"}
 
 
 def test_does_not_judge_entry_points_of_other_groups() -> None:
@@ -329,8 +324,8 @@ def test_what_pip_refuses_is_an_error(fault: str, tmp_path: Path) -> None:
     if fault in FAULTS:
         data, _, severity = FAULTS[fault]
     else:
-        line, files, requires, _, severity = SCRIPT_FAULTS[fault]
-        data = add_scripts(f"[console_scripts]\n{line}\n", {**MAIN, **files}, requires)
+        script, _, severity = SCRIPT_FAULTS[fault]
+        data = script.wheel()
     assert severity == "error"
     assert pip_install(data, tmp_path).returncode != 0
 

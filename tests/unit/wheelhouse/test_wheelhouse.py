@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -17,10 +16,10 @@ from unittest import mock
 
 import pytest
 
+from tools.testing.indexes import local_file
 from tools.testing.wheels import make_release
-from wheel_uploader.core import cache_mac, filenames, filesystem
+from wheel_uploader.core import cache_mac, filesystem
 from wheel_uploader.core.errors import LockedError, StorageError
-from wheel_uploader.core.models import LocalFile
 from wheel_uploader.download.partial_file import PartialFile
 from wheel_uploader.wheelhouse.wheelhouse import (
     CHECKSUMS_FILENAME,
@@ -46,16 +45,6 @@ def run_unprivileged(code: str, *arguments: object) -> subprocess.CompletedProce
     """Run Python code as root without the capabilities that bypass permissions."""
     command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", sys.executable, "-c", code]
     return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False)
-
-
-def local_file(path: Path) -> LocalFile:
-    data = path.read_bytes()
-    return LocalFile(
-        name=filenames.parse_filename(path.name),
-        path=path,
-        size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-    )
 
 
 # --- the directory ---------------------------------------------------------------------------------
