@@ -91,7 +91,7 @@ class Job:
     """The release to upload, and the kind of index."""
 
     staged: Staged
-    #: Where our command finds the files: a folder, or the URL of the server.
+    #: The source for our command: a folder, or the URL of the server.
     source: str
     kind: str
     think: float

@@ -55,7 +55,7 @@ def test_hashes_are_read_in_the_formats_that_people_publish(kind: str) -> None:
     path = write_hashes(kind, sha256(wheel.read_bytes()))
     result = run("--until", "check", "-u", "dist", "--hashes", path, "demo", "1.0")
     assert result.exit_code == 0, result.stderr
-    # A signature is no proof while nobody has verified it.
+    # An unverified signature proves nothing.
     sentence = "not checked: the PGP signature of SUMS (verify it with gpg --verify)"
     assert (sentence in result.stderr, sentence in result.stdout) == (kind == "clear-signed",) * 2
     # The hash counts: another one is an error.
@@ -64,7 +64,7 @@ def test_hashes_are_read_in_the_formats_that_people_publish(kind: str) -> None:
     assert result.exit_code == 6, result.stderr
 
 
-def test_hashes_without_file_names_are_refused_with_what_was_found() -> None:
+def test_rejects_hashes_without_file_names_and_names_their_format() -> None:
     wheels.make_wheel(Path("dist"), "demo", "1.0")
     result = run("--until", "check", "-u", "dist", "--hashes", write_hashes("requirements", "1" * 64), "demo")
     assert result.exit_code == 2
@@ -392,11 +392,11 @@ def test_exclude_from_the_environment_and_the_configuration(monkeypatch: pytest.
     assert [file["filename"] for file in json.loads(run(*listed).stdout)["files"]] == ["near-1.0.tar.gz"]
 
 
-def test_a_pattern_that_matches_nothing_is_told() -> None:
+def test_reports_a_pattern_that_matches_nothing() -> None:
     folder = make_folder()
     result = run("--until", "list", "-u", folder, "--exclude", "*.ZIP", "near", "1.0")
     assert result.exit_code == 0
-    assert "--exclude *.ZIP matches none of the staged files" in result.stderr
+    assert "--exclude *.ZIP matches no staged file" in result.stderr
     result = run("--until", "list", "-u", folder, "--exclude", "*", "near", "1.0")
     assert result.exit_code == 3
     assert f"  {GOOD}: --exclude *" in result.stderr
@@ -469,7 +469,7 @@ def test_withdrawn_files_are_not_taken(kind: str, reason: str, version: str | No
     assert (refused["filename"], refused["reason"].startswith(fact)) == (W, True)
 
 
-def test_what_is_left_is_published_and_the_rest_is_told() -> None:
+def test_selects_the_other_files_and_reports_a_yanked_one() -> None:
     sdist = "dipy-1.11.0.tar.gz"
     for server in (
         serve_json([json_file(W, yanked="segfaults"), json_file(sdist, yanked=False)]),
@@ -584,7 +584,7 @@ def test_the_date_decides_between_commits(served: Served, suffix: str) -> None:
     assert f"3.7.0{suffix}+git886365ca was built last (" in result.stderr
 
 
-def test_the_server_is_asked_for_dates_that_the_listing_lacks() -> None:
+def test_requests_dates_that_the_listing_lacks() -> None:
     old, new = "demo-3.7.0+gitf97f66ab-py3-none-any.whl", "demo-3.7.0+git886365ca-py3-none-any.whl"
     links = "".join(f"<a href={quote(name)}>{name}</a>" for name in (old, new))
 
@@ -691,7 +691,7 @@ def test_a_place_under_another_version_stops_a_strict_run(served: Served) -> Non
     assert publish(served, "--strict", *accept, *ignore, "--dry-run", "demo", "1.0").exit_code == 0
 
 
-def test_complete_releases_beside_this_one_are_silent(served: Served) -> None:
+def test_does_not_warn_of_complete_releases_in_the_same_folder(served: Served) -> None:
     for version in ("0.9", "1.0", "1.1.dev0", "1.0+cpu"):
         stage_matrix(version)
         wheels.make_sdist(Path("dist"), "demo", version)

@@ -104,7 +104,7 @@ def test_says_what_users_of_macos_14_lose(index: Served) -> None:
     assert run(index, "--strict", "--no-compare", version="1.1").exit_code == 0
 
 
-def test_more_systems_are_no_loss(index: Served) -> None:
+def test_accepts_more_systems(index: Served) -> None:
     publish(index, "1.0", ["cp312-cp312-macosx_14_0_x86_64", "cp312-cp312-manylinux_2_28_x86_64"])
     stage("1.1", ["cp312-cp312-macosx_10_13_x86_64", "cp312-cp312-manylinux2014_x86_64"])
     assert run(index, "--strict", version="1.1").exit_code == 0
@@ -188,7 +188,7 @@ NIGHTLIES = {
 
 
 @pytest.mark.parametrize(("staged", "published", "words"), NIGHTLIES.values(), ids=NIGHTLIES)
-def test_warns_of_a_nightly_that_nobody_will_get(
+def test_warns_of_a_nightly_that_installers_will_not_choose(
     index: Served, staged: str, published: str, words: tuple[str, ...]
 ) -> None:
     """T1 (a) to (d)."""

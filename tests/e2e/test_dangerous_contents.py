@@ -159,7 +159,7 @@ def test_an_editable_wheel(tmp_path: Path) -> None:
     assert "wheel/installer-file" in ended.stdout + ended.stderr
 
 
-def test_a_conflict_is_told_with_its_line(tmp_path: Path) -> None:
+def test_reports_the_line_of_a_conflict(tmp_path: Path) -> None:
     wheels.make_wheel(tmp_path / "staged", "demo", "1.0", files={"demo/b.py": f"x = 1\n{CONFLICT}".encode()})
     ended = CommandLine(tmp_path).run("--until", "check", "-u", tmp_path / "staged")
     assert "a merge conflict begins in line 2\n      demo/b.py\n" in ended.stdout

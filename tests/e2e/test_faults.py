@@ -202,7 +202,7 @@ def test_suggests_a_local_disk_where_files_cannot_be_locked(machine: Machine, er
 
 
 def test_publishes_from_a_file_system_without_sync_modes_links_and_statistics(machine: Machine) -> None:
-    """FAT, FUSE: the release needs none of these."""
+    """FAT, FUSE: publishing does not need these features."""
     features = {"fsync": "EINVAL", "fchmod": "EPERM", "link,linkat": "EPERM", "statfs,fstatfs": "ENOSYS"}
     code, stderr = run_with_failing_calls(machine, features)
     assert code == 0, stderr

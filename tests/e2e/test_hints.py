@@ -1,4 +1,4 @@
-"""Every hint of the list stage leads on: who does what it says gets further than before."""
+"""Every hint of the list stage helps: a user who follows it gets further than before."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ SITUATIONS = {
     "names that differ in case": exclude(
         OLD, {OLD: "a", OLD.replace("demo", "Demo"): "b"}, 6, "leave it out with --exclude NAME"
     ),
-    # What the user requires.
+    # Requirements of the user.
     "an incomplete release": Situation(
         {"1.0": ""},
         ("--expect", "2", *RELEASE),

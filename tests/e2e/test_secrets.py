@@ -105,7 +105,7 @@ def test_password_in_a_url_without_its_scheme_is_hidden(login: str, report: str,
 
 
 @pytest.mark.parametrize("folder", ["any/t/demo", "t/demo", "any/C#/t/demo/what?/me@work"])
-def test_local_path_is_no_secret(folder: str, tmp_path: Path) -> None:
+def test_does_not_redact_a_local_path(folder: str, tmp_path: Path) -> None:
     """The path and the words in it are shown as they are, and the printed command works."""
     staged = tmp_path / folder
     good = wheels.make_wheel(staged, "demo", "1.0", tag="cp312-none-any")

@@ -1,4 +1,4 @@
-"""H19: a file that is added to a yanked release reaches nobody, which a warning says before the POST."""
+"""H19: before the POST, a warning says that installers ignore files added to a yanked release."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_strict_stops_before_the_post(index: Served) -> None:
     assert index.index.posts == []
 
 
-def test_quiet_says_it_with_the_upload(index: Served) -> None:
+def test_quiet_prints_the_warning_with_the_upload(index: Served) -> None:
     index.index.yanked = {OLD: "broken on ARM"}
     result = run(index, "-q")
     assert "warning: release/yanked: the index has yanked 1.0 (broken on ARM)" in text_of(result)

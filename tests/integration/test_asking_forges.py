@@ -1,4 +1,4 @@
-"""Sources that are asked by PROJECT and VERSION, read by the whole command from scripted servers."""
+"""Sources that are queried by PROJECT and VERSION: the whole command reads scripted servers."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def add_releases(api: Api, *versions: str, tag: str = "v{}") -> None:
 
 @pytest.mark.parametrize("tag", ["v{}", "{}", "dipy-{}", "release-{}"])
 @pytest.mark.parametrize("version", ["1.10.0", "1.11"])
-def test_the_releases_page_is_asked_for_the_version(api: Api, tag: str, version: str) -> None:
+def test_finds_the_version_on_the_releases_page(api: Api, tag: str, version: str) -> None:
     add_releases(api, "1.12.0rc1", "1.11.0", "1.10.0", tag=tag)
     result = stage(f"{SITE}/releases", "dipy", version)
     assert result.exit_code == 0, result.stderr

@@ -189,7 +189,7 @@ def test_devpi(tmp_path: Path) -> None:
 
 
 def write_static_index(root: Path, wheel: bytes, served_metadata: bytes = b"") -> None:
-    """Write pages and files for a server that knows nothing of indexes."""
+    """Write pages and files for a plain file server."""
     (root / "simple" / "demo").mkdir(parents=True)
     (root / "files").mkdir()
     (root / "files" / OLD).write_bytes(wheel)
@@ -218,7 +218,7 @@ def test_nginx_sends_only_parts_of_the_wheel(tmp_path: Path) -> None:
 
 
 def test_a_host_without_ranges_and_a_large_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The metadata beside the wheel (PEP 658) is compared, and the report says that the rest is not."""
+    """Only the separate metadata file (PEP 658) is compared, and the report says so."""
     monkeypatch.setattr(client, "MAX_WHOLE_FILE", 1_000_000)
     write_static_index(tmp_path / "www", padded_wheel(), metadata("1.0", "Requires-Dist: six").encode())
     with nginx(tmp_path / "www", extra="index index.html; max_ranges 0;") as url:

@@ -33,7 +33,7 @@ def stage_sdist(files: dict[str, bytes]) -> None:
 
 
 def check(*arguments: str) -> dict[str, Any]:
-    """Return the report of the real command for what is staged."""
+    """Return the real command's report on the staged files."""
     ignored = [part for each in ACCEPTED for part in ("--ignore", each)]
     result = in_process.run("--until", "check", "-u", "staged", "--format", "json", *ignored, *arguments)
     report: dict[str, Any] = json.loads(result.stdout)
@@ -42,7 +42,7 @@ def check(*arguments: str) -> dict[str, Any]:
 
 
 def found(*arguments: str) -> dict[str, tuple[str, str]]:
-    """Return the subject and the message of each finding that is no note, by check."""
+    """Return the subject and the message of each finding except notes, by check."""
     return {
         finding["check"]: (finding["subject"], finding["message"])
         for finding in check(*arguments)["findings"]
@@ -90,7 +90,7 @@ def test_one_of_two_wheels_is_stale() -> None:
     assert message == f"demo/a.py has another text than in {SDIST}"
 
 
-#: What is in the wheel and in the sdist where nothing is wrong.
+#: Files of a wheel and of an sdist that may differ in this way.
 TOLERATED: dict[str, tuple[dict[str, bytes], dict[str, bytes]]] = {
     "a generated version file": (
         {"demo/__init__.py": INIT, "demo/_version.py": b"version = '1.0'\ncommit_id = 'g12'\n"},
@@ -138,7 +138,7 @@ TOLERATED: dict[str, tuple[dict[str, bytes], dict[str, bytes]]] = {
             "tools/demo/make.py": b"x\n",
         },
     ),
-    "data and folders that are no packages": (
+    "data and folders that are not packages": (
         {"demo/__init__.py": INIT},
         {"demo/__init__.py": INIT, "demo/grammar/make.py": b"x\n", "demo/a.c": b"", "demo/README.txt": b""},
     ),
@@ -258,7 +258,7 @@ def test_names_a_module_that_one_lacks(python: str) -> None:
     )
 
 
-def test_a_difference_by_the_version_of_python_is_meant() -> None:
+def test_accepts_a_difference_by_the_version_of_python() -> None:
     """The oldest Python needs another module, on each platform."""
     stage_matrix(
         {"cp310": {**GOOD, "demo/_compat.py": b"x\n", "demo/__init__.py": b"x=3\n"}},
@@ -267,13 +267,13 @@ def test_a_difference_by_the_version_of_python_is_meant() -> None:
     assert found() == {}
 
 
-def test_a_difference_by_the_platform_is_meant() -> None:
+def test_accepts_a_difference_by_the_platform() -> None:
     mac = {f"{each}-{each}-macosx_11_0_arm64": {**GOOD, "demo/__init__.py": b"x=mac\n"} for each in PYTHONS}
     stage_matrix(mac, ("manylinux_2_28_x86_64", "macosx_11_0_arm64", "win_amd64"))
     assert found() == {}
 
 
-def test_settings_that_each_build_writes_are_meant() -> None:
+def test_accepts_settings_that_each_build_writes() -> None:
     stage_matrix({each: {**GOOD, "demo/__config__.py": each.encode()} for each in PYTHONS})
     assert found() == {}
 
@@ -320,7 +320,7 @@ def test_one_of_the_two_files_is_enough(name: str) -> None:
 EXTENSION = {"demo/__init__.py": INIT, "demo/_fast.cp312-win_amd64.pyd": b"MZ"}
 
 
-def test_an_sdist_without_sources_beside_a_compiled_wheel() -> None:
+def test_reports_an_sdist_without_the_sources_of_a_compiled_wheel() -> None:
     stage_wheel("cp312-cp312-win_amd64", files=EXTENSION)
     stage_sdist({"demo/__init__.py": INIT})
     assert found()["release/sdist-without-sources"] == (

@@ -144,7 +144,7 @@ LAZY_LIBRARIES = {
 }
 
 
-#: What tests and benchmarks may import of each other: nothing; what both need is in tools/testing.
+#: The folders that each folder must not import; tests and benchmarks share the code in tools/testing.
 INDEPENDENT: Mapping[str, frozenset[str]] = {
     "tests": frozenset({"benchmarks"}),
     "benchmarks": frozenset({"tests"}),

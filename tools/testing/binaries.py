@@ -221,7 +221,7 @@ def macho(
     """Return a Mach-O file of one slice; symbols are named as in C, without Mach-O's underscore.
 
     ``undefined_of`` maps the number of a library (from 1; 0xFE is any) to its symbols: a two-level namespace.
-    ``defined`` are in the symbol table, or in an export trie of its own (``trie`` is ``command``) or in the
+    ``defined`` are in the symbol table, or in a separate export trie (``trie`` is ``command``) or in the
     information for dyld (``info``).
     """
     wide = arch != "i386"

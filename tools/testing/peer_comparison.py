@@ -12,7 +12,7 @@ from wheel_uploader.core import filenames
 from wheel_uploader.core.models import CheckProfile, WheelContent, WheelName
 from wheel_uploader.facts.archive import reader as archive_reader
 
-#: Our equivalent checks, by the peer's package and complaint; ``*`` stands for all other complaints.
+#: Our equivalent checks, by the peer's package and complaint; ``*`` matches all other complaints.
 EQUIVALENT_CHECKS = {
     "check-wheel-contents": {
         "W001": {"content/bytecode"},

@@ -37,7 +37,7 @@ _ALLOWED_CHARACTERS = re.compile(r"[A-Za-z0-9_.!+-]+\Z")
 _TAG_PATTERN = re.compile(r"[A-Za-z0-9_]+\Z")
 _PROJECT_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?\Z")
 _BUILD_PATTERN = re.compile(r"[0-9][A-Za-z0-9_.]*\Z")
-#: How the parts of a variant's name begin that tell it from a name with a build tag.
+#: Beginnings of the parts that distinguish a variant's name from a name with a build tag.
 _PYTHON_TAGS = re.compile(r"(?:py|cp|pp|ip|jy|graalpy)[0-9]")
 _PLATFORM_TAG = re.compile(
     r"(?:any|linux|manylinux|musllinux|macosx|win|ios|android|pyodide|pyemscripten)(?![a-z])"

@@ -1,4 +1,4 @@
-"""The order of builds whose versions differ only in a commit, which has no order of its own."""
+"""The order of builds whose versions differ only in a commit, which cannot be sorted by itself."""
 
 from __future__ import annotations
 

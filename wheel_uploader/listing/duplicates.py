@@ -43,7 +43,7 @@ class _Conflict(NamedTuple):
 
     first: RemoteFile
     second: RemoteFile
-    #: Why they are not known to be equal; empty if their names differ in case.
+    #: The reason why they may not be equal; empty if their names differ in case.
     reason: str
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class _Conflict(NamedTuple):
 
     @property
     def is_in_two_places(self) -> bool:
-        """Whether the two are listed by different sources."""
+        """True if the two are listed by different sources."""
         return self.first.source != self.second.source
 
 

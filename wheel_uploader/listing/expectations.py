@@ -64,7 +64,7 @@ class ReleaseRequirements:
 
     @property
     def _can_wait(self) -> bool:
-        """Whether ``--wait`` would be accepted, which needs an explicit version."""
+        """True if ``--wait`` would be accepted, which needs an explicit version."""
         return self.options.version not in {"", LATEST_VERSION} and not self.options.wait
 
     def enforce(self, selection: Selection) -> None:

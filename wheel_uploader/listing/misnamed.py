@@ -2,8 +2,8 @@
 
 A wheel that a browser saved as ``demo-1.0-... (1).whl`` would be missing from the release, and few users look
 at the list of the files that were not selected. So a file that begins like PROJECT-VERSION and ends like a
-wheel or an sdist stops the run. What only accompanies a file (``.whl.asc``, ``.whl.sha256``), and archives
-of other contents (``demo-1.0-docs.zip``), are not recognized.
+wheel or an sdist stops the run. Files that only accompany another (``.whl.asc``, ``.whl.sha256``) and
+archives with other contents (``demo-1.0-docs.zip``) are not recognized.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from wheel_uploader.core.models import WheelName
 #: Names of at most this many characters are considered.
 _MAX_LENGTH = 2000
 
-#: What browsers, copy programs and upload tools append until a file is complete.
+#: Suffixes that browsers, copy programs and upload tools append until a file is complete.
 _UNFINISHED_SUFFIXES = (
     *(".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart", ".aria2"),
     *(".tmp", ".temp", ".upload", ".uploading", ".incomplete", ".unfinished", ".inprogress"),
 )
 #: rsync (``.NAME.Xy12Za``) and lftp (``.in.NAME``) hide a file until it is complete.
 _HIDDEN_UNTIL_COMPLETE = re.compile(r"\.(?:in\.)?([^.].*\.(?:whl|tar\.gz|zip))(?:\.[A-Za-z0-9]{6})?")
-#: What wraps a file: ``.whl.zip`` is how an artifact with one wheel is saved.
+#: Suffixes of archives around a file: an artifact with one wheel is saved as ``.whl.zip``.
 _WRAPPER_SUFFIXES = (".zip", ".gz", ".tar", ".7z")
 #: The number that wget appends to a name that exists, and marks of a copy after the suffix.
 _COPY_SUFFIX = re.compile(r"(?:\.[0-9]{1,3}| ?\([0-9]{1,4}\))\Z")
@@ -48,10 +48,10 @@ _PLATFORM_LIKE = re.compile(r"any|win32|[a-z]+[0-9]*_\w+", re.ASCII | re.IGNOREC
 class MisnamedFile:
     """A file whose name is not valid, but resembles that of a wheel or an sdist."""
 
-    #: The name without its suffix and without what was added before or after the name.
+    #: The name without its suffix and without additions before or after it.
     stem: str
     is_wheel: bool
-    #: Why the name is not valid, in one clause.
+    #: The reason why the name is not valid, in one clause.
     reason: str
     #: The name that the file will have when it is complete; empty if it is complete.
     final_name: str = ""
@@ -96,7 +96,7 @@ class MisnamedFile:
 
 
 def recognize(filename: str, error: InvalidFilename) -> MisnamedFile | None:
-    """Return what a file name that ``parse_filename`` rejected resembles; None if nothing of a release."""
+    """Return what a file name that ``parse_filename`` rejected resembles, or None."""
     if len(filename) > _MAX_LENGTH:
         return None
     name = unicodedata.normalize("NFKC", filename).strip()

@@ -181,7 +181,7 @@ class _Exclusion:
                 self.kept.append(file)
         #: One sentence for each pattern that matches nothing.
         self.notes = [
-            f"--exclude {sanitize(pattern)} matches none of the staged files"
+            f"--exclude {sanitize(pattern)} matches no staged file"
             for pattern in patterns
             if pattern in unused
         ]
@@ -322,7 +322,7 @@ def _find_hint(
 
 
 def _hint_at_inadmissible(staged: Sequence[Version], options: Options, rule: VersionRule) -> _Hint:
-    """Return the next step if ``latest`` may be none of the staged versions."""
+    """Return the next step if ``latest`` cannot be any of the staged versions."""
     with_prereleases = dataclasses.replace(rule, include_prereleases=True)
     if any(map(with_prereleases.admits, staged)):
         hint = f"Only pre-releases are staged: {format_versions(staged)}. Add --pre to include them."

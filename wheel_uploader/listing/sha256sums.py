@@ -34,7 +34,7 @@ _HEADING = re.compile(
     rf"#*+[ \t]*+(?:({_OTHER_NAMES})|(?i:SHA(?:2-)?-?256))?[ \t]{{0,3}}"
     r"(?i:(?:check)?sums?|hash(?:es)?|digests?)?:{0,2}"
 )
-#: What underlines a heading, fences code (reStructuredText and Markdown), or heads PowerShell's table.
+#: Lines that underline a heading, fence code (reStructuredText, Markdown) or head PowerShell's table.
 _DECORATION = re.compile(r"[=~^\"'*+#_ -]{3,}|::|```[A-Za-z]{0,10}|(?i:Algorithm[ \t]+Hash[ \t]+Path)[ \t]*")
 
 #: A line of ``pip hash``, which comes after ``name:``.

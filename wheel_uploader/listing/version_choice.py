@@ -48,7 +48,7 @@ class VersionChoice:
     """The version to release; None if no staged version may be chosen."""
 
     version: Version | None
-    #: What the user should know about the choice, in sentences.
+    #: Remarks for the user about the choice, in sentences.
     notes: tuple[str, ...] = ()
 
 

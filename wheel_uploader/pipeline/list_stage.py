@@ -131,7 +131,7 @@ def _shorten(lines: Sequence[str]) -> list[str]:
 
 
 def reject_forbidden_links(selection: Selection, http: HttpClient) -> None:
-    """Raise UsageError if a file of the release may not be fetched from where its listing says it is."""
+    """Raise UsageError if a file of the release may not be fetched from the URL in its listing."""
     remotes = [remote for _, remote in selection.files] + [
         attestation.remote for attestation in selection.attestation_files
     ]

@@ -1,4 +1,4 @@
-"""``--ignore ID:PATTERN``: only what is about one wheel, file or library is accepted."""
+"""``--ignore ID:PATTERN`` accepts only the findings about one wheel, file or library."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CUDA = "it requires libcuda.so.1, which neither the wheel nor manylinux provides
         ("demo/*", finding(member="demo/a/_fast.pyd")),
     ],
 )
-def test_accepts_what_is_about_the_pattern(pattern: str, about: Finding) -> None:
+def test_accepts_findings_that_match_the_pattern(pattern: str, about: Finding) -> None:
     for check in ("native/missing-library", "native"):
         text = f"{check}:{pattern}"
         assert find_ignore(about, ["wheel", text]) == text
@@ -123,7 +123,7 @@ def test_the_command_accepts_one_file(ignored: str, accepted: set[str]) -> None:
 
 
 @pytest.mark.usefixtures("staged")
-def test_strict_stops_at_what_is_left() -> None:
+def test_strict_stops_at_the_remaining_findings() -> None:
     others = ("metadata", "release", "wheel", "name", "native")
     assert report_of(*others, "content:LICENSE")["exit_code"] == 0
     for ignored, code in (("content:LICENSE", 6), ("content:[Ln]*", 0)):

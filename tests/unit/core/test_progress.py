@@ -476,7 +476,7 @@ print("multiprocessing.synchronize" in sys.modules)
 """
 
 
-def test_leaves_nothing_of_tqdm_behind() -> None:
+def test_leaves_no_trace_of_tqdm() -> None:
     """Neither its thread nor a bar or lock that other users of tqdm in this process would share."""
     done = subprocess.run(
         [sys.executable, "-c", _ON_A_TERMINAL], capture_output=True, text=True, timeout=60, check=True

@@ -212,7 +212,7 @@ def test_systems_without_that_python_lose_nothing(python: str, expected: list[st
         (["py2.py3-none"], ["py3-none"]),
     ],
 )
-def test_another_interface_for_the_same_systems_is_no_loss(previous: list[str], current: list[str]) -> None:
+def test_accepts_another_interface_for_the_same_systems(previous: list[str], current: list[str]) -> None:
     for platform in ("win_amd64", "macosx_11_0_arm64", "manylinux_2_28_x86_64"):
         cell = f"cp313-{platform.replace('_11_0', '').replace('_2_28', '')}"
         old, new = ([f"{interface}-{platform}" for interface in each] for each in (previous, current))

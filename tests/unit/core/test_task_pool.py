@@ -129,7 +129,7 @@ def test_an_error_stops_the_others_at_once(gate: threading.Event) -> None:
     assert not pool_threads("error")
 
 
-def test_raises_errors_that_are_no_exceptions() -> None:
+def test_raises_errors_that_do_not_derive_from_exception() -> None:
     def exit_thread(_: object) -> None:
         raise SystemExit(3)
 

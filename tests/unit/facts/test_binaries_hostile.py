@@ -256,7 +256,7 @@ def with_tables_in_the_middle(size: int = 100_000) -> bytes:
 
 
 @pytest.mark.usefixtures("small_limits")
-def test_reads_a_very_large_member_once_more_for_its_tables() -> None:
+def test_reads_a_very_large_member_again_for_its_tables() -> None:
     data = with_tables_in_the_middle()
     (facts,) = collect("x.so", data, 1000, again=True).binaries
     assert facts == detect.read_binary("x.so", data, symbols=True)
@@ -283,7 +283,7 @@ def test_finds_section_headers_in_the_middle_of_a_very_large_member() -> None:
 
 
 @pytest.mark.usefixtures("small_limits")
-def test_reads_the_symbols_of_other_very_large_members_once_more() -> None:
+def test_reads_other_very_large_members_again_for_their_symbols() -> None:
     filler = b"\0" * 50_000
     for data in (
         fat(

@@ -68,7 +68,7 @@ def test_finds_the_version_of_a_project(filename: str, project: str, version: st
         (f".in.{WHEEL}.whl", "an unfinished upload"),
     ],
 )
-def test_says_what_is_wrong_with_a_name(filename: str, reason: str) -> None:
+def test_gives_the_reason_for_rejecting_a_name(filename: str, reason: str) -> None:
     resembled = recognize(filename)
     assert resembled is not None
     assert resembled.reason == reason
@@ -123,15 +123,13 @@ def test_guesses_the_release_without_a_project(filename: str, release: tuple[str
         ("x-1.0-cp312-win_amd64 (1).whl", ("macosx", "all"), True),
         ("x-1.0-cp312-any (1).whl", ("any",), True),
         ("x-1.0-cp312-macosx_10_9_x86_64.macosx_11_0_arm64 (1).whl", ("macosx",), True),
-        # Without a platform nobody knows.
+        # Without a platform tag it may be for any platform.
         ("x-1.0.whl", ("macosx",), True),
         ("x-1.0 (1).tar.gz", ("macosx",), False),
         ("x-1.0 (1).tar.gz", ("all",), True),
     ],
 )
-def test_respects_the_platforms_that_are_asked_for(
-    filename: str, filters: tuple[str, ...], may: bool
-) -> None:
+def test_respects_the_requested_platforms(filename: str, filters: tuple[str, ...], may: bool) -> None:
     resembled = recognize(filename)
     assert resembled is not None
     assert resembled.may_have_platform(filters) is may

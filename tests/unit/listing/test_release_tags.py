@@ -91,7 +91,7 @@ def test_finds_the_release_of_a_version(version: str, pre: bool, identifiers: li
     assert [entry.identifier for entry in find_releases(RELEASES, query)] == identifiers
 
 
-def test_the_hint_says_what_is_there() -> None:
+def test_the_hint_names_the_available_releases() -> None:
     query = ReleaseQuery(project="dipy", version="latest")
     assert "Add --pre" in explain_absence([RELEASES[0]], query)
     assert "v2.0rc1, v1.1" in explain_absence(RELEASES, ReleaseQuery(project="dipy", version="5"))

@@ -84,7 +84,7 @@ BOTH = f"{A}  x.whl\n{B}  y.tar.gz\n"
 
 
 def sign(text: str) -> str:
-    """Return ``text`` as gpg --clear-sign does, with a signature that nobody made."""
+    """Return ``text`` as gpg --clear-sign does, with an invalid signature."""
     return (
         f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{text}"
         "-----BEGIN PGP SIGNATURE-----\n\niQIzBAEBCgAdFiEE\n=abcd\n-----END PGP SIGNATURE-----\n"
@@ -122,13 +122,13 @@ def test_reads_lists_with_headings_other_algorithms_and_signatures(text: str) ->
             "",
         ),
         (f"BLAKE2b-256\n-----------\n{A}  x.whl\n", f"line 3: '{A}  x.whl' is BLAKE2B-256, and", ""),
-        # Text that nobody signed, and a message that was cut.
+        # Unsigned text, and a truncated message.
         (f"{A}  y.whl\n{sign(BOTH)}", f"line 1: '(outside the signed text) {A}", ""),
         (sign(BOTH).partition("-----BEGIN PGP SIGNATURE")[0], "line 1: '-----BEGIN PGP", ""),
         (sign(BOTH).partition("-----END")[0], "line 1: '-----BEGIN PGP SIGNED MESSAGE", ""),
     ],
 )
-def test_says_what_it_found_instead(text: str, detail: str, hint: str) -> None:
+def test_reports_the_first_line_in_another_format(text: str, detail: str, hint: str) -> None:
     with pytest.raises(UsageError, match=r"^SUMS is not in SHA256SUMS format") as caught:
         sha256sums.parse_sha256sums(text, "SUMS")
     assert caught.value.details[0].startswith(detail)

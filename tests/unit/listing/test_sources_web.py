@@ -98,7 +98,7 @@ def test_root_leads_to_the_project_page(root: str) -> None:
     assert list_filenames(make_handler(pages)) == [WHEEL]
 
 
-def test_follows_the_folder_of_the_project_beside_its_files() -> None:
+def test_follows_a_folder_of_the_project_in_addition_to_its_files() -> None:
     pages = {"/wheels/": f'<a href="dipy/">old</a>{LINK}', "/wheels/dipy/": '<a href="dipy-1.0.tar.gz">x</a>'}
     assert list_filenames(make_handler(pages)) == [WHEEL, "dipy-1.0.tar.gz"]
 

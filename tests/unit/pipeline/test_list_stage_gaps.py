@@ -37,5 +37,5 @@ def test_the_gap_that_waiting_cannot_close_decides_the_exit_code(
     assert sorted(raised.value.details) == sorted(f"gap {remedy}" for remedy in remedies)
 
 
-def test_a_complete_listing_is_no_error() -> None:
+def test_accepts_a_complete_listing() -> None:
     list_stage.raise_for_gaps(())

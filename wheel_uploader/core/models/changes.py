@@ -1,4 +1,4 @@
-"""What changed between a wheel of the previous release and the same wheel of this one."""
+"""The changes from a wheel of the previous release to the same wheel of this one."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class TextFact:
     #: The line of the passage, counted from 1.
     line: int
     kind: TextFactKind
-    #: What was found, as a noun phrase: ``a GitHub token``.
+    #: The content of the passage as a noun phrase: ``a GitHub token``.
     description: str = ""
 
 
@@ -133,7 +133,7 @@ class BinarySlice:
     #: True if it has sections with debug information.
     has_debug_info: bool = False
     #: The functions that Python looks for in an extension module of the member's name (``PyInit_x``,
-    #: ``PyModExport_x``) and that it exports; if it exports none of them, such functions for other names.
+    #: ``PyModExport_x``) and that it exports; if there are none, those for other names.
     #: None if its exports could not be read.
     module_functions: tuple[str, ...] | None = ()
     #: True if it asks for an executable stack (ELF), and if its headers do not say what stack it needs.

@@ -126,7 +126,7 @@ class RemoteAttestationFile:
 
 
 class GapRemedy(enum.StrEnum):
-    """What closes a gap in a listing, which decides the exit code of the run."""
+    """Ways to close a gap in a listing, which decide the exit code of the run."""
 
     #: More files may still appear, or the gap may close by itself.
     WAIT = "wait"
@@ -142,7 +142,7 @@ class GapRemedy(enum.StrEnum):
 class ListingGap:
     """A part of a listing that was not read, or cannot be named, and may belong to the release."""
 
-    #: What was not read and why, in one clause: ``the folder wheels/ is deeper than 3 levels``.
+    #: The part and the reason, in one clause: ``the folder wheels/ is deeper than 3 levels``.
     message: str
     #: The listing: a URL without secrets, or a directory.
     source: str

@@ -26,7 +26,7 @@ class IndexFile:
     size: int | None = None
     upload_time: datetime | None = None
     yanked: bool = False
-    #: Why it was yanked, if the page says so.
+    #: The reason for yanking, if the page gives one.
     yanked_reason: str = ""
 
 

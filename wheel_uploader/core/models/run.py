@@ -171,7 +171,7 @@ class Report:
     previous_sizes: Mapping[str, int] = field(default_factory=dict)
     #: (python, platform) pairs of the expected wheels: ``("cp313t", "macosx_arm64")``.
     expected_cells: tuple[tuple[str, str], ...] = ()
-    #: What changed since that release; None unless it was asked for.
+    #: The changes since that release; None unless requested.
     changes: ReleaseChanges | None = None
     signatures: tuple[Signature, ...] = ()
     attestations: tuple[Attestation, ...] = ()

@@ -26,7 +26,7 @@ from wheel_uploader.core.platforms.platforms import normalize_macos_version
 #: Systems whose newer versions accept the wheels for older ones. Pyodide and Emscripten do not.
 _ORDERED_SYSTEMS = frozenset({"manylinux", "musllinux", "macosx", "ios", "android"})
 #: The first macOS on Apple silicon, and the oldest macOS for which python.org builds a CPython 3 for Intel,
-#: from that minor version on. A lower number in a tag serves nobody.
+#: from that minor version on. A lower number in a tag does not add a system.
 _OLDEST_MACOS_ARM64 = (11, 0)
 _OLDEST_MACOS_X86_64 = ((14, (10, 15)), (12, (10, 13)))
 #: The versions of macOS that a version number is skipped after.
@@ -37,11 +37,11 @@ _TAG_MINOR = re.compile(r"[a-z]+\d(\d{1,3})\b")
 
 
 class LossKind(enum.Enum):
-    """How a system is worse off."""
+    """Ways in which a system is worse off."""
 
-    #: It accepted a wheel of the previous release, and accepts none of this one.
+    #: It accepted a wheel of the previous release, but does not accept any of this one.
     NO_WHEEL = enum.auto()
-    #: The previous release had a special wheel for it beside a general one; this release has a general one.
+    #: The previous release had a special wheel for it as well as a general one; it gets a general one now.
     GENERAL_WHEEL = enum.auto()
 
 
@@ -213,7 +213,7 @@ def _find_loss(point: VersionNumbers, old: Sequence[_Build], new: Sequence[_Buil
     if present is None:
         return LossKind.NO_WHEEL
     best = accepted[0]
-    # Only systems are compared: a wheel for the stable ABI in place of one for a single Python is no loss.
+    # Only systems are compared, so a wheel for the stable ABI may replace one for a single Python.
     general = [build for build in accepted if build.generality == best.generality]
     older = [build.version for build in general if build.version < best.version]
     return LossKind.GENERAL_WHEEL if older and present.version <= max(older) else None

@@ -33,7 +33,7 @@ class TerminalProgress(PlainProgress):
             "ascii": not is_utf8_stream(stream) and " #",
             "colour": "green" if color else None,
         }
-        #: What the run waits for: functions that return a line of text.
+        #: A function for each thing that the run waits for, which returns a line of text.
         self._waits: list[Callable[[], str]] = []
         #: The display while it is on the screen.
         self._display: Display | None = None

@@ -27,7 +27,7 @@ class ReleaseQuery:
     project: str = ""
     #: A version as the user typed it, ``latest``, or empty if the staged files are of one.
     version: str = ""
-    #: Whether ``latest`` includes pre-releases.
+    #: True if ``latest`` includes pre-releases.
     include_prereleases: bool = False
 
 

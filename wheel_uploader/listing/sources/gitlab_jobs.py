@@ -66,7 +66,7 @@ def artifact_archive_url(url: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchReference:
-    """A branch or tag whose latest successful pipeline is meant, and one job of it."""
+    """The jobs of the latest successful pipeline of a branch or tag, or one of them."""
 
     ref: str
     #: Empty for all jobs with artifacts.

@@ -18,7 +18,7 @@ from wheel_uploader.listing.sources.base import ReleaseQuery
 
 #: Words before the version in a tag, besides the name of the project.
 _TAG_WORDS = frozenset({"", "v", "r", "rel", "release", "releases", "ver", "version"})
-#: Where a version may begin in a tag: at a digit after a separator, a ``v``, or the start.
+#: Positions in a tag at which a version may begin: at a digit after a separator, a ``v``, or the start.
 _VERSION_START = re.compile(r"(?:\A|(?<=[-_./@=: ])|(?<=\Av)|(?<=[-_./@=: ]v))(?=[0-9])", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[-_./@=: ]+")
 #: Maximum characters of a tag that is read, and maximum tags that a message names.

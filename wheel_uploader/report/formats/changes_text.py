@@ -22,7 +22,7 @@ def format_changes(changes: ReleaseChanges, *, verbose: bool = False) -> Iterato
         if size.folder or size.previous != size.current:
             yield f"  {_format_sizes(size)}"
     if not changes.values and all(size.previous == size.current for size in changes.sizes):
-        yield "  none in metadata, names, entry points and sizes" if changes.sizes else "  none that is known"
+        yield "  none in metadata, names, entry points and sizes" if changes.sizes else "  none known"
     for sentence in changes.not_compared:
         yield f"  not compared: {sentence}"
 

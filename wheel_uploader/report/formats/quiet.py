@@ -8,7 +8,7 @@ from wheel_uploader.core.models import DownloadOutcome, FileStatus, Report, Seve
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.views.file_status import format_status_counts
 
-#: Checks whose warnings are shown with an upload: some or all users will not get what was uploaded.
+#: Checks whose warnings are shown with an upload: some or all users will not get the uploaded files.
 _SHOWN_CHECKS = (
     *("release/not-newest", "release/final-among-dev", "release/lost-tags"),
     *("release/other-version-in-place", "release/yanked"),
