@@ -706,7 +706,7 @@ def test_hides_the_login_of_a_proxy_that_rejects_it(proxy_site: Proxy, secret: s
             run(*options, "--retries", "1", "--format", report, "dipy", "1.11.0", "--until", "list", env=env)
             for report in ("text", "json")
         ]
-    assert [result.exit_code for result in results] == [5, 5]
+    assert [result.exit_code for result in results] == [4, 4]
     assert proxy_site.requests[0].headers["proxy-authorization"] == basic(secret)
     assert_hidden(secret, *results)
 
@@ -750,7 +750,7 @@ def test_reports_unreadable_certificates(variable: str) -> None:
     assert result.exit_code == 2
     assert stderr_lines(result) == [
         f"error: cannot read the certificates in nowhere.pem ({variable}): No such file or directory",
-        "next: Pass a file in PEM format.",
+        f"next: Pass a file in PEM format, or unset {variable}.",
     ]
     Path("empty.pem").write_text("no certificate\n")
     result = list_files(Site(FILES), env={variable: "empty.pem"})

@@ -30,7 +30,7 @@ SHA256 = {"sha256": hashlib.sha256(WHEEL).hexdigest()}
 CUT = len(WHEEL) // 2
 
 #: Cached, because some tests make hundreds of runs and reading the certificates is slow.
-_TLS = functools.cache(certificates.create_tls_context)
+_CERTIFICATES = functools.cache(certificates.TrustedCertificates)
 
 
 def remote(
@@ -52,7 +52,7 @@ def fetch(
     shown = progress or SilentProgress()
     with (
         Wheelhouse(path) as wheelhouse,
-        mock.patch("wheel_uploader.http.client.create_tls_context", _TLS),
+        mock.patch("wheel_uploader.http.client.TrustedCertificates", _CERTIFICATES),
         HttpClient(user_urls=[server.url], timeout=2.0, sleep=lambda _: None, progress=shown) as http,
     ):
         arrivals = download_files(

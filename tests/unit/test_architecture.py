@@ -30,6 +30,7 @@ IMPORT_TABLE = ROOT / "docs" / "explanation" / "architecture.rst"
 IMPORTING_MODULES = {
     "abi3info": ("checks/native_python",),
     "bs4": ("core/html_text",),
+    "certifi": ("http/certificates",),
     "click": ("cli/*",),
     # Only on Windows, where click and tqdm depend on it.
     "colorama": ("core/progress/terminal",),
@@ -48,15 +49,16 @@ IMPORTING_MODULES = {
     "pypi_attestations": ("signing/sigstore_signer", "signing/attestation_verifier"),
     "pypiserver": ("rehearsal/local_index",),
     "readme_renderer": ("checks/render_worker",),
-    "requests": ("upload/*",),
+    "requests": ("upload/*", "http/requests_network"),
     "requests_toolbelt": ("upload/requests_adapter",),
     "rfc3986": ("checks/contact_fields",),
     "rich": ("upload/twine_uploader",),
     "sigstore": ("signing/sigstore_signer",),
     "tqdm": ("core/progress/bars",),
     "trove_classifiers": ("checks/*",),
+    "truststore": ("http/certificates",),
     "twine": ("upload/*",),
-    "urllib3": ("upload/requests_adapter",),
+    "urllib3": ("upload/requests_adapter", "http/requests_network"),
     "zlib_ng": ("facts/archive/decompress",),
     # Standard library: archives are read by our own code, programs are started in one package.
     "bz2": ("facts/archive/decompress",),
@@ -71,6 +73,7 @@ IMPORTING_MODULES = {
 
 #: Dependencies of a library that pyproject.toml declares.
 DEPENDENCY_OF = {
+    "certifi": "httpx",
     "colorama": "click",
     "cryptography": "sigstore",
     "id": "twine",
@@ -138,9 +141,9 @@ THREAD_STARTERS = {
 
 #: Imported only when needed, so that ``--help`` is fast.
 LAZY_LIBRARIES = {
-    *("bs4", "email_validator", "filelock", "httpx", "jinja2", "lxml", "pkginfo", "pygments"),
+    *("bs4", "certifi", "email_validator", "filelock", "httpx", "jinja2", "lxml", "pkginfo", "pygments"),
     *("pydantic", "pypi_attestations", "readme_renderer", "requests", "rich", "sigstore", "tqdm"),
-    *("trove_classifiers", "twine", "urllib3"),
+    *("trove_classifiers", "truststore", "twine", "urllib3"),
 }
 
 

@@ -68,11 +68,13 @@ class Certificate:
         return context
 
 
-def certificate(folder: Path, name: str = "IP:127.0.0.1,DNS:localhost") -> Certificate:
+def certificate(
+    folder: Path, name: str = "IP:127.0.0.1,DNS:localhost", *, subject: str = "tests"
+) -> Certificate:
     """Make a certificate with openssl; ``name`` is its subjectAltName."""
     result = Certificate(cert=folder / "cert.pem", key=folder / "key.pem")
     command = [_program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=tests", "-addext", f"subjectAltName={name}"]
+    command += ["-nodes", "-days", "2", "-subj", f"/CN={subject}", "-addext", f"subjectAltName={name}"]
     command += ["-keyout", str(result.key), "-out", str(result.cert)]
     subprocess.run(command, check=True, capture_output=True)
     return result

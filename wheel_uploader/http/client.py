@@ -22,7 +22,7 @@ from wheel_uploader.core.redaction import (
 from wheel_uploader.core.urls import unquote, urljoin, urlsplit
 from wheel_uploader.http import body as http_body
 from wheel_uploader.http import retry
-from wheel_uploader.http.certificates import create_tls_context
+from wheel_uploader.http.certificates import TrustedCertificates
 from wheel_uploader.http.host_policy import (
     HostPolicy,
     InvalidUrl,
@@ -32,7 +32,7 @@ from wheel_uploader.http.host_policy import (
     split_credentials,
 )
 from wheel_uploader.http.httpx_import import httpx
-from wheel_uploader.http.proxies import ProxyRouter
+from wheel_uploader.http.proxies import ProxyFailure, ProxyRouter
 from wheel_uploader.http.response import (
     Page,
     StreamedResponse,
@@ -111,8 +111,11 @@ class HttpClient:
         self._timeouts = httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout), pool=None).as_dict()
         # Not an httpx.Client: it would keep cookies, follow redirects by its own rules, and log whole URLs
         # with their secrets.
+        self._certificates = TrustedCertificates(verify if transport is None else False)
+        # Before anything else happens.
+        self._certificates.check()
         self._transport = transport or ProxyRouter(
-            self._rules.is_trusted, create_tls_context(verify), max_connections, preconnect
+            self._rules.is_trusted, self._certificates, max_connections, preconnect
         )
 
     def __enter__(self) -> Self:
@@ -316,8 +319,10 @@ class HttpClient:
             request = httpx.Request("GET", url, headers=all_headers, extensions={"timeout": self._timeouts})
             parse_origin(url).check_parsed_host(request.url.raw_host.decode("ascii"), request.url.port)
             return self._transport.handle_request(request)
+        except ProxyFailure as failure:
+            raise failure.problem.to_error() from failure
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise to_network_error(error, url) from error
+            raise to_network_error(error, url, certificate_hint=self._certificates.hint) from error
 
     def _without_credentials(self, url: str) -> str:
         """Return ``url`` without its credentials if they are the ones stored for its origin."""

@@ -133,8 +133,17 @@ def make_status_error(response: httpx.Response, url: str) -> HttpStatusError:
         reason=sanitize(response.reason_phrase, limit=80),
         excerpt=http_body.make_excerpt(body, get_content_type(headers)),
         retry_after=retry.parse_retry_after(headers.get("retry-after", "")),
-        hint=_STATUS_HINTS.get(status),
+        hint=_status_hint(status, response.extensions.get("proxy")),
     )
+
+
+def _status_hint(status: int, proxy: object) -> str | None:
+    """Return what to do about a status; ``proxy`` is set if a proxy relayed or made the answer."""
+    hint = _STATUS_HINTS.get(status)
+    if not proxy or status not in _PROXY_STATUSES:
+        return hint
+    may_be = f"The answer may be that of the proxy {proxy} (HTTP_PROXY, ALL_PROXY, NO_PROXY)."
+    return f"{hint} {may_be}" if hint else may_be
 
 
 def make_redirect_error(url: str, target: str, reason: str) -> RedirectNotAllowed:
@@ -157,9 +166,11 @@ _STATUS_HINTS = {
     206: "The server sent a part of the page, which was not requested: a cache or a proxy may be at fault.",
     403: "The server may require a login (https://USER:PASSWORD@HOST/...), or the address may not exist.",
     404: "Check the URL: open it in a browser.",
-    407: "The proxy requires a login: put it into the proxy's URL (HTTPS_PROXY, HTTP_PROXY).",
     410: "Check the URL: open it in a browser.",
 }
+
+#: Statuses with which a proxy itself answers: forbidden, or the server is unreachable.
+_PROXY_STATUSES = {403, 502, 503, 504}
 
 
 def iter_raw_body(response: httpx.Response, url: str) -> Iterator[bytes]:
@@ -212,13 +223,16 @@ def get_content_type(headers: Mapping[str, str]) -> str:
 # --- errors ----------------------------------------------------------------------------------------
 
 
-def to_network_error(error: Exception, url: str) -> NetworkError:
-    """Return the error for an exception of httpx: TransportError if a retry may help, else NetworkError."""
+def to_network_error(error: Exception, url: str, *, certificate_hint: str = "") -> NetworkError:
+    """Return the error for an exception of httpx: TransportError if a retry may help, else NetworkError.
+
+    ``certificate_hint``: what to do if the certificate of the server is not trusted.
+    """
     shown_url = strip_url(url)
     host = urlsplit(shown_url).netloc
     causes = list(_iter_causes(error))
     for cause in causes:
-        explained = _explain_cause(cause, host)
+        explained = _explain_cause(cause, host, certificate_hint)
         if explained:
             return explained
     reason = sanitize(str(error), limit=200) or type(error).__name__
@@ -227,8 +241,6 @@ def to_network_error(error: Exception, url: str) -> NetworkError:
             return TransportError(f"{host} does not accept connections (timed out)", hint=_CHECK_SERVER_HINT)
         case httpx.TimeoutException():
             return TransportError(f"{shown_url} stopped responding (timed out)")
-        case httpx.ProxyError():
-            return NetworkError(f"the proxy cannot reach {host}: {reason}", hint=_CHECK_PROXY_HINT)
         case httpx.RemoteProtocolError():
             return TransportError(f"{shown_url} was cut short, or is not HTTP: {reason}")
         case httpx.NetworkError():
@@ -240,11 +252,6 @@ def to_network_error(error: Exception, url: str) -> NetworkError:
 
 
 _CHECK_SERVER_HINT = "Check that the server is running, and the host and port of the URL."
-_CHECK_PROXY_HINT = "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."
-_CERTIFICATE_HINT = (
-    "Check the host name and the clock of this machine. For a private certificate authority, set "
-    "SSL_CERT_FILE to its certificate."
-)
 #: Errors of name resolution that are permanent.
 _UNKNOWN_HOST_ERRORS = {getattr(socket, name, None) for name in ("EAI_NONAME", "EAI_NODATA")}
 
@@ -255,7 +262,7 @@ def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _explain_cause(cause: BaseException, host: str) -> NetworkError | None:
+def _explain_cause(cause: BaseException, host: str, certificate_hint: str) -> NetworkError | None:
     match cause:
         case PrivateAddressError():
             name = host.partition(":")[0]
@@ -266,7 +273,7 @@ def _explain_cause(cause: BaseException, host: str) -> NetworkError | None:
         case ssl.SSLCertVerificationError():
             return NetworkError(
                 f"the TLS certificate of {host} is not trusted: {sanitize(cause.verify_message)}",
-                hint=_CERTIFICATE_HINT,
+                hint=certificate_hint,
             )
         case ssl.SSLError() if cause.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
             return NetworkError(f"{host} does not use TLS", hint="Check the port and the scheme of the URL.")

@@ -259,11 +259,12 @@ class GuardedTransport(httpx.HTTPTransport):
     def __init__(
         self,
         backend: GuardedBackend,
-        context: ssl.SSLContext,
+        context: ssl.SSLContext | None,
         max_connections: int,
         proxy: httpcore.Proxy | None = None,
     ) -> None:
-        super().__init__(verify=context, trust_env=False)
+        """Open a pool; ``context`` is None for connections without TLS."""
+        super().__init__(verify=context or False, trust_env=False)
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             proxy=proxy,

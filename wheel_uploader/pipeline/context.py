@@ -14,6 +14,7 @@ from wheel_uploader.core.child_processes import environment as child_environment
 from wheel_uploader.core.ignored_findings import split_ignore
 from wheel_uploader.core.models import CheckProfile, Options, Report, Stage, option_effects, option_rules
 from wheel_uploader.core.redaction import strip_url
+from wheel_uploader.http import certificates
 from wheel_uploader.http import credentials as http_credentials
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.listing import expectations, sources
@@ -86,6 +87,8 @@ class RunContext:
         _require_known_checks(options)
         for ineffective_option in option_effects.find_ineffective_options(options):
             progress.info(str(ineffective_option))
+        if ignored := certificates.find_ignored_variables():
+            progress.info(ignored)
         child_environment.check_extra_names(options.smoke_env)
         requirements = expectations.read_requirements(options)
         _require_tools(options)

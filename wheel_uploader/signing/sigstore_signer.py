@@ -12,11 +12,12 @@ from sigstore.models import ClientTrustConfig
 from sigstore.oidc import IdentityError, IdentityToken, detect_credential
 from sigstore.sign import Signer, SigningContext
 
-from wheel_uploader.core.errors import SigningError, TransportError
+from wheel_uploader.core.errors import SigningError, TransportError, UsageError
 from wheel_uploader.core.models import LocalFile
 from wheel_uploader.core.redaction import register_secret, sanitize
 from wheel_uploader.core.task_pool import start_call, wait_for_call
 from wheel_uploader.core.urls import INVALID_VARIABLE_MESSAGE, may_contain_url
+from wheel_uploader.http.requests_network import Network, find_proxy_problem, libraries_follow_network
 
 T = TypeVar("T")
 
@@ -95,18 +96,26 @@ def _fetch_identity() -> IdentityToken:
 def _call_with_timeout(function: Callable[[], T]) -> T:
     """Return the result of ``function`` within ATTEMPT_TIMEOUT seconds.
 
-    Raises its SigningError; every other error and the timeout become a TransportError, which is retried.
+    Raises its SigningError and UsageError; any other error or a timeout becomes a TransportError, which is
+    retried.
     """
-    call = start_call(function, "attest")
+    call = start_call(functools.partial(_call_with_network, function), "attest")
     if not wait_for_call(call, ATTEMPT_TIMEOUT):
         raise TransportError(f"Sigstore did not respond within {ATTEMPT_TIMEOUT:g} s")
     error = call.exception()
-    if error and not isinstance(error, SigningError):
+    if error and not isinstance(error, SigningError | UsageError):
         raise TransportError(f"Sigstore: {_describe(error)}") from error
     return call.result()
 
 
+def _call_with_network(function: Callable[[], T]) -> T:
+    with libraries_follow_network(Network()):
+        return function()
+
+
 def _describe(error: BaseException) -> str:
+    if problem := find_proxy_problem(error):
+        return problem.message
     if may_contain_url(error):
         return INVALID_VARIABLE_MESSAGE
     text = str(error) or str(error.__cause__ or "")

@@ -12,6 +12,8 @@ from wheel_uploader.core.errors import CredentialsError, NetworkError
 from wheel_uploader.core.models import IndexComparison, LocalFile, Options, ProjectPage
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.http.host_policy import parse_origin
+from wheel_uploader.http.proxy_errors import ProxyCredentialsError
+from wheel_uploader.http.proxy_settings import ProxySettings
 from wheel_uploader.index.target import Target
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ def resolve_target(options: Options) -> Target:
     # Imported here because importing twine takes longer than reading a listing.
     from wheel_uploader.upload import twine_uploader
 
-    return twine_uploader.resolve_target(options)
+    target = twine_uploader.resolve_target(options)
+    # Reports missing packages for SOCKS before anything else happens.
+    ProxySettings().find_proxy(target.url)
+    return target
 
 
 def create_uploader(options: Options, target: Target, progress: Progress) -> TwineUploader:
@@ -90,6 +95,8 @@ def _project_page(
     """
     try:
         return index.fetch_project(project, revalidate=True)
+    except ProxyCredentialsError:
+        raise
     except CredentialsError:
         if uploader is None or parse_origin(index.url) != parse_origin(target.url):
             raise

@@ -12,6 +12,7 @@ from twine.exceptions import TrustedPublishingFailure
 from wheel_uploader.core.errors import CredentialsError
 from wheel_uploader.core.redaction import register_basic_auth, strip_url
 from wheel_uploader.core.urls import INVALID_VARIABLE_MESSAGE, may_contain_url
+from wheel_uploader.http.requests_network import Network, libraries_follow_network
 from wheel_uploader.index.target import has_ci_identity
 from wheel_uploader.upload import requests_adapter, trusted_publishing
 
@@ -28,6 +29,8 @@ class CredentialsResolver(auth.Resolver):
         super().__init__(config, credentials)
         self._is_interactive = is_interactive
         self._lock = threading.Lock()
+        #: The configuration for requests to the index: with the certificate of ``--cert``.
+        self.index_network: Network | None = None
         if self.is_pypi():
             # PyPI has no other user name; an empty password is a CI secret that is not set.
             credentials.username = auth.TOKEN_USERNAME
@@ -61,9 +64,12 @@ class CredentialsResolver(auth.Resolver):
 
     def _mint_token(self) -> str | None:
         reason = ""
+        network = Network()
         for attempts_left in reversed(range(_MINT_ATTEMPTS)):
             try:
-                return super().make_trusted_publishing_token()
+                # The identity comes from the CI, by urllib3; twine sends it to the index, by requests.
+                with libraries_follow_network(network, self.index_network):
+                    return super().make_trusted_publishing_token()
             except requests.RequestException as error:
                 reason, may_pass = requests_adapter.failure_cause(error), True
             except (TrustedPublishingFailure, KeyError, TypeError, ValueError) as error:

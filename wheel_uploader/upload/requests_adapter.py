@@ -12,13 +12,11 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Self
 
 import requests
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests_toolbelt import MultipartEncoder, MultipartEncoderMonitor  # type: ignore[import-untyped]
 from urllib3.connection import HTTPConnection
@@ -27,6 +25,12 @@ from urllib3.connectionpool import HTTPConnectionPool
 from wheel_uploader.core.progress import Progress, ProgressCounter
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.verified_file import VerifiedFile
+from wheel_uploader.http.requests_network import (
+    Network,
+    NetworkAdapter,
+    find_proxy_problem,
+    iter_causes,
+)
 from wheel_uploader.http.response import MIN_PROGRESS_BYTES, PROGRESS_INTERVAL
 
 #: Multiple of the timeout for the response, because an index must store the file: PyPI stops a worker after
@@ -93,9 +97,10 @@ class _TimeLimit:
                 self.passed = self._reason
                 self._note_sockets()
                 for connected in self._sockets:
-                    # The plain socket below TLS, because a TLS shutdown would wait for the peer.
+                    # The plain socket below TLS, because a TLS shutdown would wait for the peer. With a proxy
+                    # that has TLS itself, it is another object.
                     with contextlib.suppress(OSError):
-                        socket.socket.shutdown(connected, socket.SHUT_RDWR)
+                        socket.socket.shutdown(getattr(connected, "socket", connected), socket.SHUT_RDWR)
                 # Repeat, because a connection may be opened at this very moment.
                 self._done.wait(_POLL_INTERVAL)
 
@@ -111,24 +116,21 @@ def _recording(connection_class: type[Any], connections: list[HTTPConnection]) -
     return Recorded
 
 
-class UploadAdapter(HTTPAdapter):
+class UploadAdapter(NetworkAdapter):
     """Sends a request once, with time limits and a progress bar, and reads a bounded part of the response."""
 
-    def __init__(self, timeout: float, *, cert: Path | None) -> None:
+    def __init__(self, timeout: float, network: Network) -> None:
         """Create an adapter.
 
         ``timeout``: seconds in which at least one byte must be accepted; the response may take
         RESPONSE_TIMEOUT_FACTOR times as long.
         """
-        super().__init__(max_retries=0)
+        super().__init__(network, max_retries=0)
         self._timeout = timeout
         self._send_options: dict[str, Any] = {
             "timeout": (timeout, timeout * RESPONSE_TIMEOUT_FACTOR),
             "stream": True,
         }
-        if cert:
-            # Set here, because in requests REQUESTS_CA_BUNDLE overrides the setting of a session.
-            self._send_options["verify"] = str(cert)
         self._connections: list[HTTPConnection] = []
         self._pools: list[HTTPConnectionPool] = []
 
@@ -219,7 +221,7 @@ def encode_form(form: Sequence[tuple[str, Any]]) -> MultipartEncoderMonitor:
 
 def certificate_problem(error: BaseException) -> str:
     """Return why a certificate could not be verified; empty if the error is another one."""
-    for part in _chain(error):
+    for part in iter_causes(error):
         if isinstance(part, ssl.SSLCertVerificationError):
             return part.verify_message
     return ""
@@ -229,11 +231,13 @@ def failure_cause(error: BaseException) -> str:
     """Return why no response arrived, in a clause without URLs and addresses of objects."""
     if isinstance(error, _NoResponse):
         return str(error)
+    if problem := find_proxy_problem(error):
+        return problem.message
     if isinstance(error, requests.exceptions.ReadTimeout):
         return _NO_RESPONSE_IN_TIME
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the index answered {error.response.status_code}"
-    chain = list(_chain(error))
+    chain = list(iter_causes(error))
     if any(isinstance(part, urllib3.exceptions.NameResolutionError) for part in chain):
         return "cannot resolve the host name of the index"
     texts = [part.strerror for part in reversed(chain) if isinstance(part, OSError) and part.strerror]
@@ -241,19 +245,6 @@ def failure_cause(error: BaseException) -> str:
     if any(isinstance(part, connect_errors) for part in chain):
         return f"cannot connect to the index ({texts[0] if texts else 'timed out'})"
     return f"the connection broke before the response ({texts[0] if texts else type(chain[-1]).__name__})"
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those that it wraps, in all the ways that requests and urllib3 use."""
-    queue, seen = [error], set()
-    while queue:
-        current = queue.pop(0)
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        inner = [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
-        queue += [other for other in inner if isinstance(other, BaseException)]
 
 
 class ProgressLogHandler(logging.Handler):

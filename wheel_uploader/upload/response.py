@@ -20,6 +20,7 @@ from wheel_uploader.core.errors import (
 )
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import urljoin
+from wheel_uploader.http.proxy_errors import ProxyProblem
 from wheel_uploader.http.retry import MAX_RETRY_AFTER, RETRYABLE_STATUSES, parse_retry_after
 from wheel_uploader.upload.response_rules import PUBLISH_NEW_VERSION_HINT, RESPONSE_RULES, ResponseKind
 
@@ -162,13 +163,27 @@ def missing_response(cause: str) -> UploadResponse:
     return UploadResponse(kind=ResponseKind.RETRY, status=0, diagnosis=sanitize(cause))
 
 
-def untrusted_certificate(cause: str) -> UploadResponse:
-    """Return the UploadResponse for a TLS certificate that cannot be verified: nothing was sent."""
+def prevented_by_proxy(problem: ProxyProblem) -> UploadResponse:
+    """Return the UploadResponse for an upload that a proxy prevented: nothing was sent to the index."""
+    return UploadResponse(
+        kind=ResponseKind.RETRY if problem.may_pass else ResponseKind.REJECTED,
+        status=0,
+        diagnosis=problem.message,
+        hint=problem.hint,
+        error_type=CredentialsError if problem.needs_login else NetworkError,
+    )
+
+
+def untrusted_certificate(cause: str, hint: str = "") -> UploadResponse:
+    """Return the UploadResponse for a TLS certificate that cannot be verified: nothing was sent.
+
+    ``hint`` says which certificates are trusted.
+    """
     return UploadResponse(
         kind=ResponseKind.REJECTED,
         status=0,
         diagnosis=f"cannot verify the TLS certificate of the index ({sanitize(cause)})",
-        hint="If the index has a private CA, pass its certificate with --cert FILE.",
+        hint=f"{hint} Or pass it with --cert FILE." if hint else "Pass its certificate with --cert FILE.",
     )
 
 

@@ -29,6 +29,7 @@ from wheel_uploader.core.models import Attestation, AttestationPolicy, LocalFile
 from wheel_uploader.core.ownership import explain_untrusted
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import register_basic_auth, register_secret, sanitize, strip_url
+from wheel_uploader.http.requests_network import Network, find_proxy_problem
 from wheel_uploader.index.target import (
     Target,
     find_certificate,
@@ -203,6 +204,9 @@ class TwineUploader:
         self._target = target
         self._progress = progress
         self._timeout = options.timeout
+        self._network = Network(str(target.cert) if target.cert else True)
+        if isinstance(self._settings.auth, CredentialsResolver):
+            self._settings.auth.index_network = self._network
         self._along = Attachments(target)
         self._connections = ConnectionPool(self._connect)
         self._login: AuthBase | None = None
@@ -321,12 +325,14 @@ class TwineUploader:
             yield package
 
     def _connect(self) -> _Connection:
-        adapter = requests_adapter.UploadAdapter(self._timeout, cert=self._target.cert)
+        adapter = requests_adapter.UploadAdapter(self._timeout, self._network)
         repository = _Connection(self._target.url, adapter)
         if self._target.client_cert:
             repository.set_client_certificate(str(self._target.client_cert))
         session = repository.session
         session.auth = self._login
+        # The adapter knows proxies and certificates.
+        session.trust_env = False
         session.headers["Accept"] = "application/json"
         for scheme in ("https://", "http://"):
             session.mount(scheme, adapter)
@@ -336,9 +342,11 @@ class TwineUploader:
         try:
             response = connection.send(package)
         except requests.RequestException as error:
+            if proxy_problem := find_proxy_problem(error):
+                return upload_response.prevented_by_proxy(proxy_problem)
             problem = requests_adapter.certificate_problem(error)
             return (
-                upload_response.untrusted_certificate(problem)
+                upload_response.untrusted_certificate(problem, self._network.certificates.hint)
                 if problem
                 else upload_response.missing_response(requests_adapter.failure_cause(error))
             )

@@ -634,7 +634,7 @@ def test_reports_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("https_proxy", proxy.url)
         with (
             make_client(URL) as http,
-            pytest.raises(NetworkError, match=r"the proxy cannot reach staging.example"),
+            pytest.raises(CredentialsError, match=rf"^the proxy {proxy.url[:-1]} requires a login"),
         ):
             http.get(URL)
     assert proxy.requests[0].method == "CONNECT"
@@ -698,11 +698,11 @@ def test_does_not_wait_for_a_silent_resolver_behind_a_proxy(monkeypatch: pytest.
 
 
 def check_that_the_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer([answer(407, b"", {"Connection": "close"})]) as proxy:
+    with ScriptedServer([answer(502, b"", {"Connection": "close"})]) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         with (
             make_client(URL) as http,
-            pytest.raises(NetworkError, match="the proxy cannot reach"),
+            pytest.raises(TransportError, match=r"the proxy .* cannot reach files.example: it answered 502"),
             http.stream("https://files.example/x.whl", **PINNED),
         ):
             pass
@@ -728,11 +728,10 @@ def test_does_not_fetch_from_another_port_of_a_private_user_host(
         assert other.connections == 0
 
 
-@pytest.mark.parametrize("proxy", ["gopher://127.0.0.1:70", "http://x:y", "socks5://127.0.0.1:1080"])
-def test_rejects_unusable_proxies(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+@pytest.mark.parametrize("proxy", ["gopher://127.0.0.1:70", "http://x:y", "socks4://127.0.0.1:1", "http://"])
+def test_rejects_invalid_proxies(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", proxy)
-    with pytest.raises(UsageError, match=r"the proxy .* (is invalid|needs a package)"):
+    with pytest.raises(UsageError, match=r"the proxy .* is invalid"):
         HttpClient()
 
 
