@@ -154,7 +154,8 @@ def _reason(chain: list[BaseException]) -> str:
     for part in reversed(chain):
         if isinstance(part, ssl.SSLCertVerificationError):
             return f"its TLS certificate is not trusted ({part.verify_message})"
-        if isinstance(part, TimeoutError | urllib3.exceptions.ConnectTimeoutError):
+        # Not isinstance: a connection that is refused raises a subclass.
+        if isinstance(part, TimeoutError) or type(part) is urllib3.exceptions.ConnectTimeoutError:
             return "timed out"
         if isinstance(part, OSError) and part.strerror:
             return str(part.strerror)

@@ -19,13 +19,16 @@ from wheel_uploader.core.errors import (
     UsageError,
 )
 from wheel_uploader.core.redaction import sanitize, strip_url
-from wheel_uploader.core.urls import urljoin
+from wheel_uploader.core.urls import urljoin, urlsplit
 from wheel_uploader.http.proxy_errors import ProxyProblem
+from wheel_uploader.http.proxy_settings import ProxyServer
 from wheel_uploader.http.retry import MAX_RETRY_AFTER, RETRYABLE_STATUSES, parse_retry_after
 from wheel_uploader.upload.response_rules import PUBLISH_NEW_VERSION_HINT, RESPONSE_RULES, ResponseKind
 
 #: In characters, of a server's message.
 _MAX_QUOTE = 400
+#: Statuses with which a proxy answers if it cannot reach the server.
+_GATEWAY_STATUSES = {502, 503, 504}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +84,21 @@ _BY_STATUS: dict[int, tuple[str, type[ReleaseError], str | None]] = {
 
 
 def classify_response(
-    status: int, reason: str = "", headers: Mapping[str, str] | None = None, body: str = "", *, url: str = ""
+    status: int,
+    reason: str = "",
+    headers: Mapping[str, str] | None = None,
+    body: str = "",
+    *,
+    url: str = "",
+    proxy: ProxyServer | None = None,
 ) -> UploadResponse:
-    """Return what a response means; ``url`` is the upload URL."""
+    """Return what a response means; ``url`` is the upload URL.
+
+    ``proxy``: the proxy that forwarded the request without a tunnel, so that the response may be its own.
+    """
     headers = headers or {}
+    if proxy and status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return prevented_by_proxy(ProxyProblem(proxy=proxy, host=urlsplit(url).netloc, reason=str(status)))
     if 200 <= status < 300:
         return UploadResponse(kind=ResponseKind.ACCEPTED, status=status)
     words = extract_server_message(reason, body, status)
@@ -101,12 +115,13 @@ def classify_response(
                 server_message=words,
             )
     if status in RETRYABLE_STATUSES:
-        return _busy(status, words, parse_retry_after(headers.get("Retry-After", "")))
+        return _busy(status, words, parse_retry_after(headers.get("Retry-After", "")), proxy)
     return _by_status(status, words)
 
 
-def _busy(status: int, words: str, wait: float | None) -> UploadResponse:
-    busy = "the index is rate-limiting" if status == 429 else "the index returned a server error"
+def _busy(status: int, words: str, wait: float | None, proxy: ProxyServer | None = None) -> UploadResponse:
+    sender = f"the index, or the proxy {proxy}," if proxy and status in _GATEWAY_STATUSES else "the index"
+    busy = "the index is rate-limiting" if status == 429 else f"{sender} returned a server error"
     if wait is not None and wait > MAX_RETRY_AFTER:
         return UploadResponse(
             kind=ResponseKind.REJECTED,

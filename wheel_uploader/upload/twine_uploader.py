@@ -29,6 +29,7 @@ from wheel_uploader.core.models import Attestation, AttestationPolicy, LocalFile
 from wheel_uploader.core.ownership import explain_untrusted
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import register_basic_auth, register_secret, sanitize, strip_url
+from wheel_uploader.http.proxy_settings import ProxyServer
 from wheel_uploader.http.requests_network import Network, find_proxy_problem
 from wheel_uploader.index.target import (
     Target,
@@ -338,6 +339,13 @@ class TwineUploader:
             session.mount(scheme, adapter)
         return repository
 
+    @property
+    def _forwarding_proxy(self) -> ProxyServer | None:
+        """The proxy whose answers look like those of the index, because it is sent whole requests."""
+        proxy = self._network.proxies.find_proxy(self._target.url)
+        is_forwarding = proxy and not proxy.is_socks and self._target.url.lower().startswith("http:")
+        return proxy if is_forwarding else None
+
     def _send(self, connection: _Connection, package: VerifiedPackage) -> UploadResponse:
         try:
             response = connection.send(package)
@@ -359,6 +367,7 @@ class TwineUploader:
                 response.headers,
                 response.text,
                 url=self._target.url,
+                proxy=self._forwarding_proxy,
             )
 
 
