@@ -110,27 +110,39 @@ class TrustedCertificates:
     def hint(self) -> str:
         """The next step if the certificate of a server is not trusted."""
         advice = (
-            f"the certificates in {' and '.join(map(str, self.paths))} are trusted: add the one of a private "
+            f"the certificates in {_join(self.paths)} are trusted: add the one of a private "
             "certificate authority there."
             if self.paths
             else "For a private certificate authority, set SSL_CERT_FILE to its certificate."
         )
-        return f"Check the host name and the clock of this machine. {advice[0].upper()}{advice[1:]}"
+        hint = f"Check the host name and the clock of this machine. {advice[0].upper()}{advice[1:]}"
+        _, ignored = _find_used_and_ignored()
+        if ignored and self.paths[0].variable:
+            hint += f" {_join(ignored)} {'does' if len(ignored) == 1 else 'do'} not count."
+        return hint
 
 
 def find_ignored_variables() -> str:
     """Return a sentence about variables that are set and do not count, because another does; else ""."""
+    used, ignored = _find_used_and_ignored()
+    if not ignored:
+        return ""
+    verb = "counts" if len(used) == 1 else "count"
+    return f"certificates: {_join(used)} {verb}, not {' or '.join(map(str, ignored))}"
+
+
+def _find_used_and_ignored() -> tuple[Sequence[CertificatePath], Sequence[CertificatePath]]:
+    """Return the variables that count, and those that are set to something else and do not."""
     groups = list(_iter_variables())
     used = groups[0] if groups else []
     ignored = [
         path for group in groups[1:] for path in group if not any(_is_same(path, other) for other in used)
     ]
-    if not ignored:
-        return ""
-    return (
-        f"certificates: {' and '.join(map(str, used))} {'counts' if len(used) == 1 else 'count'}, "
-        f"not {' or '.join(map(str, ignored))}"
-    )
+    return used, ignored
+
+
+def _join(paths: Sequence[CertificatePath]) -> str:
+    return " and ".join(map(str, paths))
 
 
 def _is_same(one: CertificatePath, other: CertificatePath) -> bool:

@@ -194,6 +194,9 @@ class _Active(threading.local):
     session_network: Network | None = None
 
 
+#: The metadata server of a machine in Google's cloud, where id gets an identity; no proxy reaches it.
+_METADATA_HOST = "metadata.google.internal"
+
 _active = _Active()
 _lock = threading.Lock()
 _users = 0
@@ -248,10 +251,20 @@ def _urlopen(manager: urllib3.PoolManager, method: str, url: str, *args: Any, **
 def _manager_for(network: Network, url: str) -> urllib3.PoolManager:
     """Return a pool manager for one request."""
     adapter = NetworkAdapter(network)
-    proxy = network.proxies.find_proxy(url)
+    is_metadata = urlsplit(url).hostname == _METADATA_HOST
+    proxy = None if is_metadata else network.proxies.find_proxy(url)
     manager: urllib3.PoolManager = adapter.proxy_manager_for(proxy.url) if proxy else adapter.poolmanager
     if url.lower().startswith("https:"):
         manager.connection_pool_kw["ssl_context"] = network.certificates.context
+    if proxy:
+        host = urlsplit(url).netloc
+        classes: dict[str, Any] = manager.pool_classes_by_scheme
+        manager.pool_classes_by_scheme = {
+            scheme: type(
+                pool.__name__, (pool,), {"ConnectionCls": _proxied_class(pool.ConnectionCls, proxy, host)}
+            )
+            for scheme, pool in classes.items()
+        }
     return manager
 
 

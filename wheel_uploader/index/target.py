@@ -74,8 +74,11 @@ def has_ci_identity() -> bool:
     return False
 
 
-def find_certificate(path: str | None) -> Path | None:
-    """Return the path of a certificate file. Raises UsageError if it does not exist."""
+def find_certificate(path: str | None, variable: str = "") -> Path | None:
+    """Return the path of a certificate file, which ``variable`` may name.
+
+    Raises UsageError if it does not exist.
+    """
     if not path:
         return None
     file, exists = Path(path), False
@@ -85,8 +88,8 @@ def find_certificate(path: str | None) -> Path | None:
         exists = file.exists()
     if not exists:
         raise UsageError(
-            f"certificate file {sanitize(path)} not found",
-            hint="Correct --cert, --client-cert or .pypirc.",
+            f"certificate file {sanitize(path)} not found{f' ({variable})' if variable else ''}",
+            hint=f"Correct {variable or '--cert, --client-cert or .pypirc'}.",
         )
     return file
 

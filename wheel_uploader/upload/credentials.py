@@ -12,7 +12,7 @@ from twine.exceptions import TrustedPublishingFailure
 from wheel_uploader.core.errors import CredentialsError
 from wheel_uploader.core.redaction import register_basic_auth, strip_url
 from wheel_uploader.core.urls import INVALID_VARIABLE_MESSAGE, may_contain_url
-from wheel_uploader.http.requests_network import Network, libraries_follow_network
+from wheel_uploader.http.requests_network import Network, find_proxy_problem, libraries_follow_network
 from wheel_uploader.index.target import has_ci_identity
 from wheel_uploader.upload import requests_adapter, trusted_publishing
 
@@ -73,8 +73,10 @@ class CredentialsResolver(auth.Resolver):
             except requests.RequestException as error:
                 reason, may_pass = requests_adapter.failure_cause(error), True
             except (TrustedPublishingFailure, KeyError, TypeError, ValueError) as error:
+                problem = find_proxy_problem(error)
                 reason = INVALID_VARIABLE_MESSAGE if may_contain_url(error) else str(error)
-                may_pass = trusted_publishing.is_retryable(reason)
+                reason = problem.message if problem else reason
+                may_pass = problem is not None or trusted_publishing.is_retryable(reason)
             if not (attempts_left and may_pass):
                 break
         raise trusted_publishing.mint_error(strip_url(str(self.system)), reason)

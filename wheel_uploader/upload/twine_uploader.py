@@ -68,7 +68,10 @@ def resolve_target(options: Options) -> Target:
             url, ""
         ),
         name=strip_url(url) if explicit_url else name,
-        cert=find_certificate(settings.cacert),
+        cert=find_certificate(
+            settings.cacert,
+            "TWINE_CERT" if options.cert is None and settings.cacert == os.environ.get("TWINE_CERT") else "",
+        ),
         client_cert=find_certificate(settings.client_cert),
     )
 

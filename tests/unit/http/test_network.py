@@ -100,6 +100,7 @@ def test_the_first_variable_counts_and_is_named(
         error = error_of(server.url)
         assert "is not trusted" in error.message
         assert f"The certificates in {other.cert} ({first}) are trusted" in error.hint
+        assert error.hint.endswith(f" {pair.cert} ({second}) does not count.")
         assert find_ignored_variables() == (
             f"certificates: {other.cert} ({first}) counts, not {pair.cert} ({second})"
         )

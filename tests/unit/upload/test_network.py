@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 import urllib3
+from twine import utils
 
 from tests.support.canaries import Tunnel
 from tools.testing import indexes, wheels
@@ -17,7 +19,13 @@ from tools.testing.indexes import Served, local_file
 from tools.testing.scripted import RESET, ScriptedServer, Step, answer
 from tools.testing.servers import certificate, free_port
 from tools.testing.socks import SocksServer
-from wheel_uploader.core.errors import CredentialsError, NetworkError, ReleaseError, UsageError
+from wheel_uploader.core.errors import (
+    CredentialsError,
+    NetworkError,
+    ReleaseError,
+    TransportError,
+    UsageError,
+)
 from wheel_uploader.core.models import LocalFile, Options
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.http.client import HttpClient
@@ -57,22 +65,28 @@ def plain() -> Iterator[Served]:
         yield served
 
 
-def upload(file: LocalFile, url: str, **options: Any) -> UploadResponse:
-    """Upload a file once."""
+def make_uploader(**options: Any) -> TwineUploader:
     all_options = Options(
         **{
             "project": "dipy",
             "version": "1",
             "urls": ("https://staging.example/",),
-            "repository_url": url,
             "username": "me",
             "password": "hunter22",
             "timeout": 5.0,
             **options,
         }
     )
-    target = clients.resolve_target(all_options)
-    uploader = TwineUploader(all_options, target, SilentProgress())
+    return TwineUploader(all_options, clients.resolve_target(all_options), SilentProgress())
+
+
+def served_port(served: Served) -> int:
+    return int(served.url.rstrip("/").rpartition(":")[2])
+
+
+def upload(file: LocalFile, url: str, **options: Any) -> UploadResponse:
+    """Upload a file once."""
+    uploader = make_uploader(repository_url=url, **options)
     try:
         return uploader.upload(file)
     finally:
@@ -154,8 +168,7 @@ def test_uploads_through_a_tunnel(
     file: LocalFile, secure: tuple[Served, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served, pem = secure
-    port = int(served.url.rstrip("/").rpartition(":")[2])
-    with Tunnel(port) as tunnel:
+    with Tunnel(served_port(served)) as tunnel:
         monkeypatch.setenv("HTTPS_PROXY", tunnel.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.0/9")
         assert upload(file, "https://127.0.0.1/legacy/", cert=pem).kind is ResponseKind.RETRY
@@ -206,7 +219,7 @@ def test_both_halves_follow_the_same_exceptions(
 ) -> None:
     dead = proxy.format(dead=free_port())
     monkeypatch.setenv("ALL_PROXY", dead)
-    monkeypatch.setenv("NO_PROXY", no_proxy.format(port=plain.url.rstrip("/").rpartition(":")[2]))
+    monkeypatch.setenv("NO_PROXY", no_proxy.format(port=served_port(plain)))
     response = upload(file, plain.upload_url)
     assert (response.kind is ResponseKind.ACCEPTED) is is_direct
     shown = dead.replace("socks5h", "socks5")
@@ -304,7 +317,7 @@ def test_a_server_behind_a_proxy_is_not_blamed_on_the_proxy(
     with SocksServer() as socks:
         monkeypatch.setenv("ALL_PROXY", socks.url)
         assert "certificate of the index" in upload(file, served.upload_url).diagnosis
-    with Tunnel(int(served.url.rstrip("/").rpartition(":")[2])) as tunnel:
+    with Tunnel(served_port(served)) as tunnel:
         monkeypatch.setenv("ALL_PROXY", tunnel.url)
         assert "certificate of the index" in upload(file, "https://127.0.0.1/").diagnosis
 
@@ -375,3 +388,62 @@ def test_other_threads_and_later_requests_do_not_follow() -> None:
         assert type(session.get_adapter(HTTPS_URL)).__name__ == "NetworkAdapter"
     assert seen == [requests.adapters.HTTPAdapter]
     assert (requests.Session.get_adapter, urllib3.PoolManager.urlopen) == before
+
+
+# --- trusted publishing and Sigstore ---------------------------------------------------------------
+
+
+@pytest.fixture
+def ci_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "hunter22")
+
+
+@pytest.mark.usefixtures("ci_job")
+def test_trusted_publishing_follows_the_configuration(
+    tmp_path: Path, secure: tuple[Served, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate of --cert counts for the index only: the CI has another one."""
+    served, pem = secure
+    served.index.minted_token = "pypi-minted"
+    (tmp_path / "ci").mkdir()
+    pair = certificate(tmp_path / "ci", subject="ci")
+    monkeypatch.setattr(utils, "DEFAULT_REPOSITORY", served.upload_url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pair.cert))
+    claims = base64.urlsafe_b64encode(b'{"aud": "pypi"}').decode().rstrip("=")
+    token = answer(200, f'{{"value": "x.{claims}.y"}}'.encode(), {"Content-Type": "application/json"})
+    with ScriptedServer([token], tls=pair.context()) as ci, SocksServer() as socks:
+        monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", f"{ci.url}?api-version=2")
+        for proxy in ("", socks.url):
+            monkeypatch.setenv("ALL_PROXY", proxy)
+            uploader = make_uploader(username=None, password=None, cert=pem, repository_url=None)
+            assert uploader.credentials() == ("__token__", "pypi-minted")
+    assert {port for _, port in socks.targets} == {ci.port, served_port(served)}
+
+
+@pytest.mark.usefixtures("ci_job")
+@pytest.mark.parametrize("is_index_excepted", [True, False])
+def test_trusted_publishing_names_a_dead_proxy(
+    is_index_excepted: bool, secure: tuple[Served, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, pem = secure
+    served.index.minted_token = "pypi-minted"
+    monkeypatch.setattr(utils, "DEFAULT_REPOSITORY", served.upload_url)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", f"{HTTPS_URL}?api-version=2")
+    dead = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("HTTPS_PROXY", dead)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.0/8" if is_index_excepted else "")
+    uploader = make_uploader(username=None, password=None, cert=pem, repository_url=None)
+    with pytest.raises(CredentialsError, match=f"cannot connect to the proxy {dead}"):
+        uploader.credentials()
+
+
+@pytest.mark.usefixtures("ci_job")
+def test_sigstore_names_a_dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    sigstore_signer = pytest.importorskip("wheel_uploader.signing.sigstore_signer")
+    monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", f"{HTTPS_URL}?api-version=2")
+    dead = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("HTTPS_PROXY", dead)
+    with pytest.raises(TransportError, match=f"cannot connect to the proxy {dead}"):
+        sigstore_signer.SigstoreSigner()

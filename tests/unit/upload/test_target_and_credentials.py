@@ -173,7 +173,7 @@ def test_resolves_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert resolve_target(options(repository_url=url, cert=pem)).cert == pem
     assert resolve_target(options(repository_url=url, client_cert=pem)).client_cert == pem
     monkeypatch.setenv("TWINE_CERT", str(tmp_path / "none.pem"))
-    with pytest.raises(UsageError, match=r"certificate file .*none\.pem not found"):
+    with pytest.raises(UsageError, match=r"certificate file .*none\.pem not found \(TWINE_CERT\)"):
         resolve_target(options(repository_url=url))
 
 
