@@ -342,7 +342,7 @@ def test_libraries_follow_the_configuration(
     fetch: Callable[[str], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = certificate(tmp_path)
-    # For the libraries themselves, REQUESTS_CA_BUNDLE would count, or none of the two.
+    # The libraries themselves would read REQUESTS_CA_BUNDLE, or neither of the two.
     monkeypatch.setenv("SSL_CERT_FILE", str(pair.cert))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate_of_another(tmp_path))
     with ScriptedServer([answer(200, b"ok")], tls=pair.context()) as server, SocksServer() as socks:
