@@ -18,7 +18,7 @@ from click.testing import Result
 from tests.support.in_process import run
 from tools.testing import wheels
 from tools.testing.scripted import Request, ScriptedServer, Step, answer
-from tools.testing.servers import certificate, nginx
+from tools.testing.servers import certificate, free_port, nginx
 from tools.testing.staging import Proxy, Site, sha256
 from wheel_uploader.core import formatting
 from wheel_uploader.listing import polling
@@ -729,6 +729,35 @@ def test_uses_certificates_from_the_environment(tmp_path: Path, variable: str) -
         options = ("-u", server.url, "--retries", "1", "--until", "list", "dipy", "1.11.0")
         assert run(*options).exit_code == 5
         assert run(*options, env={variable: str(pair.cert)}).exit_code == 0
+
+
+def test_says_which_variable_counts_if_two_differ(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    one, two = certificate(tmp_path / "one"), certificate(tmp_path / "two", subject="other")
+    with ScriptedServer(Site(FILES), tls=one.context()) as server:
+        options = ("-u", server.url, "--retries", "1", "--until", "list", "dipy", "1.11.0")
+        result = run(*options, env={"SSL_CERT_FILE": str(one.cert), "REQUESTS_CA_BUNDLE": str(two.cert)})
+        assert result.exit_code == 0
+        assert stderr_lines(result)[0] == (
+            f"certificates: {one.cert} (SSL_CERT_FILE) counts, not {two.cert} (REQUESTS_CA_BUNDLE)"
+        )
+        result = run(*options, env={"SSL_CERT_FILE": str(one.cert), "REQUESTS_CA_BUNDLE": str(one.cert)})
+        assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_names_a_dead_proxy_and_follows_no_proxy() -> None:
+    site = Site(FILES)
+    with ScriptedServer(site) as server:
+        options = ("-u", server.url, "--retries", "1", "--until", "list", "dipy", "1.11.0")
+        for proxy in (f"http://127.0.0.1:{free_port()}", f"socks5://127.0.0.1:{free_port()}"):
+            result = run(*options, env={"ALL_PROXY": proxy})
+            assert result.exit_code == 5
+            assert stderr_lines(result)[0].startswith(f"error: cannot connect to the proxy {proxy}: ")
+            for exceptions in ("127.0.0.0/8", f"127.0.0.1:{server.port}"):
+                env = {"ALL_PROXY": proxy, "NO_PROXY": exceptions}
+                assert run(*options, env=env).exit_code == 0
+    assert len(site.listings) == 4
 
 
 def test_uses_a_directory_of_certificates(tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ class ProxyRouter(httpx.BaseTransport):
                 proxy=proxy, host=host, reason=_describe(error), is_connected=_thread.stream is not None
             )
             raise ProxyFailure(problem) from error
+        finally:
+            _thread.reset()
         if request.url.scheme == "http" and not proxy.is_socks:
             # The answer may be that of the proxy itself.
             response.extensions["proxy"] = proxy
