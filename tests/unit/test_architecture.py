@@ -73,7 +73,7 @@ IMPORTING_MODULES = {
 
 #: Dependencies of a library that pyproject.toml declares.
 DEPENDENCY_OF = {
-    "certifi": "httpx",
+    "certifi": "twine",
     "colorama": "click",
     "cryptography": "sigstore",
     "id": "twine",
