@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from wheel_uploader.core import cancellation
+from wheel_uploader.core import cancellation, task_pool
 from wheel_uploader.core.child_processes import environment as child_environment
 from wheel_uploader.core.ignored_findings import split_ignore
 from wheel_uploader.core.models import CheckProfile, Options, Report, Stage, option_effects, option_rules
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wheel_uploader.index.client import IndexClient
     from wheel_uploader.index.target import Target
     from wheel_uploader.signing.sigstore_signer import AttestationSigner
+    from wheel_uploader.upload.twine_uploader import TwineUploader
 
 #: Connections per host, as many as a download of small files uses.
 _MAX_CONNECTIONS = 16
@@ -71,6 +72,8 @@ class RunContext:
     profile: CheckProfile
     #: None if nothing is to be uploaded and no index was named to compare with.
     target: Target | None
+    #: None if the run ends before the upload stage.
+    uploader: TwineUploader | None
     signer: gpg_signer.GpgSigner | None
     attestation_signer: AttestationSigner | None
     http: HttpClient
@@ -96,6 +99,8 @@ class RunContext:
             default_profile = CheckProfile.ANY if target and not target.is_pypi else CheckProfile.PYPI
             profile = options.profile or default_profile
             builder.record(upload_url=strip_url(upload_target.url) if upload_target else "", profile=profile)
+            attestations.require_attestation_support(options, upload_target)
+            uploader = _prepare_uploader(options, upload_target, progress)
             yield cls(
                 options=options,
                 builder=builder,
@@ -105,6 +110,7 @@ class RunContext:
                 requirements=requirements,
                 profile=profile,
                 target=target,
+                uploader=uploader,
                 signer=signer,
                 attestation_signer=attestations.create_attestation_signer(options, upload_target),
                 http=exit_stack.enter_context(open_staging_client(options, progress)),
@@ -190,6 +196,17 @@ def _resolve_target(options: Options, exit_stack: contextlib.ExitStack) -> Targe
         return None
     exit_stack.enter_context(clients.preserved_host_state())
     return clients.resolve_target(options)
+
+
+def _prepare_uploader(options: Options, target: Target | None, progress: Progress) -> TwineUploader | None:
+    """Return the uploader for the target, which knows how to log in; prompt now if it must."""
+    if target is None:
+        return None
+    uploader = clients.create_uploader(options, target, progress)
+    if not options.rehearse:
+        is_required = not options.dry_run
+        task_pool.call_in_thread(lambda: uploader.prepare_login(is_required=is_required))
+    return uploader
 
 
 def _find_signer(options: Options, progress: Progress) -> gpg_signer.GpgSigner | None:
