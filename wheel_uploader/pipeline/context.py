@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from wheel_uploader.core import cancellation, task_pool
 from wheel_uploader.core.child_processes import environment as child_environment
+from wheel_uploader.core.errors import OptionError
 from wheel_uploader.core.ignored_findings import split_ignore
 from wheel_uploader.core.models import CheckProfile, Options, Report, Stage, option_effects, option_rules
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.http import credentials as http_credentials
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.index.target import is_interactive
 from wheel_uploader.listing import expectations, sources
 from wheel_uploader.rehearsal import pip_command
 from wheel_uploader.signing import attestations, gpg_signer
@@ -92,6 +94,7 @@ class RunContext:
         child_environment.check_extra_names(options.smoke_env)
         requirements = expectations.read_requirements(options)
         _require_tools(options)
+        _require_terminal(options)
         with contextlib.ExitStack() as exit_stack:
             target = _resolve_target(options, exit_stack)
             upload_target = target if options.until > Stage.SIGN else None
@@ -187,6 +190,21 @@ def _require_tools(options: Options) -> None:
         from wheel_uploader.rehearsal import rehearsal
 
         rehearsal.require_rehearsal_tools()
+
+
+def asks_before_upload(options: Options) -> bool:
+    """Return whether the run uploads and asks the user before that."""
+    return options.ask and options.until > Stage.SIGN and not (options.dry_run or options.rehearse)
+
+
+def _require_terminal(options: Options) -> None:
+    """Raise UsageError if the run is to ask a question and there is no terminal."""
+    if asks_before_upload(options) and not is_interactive(options):
+        raise OptionError(
+            "ask",
+            "there is no terminal to ask on",
+            hint="Run the command on a terminal, or without --ask (and without TWINE_NON_INTERACTIVE).",
+        )
 
 
 def _resolve_target(options: Options, exit_stack: contextlib.ExitStack) -> Target | None:

@@ -205,6 +205,8 @@ class TwineUploader:
         self._connections = ConnectionPool(self._connect)
         self._login: AuthBase | None = None
         self._credentials: tuple[str, str] | None = None
+        #: The login of the run, for messages; empty if it is not known yet.
+        self.login = ""
         self._reported: set[str] = set()
         rich.get_console().quiet = True
         logging.getLogger("twine").handlers = [requests_adapter.ProgressLogHandler(progress)]
@@ -250,6 +252,7 @@ class TwineUploader:
             credentials = self.credentials()
             username, origins = (credentials or ("",))[0], resolver.origins
             way = resolver.describe(username, origins.username or PROMPT, origins.password or PROMPT)
+        self.login = way
         self._progress.info(f"login: {way}")
 
     def _report_warnings(self) -> None:

@@ -563,6 +563,7 @@ FIRST_STAGE: dict[Stage, dict[str, Any]] = {
     Stage.SIGN: {"rehearse": True, "sign": True, "identity": "KEY", "sign_with": "gpg2", "attest": True},
     Stage.UPLOAD: {
         "dry_run": True,
+        "ask": True,
         "keep_going": True,
         "upload_jobs": 2,
         "skip_existing": False,

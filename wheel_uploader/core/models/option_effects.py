@@ -60,6 +60,7 @@ FIRST_STAGE: Mapping[str, Stage] = {
     "sign_with": Stage.SIGN,
     "attest": Stage.SIGN,
     "dry_run": Stage.UPLOAD,
+    "ask": Stage.UPLOAD,
     "keep_going": Stage.UPLOAD,
     "upload_jobs": Stage.UPLOAD,
     "skip_existing": Stage.UPLOAD,
@@ -97,14 +98,14 @@ def _uses_wheelhouse(options: Options) -> bool:
 NEEDS = (
     Need(
         field_names=(
-            *("sign", "identity", "sign_with", "attest", "dry_run", "keep_going", "upload_jobs"),
+            *("sign", "identity", "sign_with", "attest", "dry_run", "ask", "keep_going", "upload_jobs"),
             *("skip_existing", "username", "confirm_timeout", "keep_releases", "keep_days"),
         ),
         is_met=lambda options: not options.rehearse,
         reason="with --rehearse, which publishes to a local index only",
     ),
     Need(
-        field_names=("attest", "keep_going", "upload_jobs", "confirm_timeout"),
+        field_names=("attest", "ask", "keep_going", "upload_jobs", "confirm_timeout"),
         is_met=lambda options: not options.dry_run,
         reason="with --dry-run, which uploads nothing",
     ),

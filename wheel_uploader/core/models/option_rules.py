@@ -76,6 +76,7 @@ MUTUALLY_EXCLUSIVE = (
     ("compare_with", "no_compare"),
     ("diff", "no_compare"),
     ("repository", "repository_url"),
+    ("ask", "non_interactive"),
 )
 
 
