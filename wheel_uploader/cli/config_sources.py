@@ -106,6 +106,11 @@ _OPTIONS = (
         is_flag=True,
         help="Print every option with its value and where the value comes from.",
     ),
+    click.option(
+        "--doctor",
+        is_flag=True,
+        help="Check target, login, key, tools, network and staging without posting anything.",
+    ),
 )
 
 
@@ -226,6 +231,13 @@ def show_config_lines(context: click.Context, values: Mapping[str, Any]) -> Iter
     width = min(max(len(assignment) for assignment, _ in rows), 48)
     yield from (f"{assignment:<{width}}  # {origin}" for assignment, origin in rows)
     yield from _other_variables(context.command)
+
+
+def set_options_lines(context: click.Context, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of ``--show-config`` about options that are set, and about variables."""
+    for line in show_config_lines(context, values):
+        if not line.endswith(("# default", "# not set")):
+            yield line
 
 
 def _row(

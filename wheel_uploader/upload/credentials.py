@@ -44,6 +44,10 @@ class CredentialOrigins:
     pypirc_note: str = ""
 
 
+class MissingLoginError(CredentialsError):
+    """There is no way to log in, and the user cannot be prompted."""
+
+
 class CredentialsResolver(auth.Resolver):
     """twine's resolver, which prompts only interactively and requests a token only in CI.
 
@@ -130,7 +134,7 @@ class CredentialsResolver(auth.Resolver):
     def explain_missing(self, what: str = "") -> CredentialsError:
         """Return the error for a run that has no way to log in and must not prompt."""
         what = what or self._missing_name()
-        return CredentialsError(
+        return MissingLoginError(
             f"no {what} for {strip_url(str(self.system))}, and the run is not interactive",
             details=self._searched(),
             hint=_HINT,
