@@ -22,7 +22,7 @@ def run_doctor(subject: Subject, config_lines: Iterable[str]) -> int:
     from wheel_uploader.pipeline import doctor
 
     errors: list[ReleaseError] = []
-    click.echo("What a run with these options would use; nothing is posted.")
+    click.echo("The settings and tools of a run with these options; nothing is posted.")
     for line in config_lines:
         click.echo(_row("", "config", line))
     for diagnosis in doctor.diagnose(subject):

@@ -115,7 +115,7 @@ def _describe_target(target: Target) -> str:
 
 
 def _diagnose_login(options: Options, target: Target) -> Iterator[Diagnosis]:
-    """Yield where user name and password come from, and what is unusual about them."""
+    """Yield the origins of user name and password, and warnings about their values."""
     if options.until <= Stage.SIGN:
         yield Diagnosis(subject="login", text=f"not needed with --until {options.until.name.lower()}")
         return
