@@ -20,6 +20,7 @@ from wheel_uploader.cli.config_sources import (
     drop_unused_settings,
     effective_values,
     name_origin,
+    set_options_lines,
     show_config_lines,
 )
 from wheel_uploader.cli.info_options import info_options
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 @config_options
 @stage_options
 @info_options
-def command(show_config: bool, **values: Any) -> NoReturn:
+def command(show_config: bool, doctor: bool, **values: Any) -> NoReturn:
     """Publish a staged release to a package index, and confirm that it arrived complete and unchanged.
 
     list -> download -> check -> sign -> upload -> confirm
@@ -59,6 +60,8 @@ def command(show_config: bool, **values: Any) -> NoReturn:
         click.echo("\n".join(show_config_lines(context, values)))
         context.exit(0)
     cancel = context.obj or cancellation.CancellationToken()
+    if doctor:
+        context.exit(_run_doctor(context, values, cancel))
     from wheel_uploader.report import destinations as report_destinations
 
     try:
@@ -119,6 +122,33 @@ def command(show_config: bool, **values: Any) -> NoReturn:
         )
     cancel.mark_output_complete(exit_code)
     sys.exit(exit_code)
+
+
+def _run_doctor(
+    context: click.Context, values: dict[str, Any], cancel: cancellation.CancellationToken
+) -> int:
+    """Print what a run would use, and return the exit code. PROJECT and -u may be missing."""
+    from wheel_uploader.cli.doctor import run_doctor
+    from wheel_uploader.pipeline.doctor import Subject
+
+    has_project, has_source = bool(values["project"]), bool(values["urls"])
+    # The doctor does not wait, and without a project there is no release to wait for.
+    completed = {
+        **values,
+        "wait": 0.0,
+        "project": values["project"] or "demo",
+        "urls": values["urls"] or (".",),
+    }
+    try:
+        with cancellation.use_token(cancel), cancel.time_limit(values["max_duration"]):
+            _silence_library_logs()
+            options = drop_unused_settings(context, _options(**effective_values(context, completed)))
+            subject = Subject(options=options, has_project=has_project, has_source=has_source)
+            return run_doctor(subject, set_options_lines(context, values))
+    except cancellation.RunCancelled as stop:
+        cli_output.exit_with(stop.error)
+    except ReleaseError as error:
+        cli_output.exit_with(name_origin(context, error))
 
 
 def _prepare_forced_end(

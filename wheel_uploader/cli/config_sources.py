@@ -106,6 +106,11 @@ _OPTIONS = (
         is_flag=True,
         help="Print every option with its value and where the value comes from.",
     ),
+    click.option(
+        "--doctor",
+        is_flag=True,
+        help="Check target, login, key, tools, network and staging without posting anything.",
+    ),
 )
 
 
@@ -120,7 +125,8 @@ def effective_values(context: click.Context, values: dict[str, Any]) -> dict[str
     """
     from wheel_uploader.core.models import option_rules
 
-    values = _without_excluded(context, values)
+    values = _without_excluded(context, _without_unneeded(context, values))
+    _reject_contradiction(context, values)
     if values["project"]:
         return values
     dropped = {
@@ -151,6 +157,31 @@ def _without_excluded(context: click.Context, values: dict[str, Any]) -> dict[st
             first, second = (_ORIGINS.index(origin) for origin in origins if origin)
             dropped.add(pair[first < second])
     return {name: value for name, value in values.items() if name not in dropped}
+
+
+def _without_unneeded(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` without general settings whose needed option is not set in this run."""
+    from wheel_uploader.core.models import option_rules
+
+    unneeded = {
+        name
+        for name, required in option_rules.REQUIRED_OPTIONS.items()
+        if required.may_be_general
+        and not values[required.needed]
+        and context.get_parameter_source(name) in _ORIGINS[1:]
+    }
+    return {name: value for name, value in values.items() if name not in unneeded}
+
+
+def _reject_contradiction(context: click.Context, values: Mapping[str, Any]) -> None:
+    """Raise UsageError for -n with a later --until: nothing would be published, against --until."""
+    typed = ParameterSource.COMMANDLINE
+    both_typed = all(context.get_parameter_source(name) is typed for name in ("no_upload", "until"))
+    if both_typed and values["no_upload"] and values["until"] in {"upload", "confirm"}:
+        raise UsageError(
+            f"--no-upload and --until {values['until']} are mutually exclusive",
+            hint="Remove one of the two.",
+        )
 
 
 def drop_unused_settings(context: click.Context, options: Options) -> Options:
@@ -200,6 +231,13 @@ def show_config_lines(context: click.Context, values: Mapping[str, Any]) -> Iter
     width = min(max(len(assignment) for assignment, _ in rows), 48)
     yield from (f"{assignment:<{width}}  # {origin}" for assignment, origin in rows)
     yield from _other_variables(context.command)
+
+
+def set_options_lines(context: click.Context, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of ``--show-config`` about options that are set, and about variables."""
+    for line in show_config_lines(context, values):
+        if not line.endswith(("# default", "# not set")):
+            yield line
 
 
 def _row(

@@ -53,8 +53,7 @@ def run(
     context: RunContext, selection: Selection, downloaded: DownloadedRelease, index: IndexClient | None
 ) -> Verdict:
     """Check the release as a whole and against the index; raise ReleaseError if it must not be published."""
-    options, target = context.options, context.upload_target
-    uploader = clients.create_uploader(options, target, context.progress) if target else None
+    options, uploader = context.options, context.uploader
     verified = attestations.verify_attestations(downloaded.attestation_files)
     context.record(attestations=verified)
     with context.progress.waiting(f"check: reading the index page of {selection.project}"):

@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from wheel_uploader.core import cancellation
+from wheel_uploader.core import cancellation, task_pool
 from wheel_uploader.core.child_processes import environment as child_environment
+from wheel_uploader.core.errors import OptionError
 from wheel_uploader.core.ignored_findings import split_ignore
 from wheel_uploader.core.models import CheckProfile, Options, Report, Stage, option_effects, option_rules
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.http import certificates
 from wheel_uploader.http import credentials as http_credentials
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.index.target import is_interactive
 from wheel_uploader.listing import expectations, sources
 from wheel_uploader.rehearsal import pip_command
 from wheel_uploader.signing import attestations, gpg_signer
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from wheel_uploader.index.client import IndexClient
     from wheel_uploader.index.target import Target
     from wheel_uploader.signing.sigstore_signer import AttestationSigner
+    from wheel_uploader.upload.twine_uploader import TwineUploader
 
 #: Connections per host, as many as a download of small files uses.
 _MAX_CONNECTIONS = 16
@@ -72,6 +75,8 @@ class RunContext:
     profile: CheckProfile
     #: None if nothing is to be uploaded and no index was named to compare with.
     target: Target | None
+    #: None if the run ends before the upload stage.
+    uploader: TwineUploader | None
     signer: gpg_signer.GpgSigner | None
     attestation_signer: AttestationSigner | None
     http: HttpClient
@@ -92,6 +97,7 @@ class RunContext:
         child_environment.check_extra_names(options.smoke_env)
         requirements = expectations.read_requirements(options)
         _require_tools(options)
+        _require_terminal(options)
         with contextlib.ExitStack() as exit_stack:
             target = _resolve_target(options, exit_stack)
             upload_target = target if options.until > Stage.SIGN else None
@@ -99,6 +105,8 @@ class RunContext:
             default_profile = CheckProfile.ANY if target and not target.is_pypi else CheckProfile.PYPI
             profile = options.profile or default_profile
             builder.record(upload_url=strip_url(upload_target.url) if upload_target else "", profile=profile)
+            attestations.require_attestation_support(options, upload_target)
+            uploader = _prepare_uploader(options, upload_target, progress)
             yield cls(
                 options=options,
                 builder=builder,
@@ -108,6 +116,7 @@ class RunContext:
                 requirements=requirements,
                 profile=profile,
                 target=target,
+                uploader=uploader,
                 signer=signer,
                 attestation_signer=attestations.create_attestation_signer(options, upload_target),
                 http=exit_stack.enter_context(open_staging_client(options, progress)),
@@ -186,6 +195,21 @@ def _require_tools(options: Options) -> None:
         rehearsal.require_rehearsal_tools()
 
 
+def asks_before_upload(options: Options) -> bool:
+    """Return whether the run uploads and asks the user before that."""
+    return options.ask and options.until > Stage.SIGN and not (options.dry_run or options.rehearse)
+
+
+def _require_terminal(options: Options) -> None:
+    """Raise UsageError if the run is to ask a question and there is no terminal."""
+    if asks_before_upload(options) and not is_interactive(options):
+        raise OptionError(
+            "ask",
+            "there is no terminal to ask on",
+            hint="Run the command on a terminal, or without --ask (and without TWINE_NON_INTERACTIVE).",
+        )
+
+
 def _resolve_target(options: Options, exit_stack: contextlib.ExitStack) -> Target | None:
     """Return the index to upload to or to compare with; None if there is neither."""
     names_index = any((options.index_url, options.repository, options.repository_url))
@@ -193,6 +217,17 @@ def _resolve_target(options: Options, exit_stack: contextlib.ExitStack) -> Targe
         return None
     exit_stack.enter_context(clients.preserved_host_state())
     return clients.resolve_target(options)
+
+
+def _prepare_uploader(options: Options, target: Target | None, progress: Progress) -> TwineUploader | None:
+    """Return the uploader for the target, which knows how to log in; prompt now if it must."""
+    if target is None:
+        return None
+    uploader = clients.create_uploader(options, target, progress)
+    if not options.rehearse:
+        is_required = not options.dry_run
+        task_pool.call_in_thread(lambda: uploader.prepare_login(is_required=is_required))
+    return uploader
 
 
 def _find_signer(options: Options, progress: Progress) -> gpg_signer.GpgSigner | None:

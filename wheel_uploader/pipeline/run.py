@@ -76,8 +76,10 @@ def _run_stages(context: RunContext) -> None:
         # Stop before signing: an entry in a public transparency log cannot be withdrawn.
         check_stage.rehearse(context, selection, downloaded)
         return
-    from wheel_uploader.pipeline import confirm_stage, sign_stage, upload_stage
+    from wheel_uploader.pipeline import confirm_stage, sign_stage, upload_question, upload_stage
 
+    # Before signing: an entry in a public transparency log cannot be withdrawn.
+    upload_question.ask_before_upload(context, selection, verdict.upload_plan)
     signed = sign_stage.SignedRelease(attestations=verdict.attestations)
     if context.signer or context.attestation_signer:
         with stage(Stage.SIGN):

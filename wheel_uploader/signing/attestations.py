@@ -43,11 +43,7 @@ def create_attestation_signer(options: Options, target: Target | None) -> Attest
 
     ``target`` is None if nothing is uploaded. Raises UsageError and SigningError.
     """
-    if target and not target.is_pypi and options.attestations is AttestationPolicy.REQUIRE:
-        raise UsageError(
-            f"--attestations require: {sanitize(target.name)} does not accept attestations, only PyPI does",
-            hint="Publish there with --attestations auto, which omits them where they are not accepted.",
-        )
+    require_attestation_support(options, target)
     if not options.attest or options.until < Stage.SIGN:
         return None
     if not is_attestation_extra_installed():
@@ -63,6 +59,15 @@ def create_attestation_signer(options: Options, target: Target | None) -> Attest
         raise SigningError(
             f"could not obtain the CI job's OIDC identity: {error}", hint=_RETRY_HINT
         ) from None
+
+
+def require_attestation_support(options: Options, target: Target | None) -> None:
+    """Raise UsageError if attestations are required and the target does not accept any."""
+    if target and not target.is_pypi and options.attestations is AttestationPolicy.REQUIRE:
+        raise UsageError(
+            f"--attestations require: {sanitize(target.name)} does not accept attestations, only PyPI does",
+            hint="Publish there with --attestations auto, which omits them where they are not accepted.",
+        )
 
 
 _RETRY_HINT = (

@@ -1,8 +1,9 @@
-"""Errors of trusted publishing: why an index issued no token for a CI identity. Performs no I/O."""
+"""Errors of trusted publishing: why there is no token for the identity of a CI job. Performs no I/O."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wheel_uploader.core.errors import CredentialsError
@@ -76,3 +77,12 @@ def is_retryable(message: str) -> bool:
     return "invalid JSON" in message or any(
         code in MINT_ERRORS and MINT_ERRORS[code].is_retryable for code in codes
     )
+
+
+def find_missing_permission(environment: Mapping[str, str]) -> str:
+    """Return why a CI job certainly has no identity, from its variables; empty if it may have one."""
+    if environment.get("GITHUB_ACTIONS") and not environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN"):
+        return "the job lacks the permission 'id-token: write'"
+    if environment.get("GITLAB_CI") and not any(name.endswith("_ID_TOKEN") for name in environment):
+        return "the job has no 'id_tokens' (PYPI_ID_TOKEN)"
+    return ""

@@ -1,16 +1,13 @@
 """The upload of single files with twine, and the resolution of the target.
 
-Only this module, package.py and credentials.py import twine.
+Only the modules of this package import twine.
 """
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import logging
-import os
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import requests
@@ -18,7 +15,7 @@ import rich
 from packaging.utils import canonicalize_name
 from requests.auth import AuthBase, HTTPBasicAuth
 from twine import auth, utils
-from twine.exceptions import TwineException, UnableToReadConfigurationFile
+from twine.exceptions import TwineException
 from twine.package import PackageFile
 from twine.repository import TEST_WAREHOUSE, WAREHOUSE_WEB, Repository
 from twine.settings import Settings
@@ -43,8 +40,10 @@ from wheel_uploader.upload import requests_adapter
 from wheel_uploader.upload import response as upload_response
 from wheel_uploader.upload.attachments import Attachments
 from wheel_uploader.upload.connection_pool import ConnectionPool
-from wheel_uploader.upload.credentials import CredentialsResolver
+from wheel_uploader.upload.credential_values import TOKEN_PREFIX
+from wheel_uploader.upload.credentials import PROMPT, CredentialOrigins, CredentialsResolver
 from wheel_uploader.upload.package import VerifiedPackage, open_package
+from wheel_uploader.upload.pypirc import Pypirc, is_readable_by_others, read_pypirc
 from wheel_uploader.upload.response import UploadResponse
 from wheel_uploader.upload.response_rules import ResponseKind
 
@@ -57,12 +56,12 @@ def resolve_target(options: Options) -> Target:
     Uses neither the network nor credentials. Raises UsageError for an index that is not configured or must
     not be uploaded to.
     """
-    settings = _settings(options)
+    settings, resolver = _settings(options)
     name, explicit_url = selected_repository(options)
     url = str(settings.repository_config["repository"])
     return Target(
         url=url,
-        is_pypi=settings.auth.is_pypi(),
+        is_pypi=resolver.is_pypi(),
         is_testpypi=url == utils.TEST_REPOSITORY,
         pages_url={utils.DEFAULT_REPOSITORY: WAREHOUSE_WEB, utils.TEST_REPOSITORY: TEST_WAREHOUSE}.get(
             url, ""
@@ -76,13 +75,15 @@ def resolve_target(options: Options) -> Target:
     )
 
 
-def _settings(options: Options) -> Settings:
-    """Return twine's Settings for these options, with our credentials resolver."""
+def _settings(options: Options) -> tuple[Settings, CredentialsResolver]:
+    """Return twine's Settings for these options, and the credentials resolver to use with them."""
     name, explicit_url = selected_repository(options)
     config_file = str(options.config_file or utils.DEFAULT_CONFIG_FILE)
     if not (options.config_file or explicit_url):
         _require_own(Path(config_file).expanduser())
-    raw_url = explicit_url or _configured_url(name, config_file)
+    pypirc = None if explicit_url else read_pypirc(config_file)
+    section = pypirc.select(name) if pypirc else {}
+    raw_url = explicit_url or section["repository"]
     url, username, password = validate_upload_url(raw_url, options.allow_insecure_hosts)
     if f"{url}/" in (utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY):
         # PyPI would redirect.
@@ -92,14 +93,16 @@ def _settings(options: Options) -> Settings:
             username=option_or_variable(options.username, "TWINE_USERNAME"),
             password=option_or_variable(options.password, "TWINE_PASSWORD"),
             config_file=config_file,
-            cacert=option_or_variable(options.cert, "TWINE_CERT") or None,
-            client_cert=str(options.client_cert) if options.client_cert else None,
+            cacert=option_or_variable(options.cert, "TWINE_CERT") or section.get("ca_cert"),
+            client_cert=str(options.client_cert) if options.client_cert else section.get("client_cert"),
+            # With a URL, twine does not read .pypirc, whose content is known already.
             repository_name=name,
-            repository_url=url if explicit_url else None,
+            repository_url=url,
             disable_progress_bar=True,
         )
         config = settings.repository_config
         config["repository"] = utils.normalize_repository_url(url)
+        config |= {key: section[key] for key in ("username", "password") if key in section}
         settings.check_repository_url()
     except (TwineException, ValueError):
         raise UsageError(
@@ -110,8 +113,25 @@ def _settings(options: Options) -> Settings:
         config["username"], config["password"] = username, config.get("password") or password
     for secret in (settings.auth.input.password, config.get("password")):
         register_secret(secret)
-    settings.auth = CredentialsResolver(config, settings.auth.input, is_interactive=is_interactive(options))
-    return settings
+    resolver = CredentialsResolver(
+        config,
+        settings.auth.input,
+        is_interactive=is_interactive(options),
+        client_cert=find_certificate(settings.client_cert),
+    )
+    resolver.origins = CredentialOrigins(
+        username=_find_origin("username", options, resolver, section, f"[{name}] of {config_file}"),
+        password=_find_origin("password", options, resolver, section, f"[{name}] of {config_file}"),
+        pypirc_note=_pypirc_note(pypirc, name),
+    )
+    return settings, resolver
+
+
+def _pypirc_note(pypirc: Pypirc | None, name: str) -> str:
+    """Return why .pypirc has no password for the repository, if the reason may surprise; else nothing."""
+    if pypirc is None or name not in pypirc.unlisted:
+        return ""
+    return f"the section [{name}] of {pypirc.path} is not used: it is not listed in index-servers"
 
 
 def _require_own(path: Path) -> None:
@@ -127,42 +147,20 @@ def _require_own(path: Path) -> None:
         )
 
 
-def _readable_by_others(path: Path) -> bool:
-    try:
-        return hasattr(os, "geteuid") and bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
-    except OSError:
-        return False
-
-
-def _configured_url(name: str, config_file: str) -> str:
-    """Return the upload URL of a repository in .pypirc. Raises UsageError without quoting the file."""
-    shown = sanitize(config_file)
-    try:
-        config = utils.get_config(config_file)
-    except OSError as error:
-        raise UsageError(f"cannot read {shown}: {error.strerror}", hint="Correct --config-file.") from None
-    except (configparser.Error, UnableToReadConfigurationFile):
-        raise UsageError(
-            f"cannot parse {shown} as .pypirc",
-            hint="It needs a [distutils] section with index-servers, and a section for each of them.",
-        ) from None
-    if name not in config:
-        raise UsageError(
-            f"repository '{sanitize(name)}' not found in {shown}",
-            hint=f"Use one of {', '.join(map(sanitize, sorted(config)))}, or pass --repository-url.",
-        )
-    url = config[name].get("repository")
-    if not url:
-        raise UsageError(
-            f"the section [{sanitize(name)}] of {shown} has no upload URL",
-            hint="Add a line 'repository = URL' to the section.",
-        )
-    return url
+def _find_origin(
+    name: str, options: Options, resolver: CredentialsResolver, section: Mapping[str, str], label: str
+) -> str:
+    """Return where the user name or password comes from; empty if no option, variable or file has it."""
+    variable = f"TWINE_{name.upper()}"
+    given = option_or_variable(getattr(options, name), variable)
+    if given or (given is not None and not resolver.is_pypi()):
+        return variable if getattr(options, name) is None else f"--{name}"
+    if resolver.config.get(name) is None:
+        return ""
+    return label if name in section else "the upload URL"
 
 
 # --- upload ----------------------------------------------------------------------------------------
-
-_TOKEN_PREFIX = "pypi-"  # noqa: S105 (not a secret: the prefix of every token of PyPI)
 
 
 class _Connection(Repository):
@@ -204,7 +202,7 @@ class TwineUploader:
     """Uploads files to one index, from any thread."""
 
     def __init__(self, options: Options, target: Target, progress: Progress) -> None:
-        self._settings = _settings(options)
+        self._settings, self._resolver = _settings(options)
         self._target = target
         self._progress = progress
         self._timeout = options.timeout
@@ -215,10 +213,14 @@ class TwineUploader:
         self._connections = ConnectionPool(self._connect)
         self._login: AuthBase | None = None
         self._credentials: tuple[str, str] | None = None
+        #: The login of the run, for messages; empty if it is not known yet.
+        self.login = ""
+        self._reported: set[str] = set()
         rich.get_console().quiet = True
         logging.getLogger("twine").handlers = [requests_adapter.ProgressLogHandler(progress)]
         file = Path(options.config_file or utils.DEFAULT_CONFIG_FILE).expanduser()
-        if self._settings.repository_config.get("password") and _readable_by_others(file):
+        is_file_used = selected_repository(options)[1] is None
+        if is_file_used and self._resolver.config.get("password") and is_readable_by_others(file):
             progress.info(
                 f"warning: {file} contains a password and is readable by other users; run: chmod 600 {file}"
             )
@@ -239,6 +241,34 @@ class TwineUploader:
             self._progress.info(f"attestations are not uploaded: {reason}")
         return bool(attestations) and not reason
 
+    def prepare_login(self, *, is_required: bool) -> None:
+        """Report how the run will log in, before anything slow begins; prompt if nothing else helps.
+
+        Raises CredentialsError if there is no way, unless the login is not required.
+        """
+        resolver = self._resolver
+        with self._progress.waiting("login: asking the keyring"):
+            way = resolver.describe_known()
+        self._report_warnings()
+        self._require_token(resolver.input.password)
+        if not way and not is_required:
+            self._progress.info(f"no login is known for {self._target.name}; this run does not need one")
+            return
+        if not way:
+            if not resolver.may_prompt:
+                raise resolver.explain_missing()
+            credentials = self.credentials()
+            username, origins = (credentials or ("",))[0], resolver.origins
+            way = resolver.describe(username, origins.username or PROMPT, origins.password or PROMPT)
+        self.login = way
+        self._progress.info(f"login: {way}")
+
+    def _report_warnings(self) -> None:
+        for warning in self._resolver.warnings:
+            if warning not in self._reported:
+                self._progress.info(f"warning: {warning}")
+                self._reported.add(warning)
+
     def credentials(self) -> tuple[str, str] | None:
         """Return user name and password; None for an index without authentication.
 
@@ -252,7 +282,8 @@ class TwineUploader:
         return self._credentials
 
     def _find_credentials(self) -> tuple[str, str] | None:
-        resolver = self._settings.auth
+        resolver = self._resolver
+        resolver.check_known_values()
         try:
             username, password = resolver.username or "", resolver.password or ""
         except CredentialsError:
@@ -262,18 +293,23 @@ class TwineUploader:
         if not username and not password:
             return None
         register_basic_auth(username, password)
-        if self._target.is_pypi and not password.startswith(_TOKEN_PREFIX):
+        resolver.check_pair(username, password)
+        self._report_warnings()
+        self._require_token(password)
+        return username, password
+
+    def _require_token(self, password: str | None) -> None:
+        if self._target.is_pypi and password is not None and not password.startswith(TOKEN_PREFIX):
             raise CredentialsError(
                 f"{self._target.name} accepts only API tokens, and this password does not start with "
-                f"'{_TOKEN_PREFIX}'",
+                f"'{TOKEN_PREFIX}'",
                 hint="Create an API token in the account settings and set TWINE_PASSWORD to it.",
             )
-        return username, password
 
     def _authenticator(self) -> AuthBase:
         if self._credentials is None:
             return requests_adapter.NoAuth()
-        authenticator = self._settings.auth.authenticator if all(self._credentials) else None
+        authenticator = self._resolver.authenticator if all(self._credentials) else None
         if isinstance(authenticator, auth.TrustedPublishingAuthenticator):
             # It requests a new token when the first one expires after 15 minutes.
             return authenticator

@@ -233,20 +233,20 @@ def test_rejects_an_unknown_key_in_pyproject(staged: Path) -> None:
 
 
 def test_lists_the_staged_versions_for_an_unknown_version(staged: Path) -> None:
-    result = run("-u", staged, "dipy", "9.9")
+    result = run("-n", "-u", staged, "dipy", "9.9")
     assert result.exit_code == 3
     assert "no files of dipy 9.9" in result.stderr
     assert result.stderr.endswith("next: These versions are staged: 1.11.0.\n")
 
 
 def test_lists_the_staged_projects_for_an_unknown_project(staged: Path) -> None:
-    result = run("-u", staged, "dipi", "1.11.0")
+    result = run("-n", "-u", staged, "dipi", "1.11.0")
     assert result.exit_code == 3
     assert result.stderr.endswith("next: These projects are staged: dipy. Did you mean dipy?\n")
 
 
 def test_fails_if_the_folder_does_not_exist(staged: Path) -> None:
-    result = run("-u", staged / "nowhere", "dipy", "1.11.0")
+    result = run("-n", "-u", staged / "nowhere", "dipy", "1.11.0")
     assert result.exit_code in {2, 3}
     assert "nowhere" in result.stderr
     assert "Traceback" not in result.stderr
@@ -254,7 +254,7 @@ def test_fails_if_the_folder_does_not_exist(staged: Path) -> None:
 
 def test_fails_if_the_wheelhouse_is_a_file(staged: Path) -> None:
     Path("house").write_text("")
-    result = run("-u", staged, "-w", "house", "dipy", "1.11.0")
+    result = run("-n", "-u", staged, "-w", "house", "dipy", "1.11.0")
     assert result.exit_code == 13
     assert "house" in result.stderr
 

@@ -13,9 +13,14 @@ import pytest
 from tests.support.in_process import run
 from tools.testing import wheels
 from wheel_uploader.core.errors import ReleaseError, UsageError
-from wheel_uploader.core.models import AttestationPolicy, CheckProfile, Options, Stage
+from wheel_uploader.core.models import AttestationPolicy, CheckProfile, Options, Stage, option_effects
 from wheel_uploader.core.models.option_effects import find_ineffective_options
-from wheel_uploader.core.models.option_rules import NUMBER_RANGES, option_flag, split_smoke_command
+from wheel_uploader.core.models.option_rules import (
+    NUMBER_RANGES,
+    REQUIRED_OPTIONS,
+    option_flag,
+    split_smoke_command,
+)
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.facts import listing_page
 from wheel_uploader.listing import expected_files
@@ -81,6 +86,11 @@ REJECTED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
         {"sign_with": "gpg2", "until": Stage.SIGN},
         ("-u", SOURCE_URL, "--sign-with", "gpg2", "-n", "dipy", "1.11.0"),
         "--sign-with: nothing would be signed without --sign",
+    ),
+    (
+        {"smoke_env": ("X",)},
+        ("-u", SOURCE_URL, "--smoke-env", "X", "dipy", "1.11.0"),
+        "--smoke-env: nothing would be installed and tried without --smoke",
     ),
     (
         {"attest": True, "attestations": AttestationPolicy.NONE},
@@ -448,7 +458,36 @@ def test_finds_options_without_effect_in_a_rehearsal_and_a_dry_run(
 @pytest.mark.parametrize(
     ("fields", "names", "because"),
     [
-        ({"smoke_env": ("X",)}, "--smoke-env has", "without --smoke"),
+        ({"smoke_env": ("X",), "until": Stage.CHECK}, "--smoke-env has", "without --smoke"),
+        (
+            {"allow_missing": ("cp310",), "no_compare": True},
+            "--allow-missing has",
+            "with --no-compare",
+        ),
+        (
+            {"cert": Path("ca.pem"), "client_cert": Path("me.pem"), "until": Stage.SIGN},
+            "--cert, --client-cert have",
+            "without an index (set --repository, --repository-url or --index-url)",
+        ),
+        ({"cert": Path("ca.pem"), "until": Stage.CHECK, "index_url": SOURCE_URL}, "", ""),
+        (
+            {"config_file": Path("pypirc"), "repository_url": SOURCE_URL},
+            "--config-file has",
+            "with --repository-url, which replaces the repositories of .pypirc",
+        ),
+        ({"config_file": Path("pypirc")}, "", ""),
+        (
+            {"allow_insecure_hosts": ("h",), "urls": ("folder",), "until": Stage.CHECK},
+            "--allow-insecure-host has",
+            "without a remote source or an index",
+        ),
+        ({"allow_insecure_hosts": ("h",), "urls": ("folder",)}, "", ""),
+        (
+            {"clobber": True, "lock_timeout": 3.0, "urls": ("folder",), "until": Stage.CHECK},
+            "--clobber, --lock-timeout have",
+            "if local files are checked in place (set --wheelhouse to copy them)",
+        ),
+        ({"clobber": True, "until": Stage.CHECK}, "", ""),
         ({"smoke_env": ("X",), "smoke": "x"}, "", ""),
         ({"pre": True}, "--pre has", "without the version 'latest'"),
         ({"pre": True, "version": "latest"}, "", ""),
@@ -478,9 +517,39 @@ def test_explains_why_an_option_has_no_effect(fields: dict[str, Any], names: str
     assert lines == ([f"{names} no effect {because}"] if names else [])
 
 
+def test_every_option_is_in_a_table_of_effects() -> None:
+    """A new option says when it has an effect."""
+    needy = {name for need in option_effects.NEEDS for name in need.field_names}
+    staged = {*option_effects.FIRST_STAGE, *needy}
+    always = option_effects.ALWAYS_EFFECTIVE
+    assert staged | always == {field.name for field in dataclasses.fields(Options)}
+    assert not staged & always
+    assert {*REQUIRED_OPTIONS} <= staged
+
+
+def test_a_file_may_have_settings_for_other_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    wheels.make_release(tmp_path / "staged")
+    Path("pyproject.toml").write_text('[tool.wheel-uploader]\nsmoke-env = ["X"]\n')
+    result = run(*LOCAL, "--until", "list", "dipy")
+    assert (result.exit_code, "smoke" in result.stderr) == (0, False)
+    with_upload = run(*LOCAL, "--dry-run", "--non-interactive", "dipy", "0.1")
+    assert "--smoke" not in with_upload.stderr
+
+
+def test_no_upload_contradicts_a_later_last_stage() -> None:
+    result = run(*URL, "-n", "--until", "upload", "dipy", "1.11.0")
+    assert (result.exit_code, "--no-upload and --until upload are mutually exclusive" in result.stderr) == (
+        2,
+        True,
+    )
+    general = run(*URL, "-n", "--retries", "0", "dipy", "1.11.0", env={"WHEEL_UPLOADER_UNTIL": "upload"})
+    assert "mutually exclusive" not in general.stderr
+
+
 #: Options by the first stage that uses them, each with a value that is not its default.
 FIRST_STAGE: dict[Stage, dict[str, Any]] = {
-    Stage.DOWNLOAD: {"clobber": True},
+    Stage.DOWNLOAD: {"clobber": True, "jobs": 2, "lock_timeout": 3.0, "wheelhouse": Path("w")},
     Stage.CHECK: {
         "strict": True,
         "ignore": {"metadata/thin": ""},
@@ -494,6 +563,7 @@ FIRST_STAGE: dict[Stage, dict[str, Any]] = {
     Stage.SIGN: {"rehearse": True, "sign": True, "identity": "KEY", "sign_with": "gpg2", "attest": True},
     Stage.UPLOAD: {
         "dry_run": True,
+        "ask": True,
         "keep_going": True,
         "upload_jobs": 2,
         "skip_existing": False,

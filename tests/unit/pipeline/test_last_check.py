@@ -213,22 +213,22 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str,
     return {"username": None, "password": None, "non_interactive": True}
 
 
-def test_requires_credentials_only_if_there_is_something_to_upload(
+def test_requires_credentials_before_the_first_request(
     served: Served, no_credentials: dict[str, Any], tmp_path: Path
 ) -> None:
     options = options_of(served, **no_credentials)
-    missing = pipeline_run.run(options, SilentProgress())
-    assert missing.error is not None
-    assert (missing.error.exit_code, served.index.posts) == (4, [])
     for path in (tmp_path / "staged").iterdir():
         served.index.store(path)
-    complete = pipeline_run.run(options, SilentProgress())
-    assert (complete.error, served.index.posts) == (None, [])
-    assert len(complete.confirmations) == 6
+    missing = pipeline_run.run(options, SilentProgress())
+    assert missing.error is not None
+    assert (missing.error.exit_code, served.index.posts, served.index.gets) == (4, [], [])
+    # A dry run posts nothing.
+    dry = pipeline_run.run(dataclasses.replace(options, dry_run=True), SilentProgress())
+    assert (dry.error, served.index.posts) == (None, [])
 
 
 def test_resolves_credentials_before_signals_are_deferred(
-    served: Served, no_credentials: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise Ctrl-C does not work at the prompt for the password."""
     events: list[str] = []
@@ -243,8 +243,8 @@ def test_resolves_credentials_before_signals_are_deferred(
 
     monkeypatch.setattr(CancellationToken, "deferred", record_event("deferred", defer_signals))
     monkeypatch.setattr(TwineUploader, "credentials", record_event("credentials", credentials))
-    assert pipeline_run.run(options_of(served, **no_credentials), SilentProgress()).error is not None
-    assert events[0] == "credentials"
+    assert pipeline_run.run(options_of(served), SilentProgress()).error is None
+    assert events[:2] == ["credentials", "deferred"]
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,11 @@ def options() -> list[Option]:
         ),
         option("--non-interactive", is_flag=True, help="Never prompt."),
         option(
+            "--ask",
+            is_flag=True,
+            help="Ask on the terminal before the upload: how many files, how large, to where, as whom.",
+        ),
+        option(
             "--skip-existing/--no-skip-existing",
             default=True,
             help="Fail if a file already exists on the index, even with identical contents.",

@@ -1,8 +1,12 @@
-"""Options that have no effect in a run, because of its last stage or of another option."""
+"""Options that have no effect in a run, because of its last stage or of another option.
+
+Every option is in one of the tables. Those whose loss would harm the release are refused:
+see ``REQUIRED_OPTIONS`` in ``option_rules``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from wheel_uploader.core.models.enums import Stage
@@ -22,9 +26,24 @@ class IneffectiveOptions:
         return f"{flags} {'has' if len(self.field_names) == 1 else 'have'} no effect {self.reason}"
 
 
-#: The first stage that uses an option. Options that apply to every stage are left out.
-_FIRST_STAGE: Mapping[str, Stage] = {
+#: Options that every run uses, or that change nothing but its output.
+ALWAYS_EFFECTIVE = frozenset(
+    {
+        *("project", "version", "urls", "url_token", "types", "exclude", "until", "profile"),
+        *("expect", "max_age", "wait", "sha256sums", "require_hashes"),
+        # A target also decides the rule set of the checks and, with --wait, the files to wait for.
+        *("repository", "repository_url", "index_url"),
+        *("timeout", "retries", "max_duration", "non_interactive", "verbose"),
+        # The password belongs to the user name; the command line has no option for it.
+        "password",
+    }
+)
+#: The first stage that uses an option.
+FIRST_STAGE: Mapping[str, Stage] = {
+    "wheelhouse": Stage.DOWNLOAD,
     "clobber": Stage.DOWNLOAD,
+    "jobs": Stage.DOWNLOAD,
+    "lock_timeout": Stage.DOWNLOAD,
     "strict": Stage.CHECK,
     "ignore": Stage.CHECK,
     "compare_with": Stage.CHECK,
@@ -41,6 +60,7 @@ _FIRST_STAGE: Mapping[str, Stage] = {
     "sign_with": Stage.SIGN,
     "attest": Stage.SIGN,
     "dry_run": Stage.UPLOAD,
+    "ask": Stage.UPLOAD,
     "keep_going": Stage.UPLOAD,
     "upload_jobs": Stage.UPLOAD,
     "skip_existing": Stage.UPLOAD,
@@ -49,14 +69,92 @@ _FIRST_STAGE: Mapping[str, Stage] = {
     "keep_releases": Stage.CONFIRM,
     "keep_days": Stage.CONFIRM,
 }
-#: Options that a rehearsal does not use, and options that a dry run does not use.
-_UNUSED_BY_REHEARSAL = (
-    *("sign", "identity", "sign_with", "attest", "dry_run", "keep_going", "upload_jobs", "skip_existing"),
-    *("username", "confirm_timeout", "keep_releases", "keep_days"),
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """A condition that options need to have an effect, in addition to their stage."""
+
+    field_names: tuple[str, ...]
+    is_met: Callable[[Options], object]
+    #: For the message, when the condition is not met.
+    reason: str
+
+
+def _has_target(options: Options) -> bool:
+    named = options.index_url, options.repository, options.repository_url
+    return options.until > Stage.SIGN or any(named)
+
+
+def _has_remote_source(options: Options) -> bool:
+    return any("://" in url and not url.lower().startswith("file:") for url in options.urls)
+
+
+def _uses_wheelhouse(options: Options) -> bool:
+    return options.until != Stage.CHECK or options.wheelhouse is not None or _has_remote_source(options)
+
+
+#: Several reasons may apply: a rehearsal, for example, may also stop early. The first one is reported.
+NEEDS = (
+    Need(
+        field_names=(
+            *("sign", "identity", "sign_with", "attest", "dry_run", "ask", "keep_going", "upload_jobs"),
+            *("skip_existing", "username", "confirm_timeout", "keep_releases", "keep_days"),
+        ),
+        is_met=lambda options: not options.rehearse,
+        reason="with --rehearse, which publishes to a local index only",
+    ),
+    Need(
+        field_names=("attest", "ask", "keep_going", "upload_jobs", "confirm_timeout"),
+        is_met=lambda options: not options.dry_run,
+        reason="with --dry-run, which uploads nothing",
+    ),
+    Need(
+        field_names=("compare_with", "no_compare", "allow_missing", "diff"),
+        is_met=lambda options: _has_target(options) or options.compare_index,
+        reason="without an index to compare with (set --repository or --index-url)",
+    ),
+    Need(
+        field_names=("allow_missing",),
+        is_met=lambda options: not options.no_compare,
+        reason="with --no-compare",
+    ),
+    Need(
+        field_names=("config_file", "cert", "client_cert"),
+        is_met=_has_target,
+        reason="without an index (set --repository, --repository-url or --index-url)",
+    ),
+    Need(
+        field_names=("config_file",),
+        is_met=lambda options: not options.repository_url,
+        reason="with --repository-url, which replaces the repositories of .pypirc",
+    ),
+    Need(
+        field_names=("smoke_env",),
+        is_met=lambda options: options.smoke is not None,
+        reason="without --smoke",
+    ),
+    Need(
+        field_names=("pre",),
+        is_met=lambda options: options.version == LATEST_VERSION,
+        reason=f"without the version '{LATEST_VERSION}'",
+    ),
+    Need(
+        field_names=("netrc", "allow_hosts"),
+        is_met=_has_remote_source,
+        reason="without a remote source",
+    ),
+    Need(
+        field_names=("allow_insecure_hosts",),
+        is_met=lambda options: _has_remote_source(options) or _has_target(options),
+        reason="without a remote source or an index",
+    ),
+    Need(
+        field_names=("clobber", "lock_timeout"),
+        is_met=_uses_wheelhouse,
+        reason="if local files are checked in place (set --wheelhouse to copy them)",
+    ),
 )
-_UNUSED_BY_DRY_RUN = ("attest", "keep_going", "upload_jobs", "confirm_timeout")
-#: Options that need an index; one is queried if the run uploads or if an index option is set.
-_COMPARISON_OPTIONS = ("compare_with", "no_compare", "allow_missing", "diff")
 
 
 def find_ineffective_options(options: Options) -> tuple[IneffectiveOptions, ...]:
@@ -79,20 +177,8 @@ def is_option_set(options: Options, name: str) -> bool:
 
 def _find_reasons(options: Options) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield each reason that applies, and the names of the options that it makes ineffective."""
-    until = options.until
-    unreached = tuple(name for name, stage in _FIRST_STAGE.items() if stage > until)
-    yield f"with --until {until.name.lower()}", unreached
-    # Several reasons may apply: a rehearsal, for example, may also stop early.
-    if options.rehearse:
-        yield "with --rehearse, which publishes to a local index only", _UNUSED_BY_REHEARSAL
-    if options.dry_run:
-        yield "with --dry-run, which uploads nothing", _UNUSED_BY_DRY_RUN
-    indexes = (options.index_url, options.repository, options.repository_url, options.compare_index)
-    if until < Stage.UPLOAD and not any(indexes):
-        yield "without an index to compare with (set --repository or --index-url)", _COMPARISON_OPTIONS
-    if options.smoke is None:
-        yield "without --smoke", ("smoke_env",)
-    if options.version != LATEST_VERSION:
-        yield f"without the version '{LATEST_VERSION}'", ("pre",)
-    if not any("://" in url and not url.lower().startswith("file:") for url in options.urls):
-        yield "without a remote source", ("netrc", "allow_hosts")
+    unreached = tuple(name for name, stage in FIRST_STAGE.items() if stage > options.until)
+    yield f"with --until {options.until.name.lower()}", unreached
+    for need in NEEDS:
+        if not need.is_met(options):
+            yield need.reason, need.field_names

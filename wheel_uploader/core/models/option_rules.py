@@ -10,7 +10,7 @@ import enum
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
@@ -76,7 +76,42 @@ MUTUALLY_EXCLUSIVE = (
     ("compare_with", "no_compare"),
     ("diff", "no_compare"),
     ("repository", "repository_url"),
+    ("ask", "non_interactive"),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequiredOption:
+    """An option that another one needs, because files would be published without what the user asked for."""
+
+    #: The option that is needed, and the first stage that uses it.
+    needed: str
+    stage: Stage
+    problem: str
+    hint: str
+    #: True if a configuration file may hold the option for other runs.
+    may_be_general: bool = False
+
+
+#: By the field that needs the other one.
+REQUIRED_OPTIONS: Mapping[str, RequiredOption] = {
+    **dict.fromkeys(
+        ("identity", "sign_with"),
+        RequiredOption(
+            needed="sign",
+            stage=Stage.SIGN,
+            problem="nothing would be signed without --sign",
+            hint="Add -s to sign, or remove {flag} to publish unsigned files.",
+        ),
+    ),
+    "smoke_env": RequiredOption(
+        needed="smoke",
+        stage=Stage.UPLOAD,
+        problem="nothing would be installed and tried without --smoke",
+        hint="Add --smoke COMMAND, or remove {flag} to publish without a smoke test.",
+        may_be_general=True,
+    ),
+}
 
 #: Field name to option, for options that are not named after their field.
 _IRREGULAR_FLAGS = {"urls": "--url", "types": "--type", "skip_existing": "--no-skip-existing"}
@@ -269,19 +304,20 @@ def _validate_exclusive(options: Options) -> None:
 
 
 def _validate_signing(options: Options) -> None:
-    """Reject options that would publish without the requested signature or attestation."""
+    """Reject options that would publish without the requested attestation."""
     if options.attest and options.attestations is AttestationPolicy.NONE:
         raise UsageError(
             "--attest and --attestations none are mutually exclusive", hint="Remove one of the two."
         )
-    if options.sign or options.until < Stage.SIGN:
-        return
-    for name in ("identity", "sign_with"):
-        if getattr(options, name) != default_value(options, name):
+
+
+def _validate_required_options(options: Options) -> None:
+    """Reject options that would be ignored because another one is missing, with harm to the release."""
+    for name, required in REQUIRED_OPTIONS.items():
+        is_set = getattr(options, name) != default_value(options, name)
+        if is_set and options.until >= required.stage and not getattr(options, required.needed):
             raise _make_option_error(
-                name,
-                "nothing would be signed without --sign",
-                hint=f"Add -s to sign, or remove {option_flag(name)} to publish unsigned files.",
+                name, required.problem, hint=required.hint.format(flag=option_flag(name))
             )
 
 
@@ -315,6 +351,7 @@ _VALIDATORS: tuple[Callable[[Options], None], ...] = (
     _validate_urls,
     _validate_exclusive,
     _validate_signing,
+    _validate_required_options,
     _validate_smoke,
     _validate_expected_count,
 )

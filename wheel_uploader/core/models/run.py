@@ -101,6 +101,8 @@ class Options:
     skip_existing: bool = True
     upload_jobs: int = 4
     keep_going: bool = False
+    #: Ask on the terminal before the first step that cannot be undone.
+    ask: bool = False
     confirm_timeout: float = 600.0
     #: For the whole run; 0: no limit.
     max_duration: float = 0.0

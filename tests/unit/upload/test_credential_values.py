@@ -1,0 +1,138 @@
+"""Test which user names and passwords are refused, corrected or warned of, and that none is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from wheel_uploader.core.errors import CredentialsError
+from wheel_uploader.upload.credential_values import check_password, check_username, find_mismatch
+
+TOKEN = "pypi-AgEIcHlwaS5vcmcCJDEyMzQ1Njc4"
+VARIABLE = "TWINE_PASSWORD"
+
+
+def refusal(value: str, *, is_pypi: bool = False) -> str:
+    with pytest.raises(CredentialsError) as caught:
+        check_password(value, origin=VARIABLE, is_pypi=is_pypi)
+    error = caught.value
+    shown = "\n".join([error.message, error.hint, *error.details])
+    assert VARIABLE in error.message
+    assert value not in shown
+    assert "AgEI" not in shown
+    return error.message
+
+
+@pytest.mark.parametrize("is_pypi", [True, False])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (f'"{TOKEN}"', "is enclosed in quotation marks"),
+        (f"'{TOKEN}'\n", "is enclosed in quotation marks"),
+        (f"\u201c{TOKEN}\u201d", "is enclosed in quotation marks"),
+        (f'"{TOKEN}', "characters that no token has"),
+        (f"{TOKEN}\x16", "control or invisible characters"),
+        (f"{TOKEN[:9]}\u200b{TOKEN[9:]}", "control or invisible characters"),
+        (f"{TOKEN[:9]} {TOKEN[9:]}", "characters that no token has"),
+        (f"{TOKEN}\\n", "characters that no token has"),
+        ("pypi-...***", "characters that no token has"),
+        ("${{ secrets.PYPI_TOKEN }}", "is a placeholder"),
+        ("{{ pypi_token }}", "is a placeholder"),
+        ("secret-\udce9", "is not valid text in UTF-8"),
+    ],
+)
+def test_refuses_what_cannot_be_a_token(value: str, reason: str, *, is_pypi: bool) -> None:
+    assert reason in refusal(value, is_pypi=is_pypi)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("$PYPI_TOKEN", "${PYPI_TOKEN}", "$(PYPI_TOKEN)", "$env:PYPI_TOKEN", "%PYPI_TOKEN%", "@PYPI_TOKEN@"),
+        "secrets.PYPI_TOKEN",
+    ],
+)
+def test_names_a_variable_that_was_not_replaced(value: str) -> None:
+    assert "is a placeholder" in refusal(value, is_pypi=True)
+    checked = check_password(value, origin=VARIABLE, is_pypi=False)
+    assert checked.value == value
+    assert [warning.startswith(f"the password from {VARIABLE} is a") for warning in checked.warnings] == [
+        True
+    ]
+
+
+@pytest.mark.parametrize("value", ["$token", "<your token>", "***", "[TOKEN]"])
+def test_refuses_a_placeholder_only_where_nothing_but_a_token_is_accepted(value: str) -> None:
+    assert "is a placeholder" in refusal(value, is_pypi=True)
+    assert check_password(value, origin=VARIABLE, is_pypi=False).warnings == ()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\n\n"])
+@pytest.mark.parametrize("value", [TOKEN, "hunter2-hunter2"])
+def test_cuts_line_ends_off(value: str, end: str) -> None:
+    checked = check_password(value + end, origin=VARIABLE, is_pypi=False)
+    assert checked.value == value
+    assert len(checked.warnings) == 1
+    assert "line end, which is left out" in checked.warnings[0]
+
+
+@pytest.mark.parametrize("value", [f" {TOKEN}", f"{TOKEN}\t", f"\u00a0{TOKEN} \n"])
+def test_cuts_blanks_around_a_token_off(value: str) -> None:
+    checked = check_password(value, origin=VARIABLE, is_pypi=True)
+    assert checked.value == TOKEN
+    assert "blanks around it, which are left out" in checked.warnings[-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (" hunter2", "has blanks around it"),
+        ("'hunter2'", "is enclosed in quotation marks"),
+        ("hunter2\x16", "contains control or invisible characters"),
+    ],
+)
+def test_sends_another_password_as_it_is_with_a_warning(value: str, reason: str) -> None:
+    checked = check_password(value, origin=VARIABLE, is_pypi=False)
+    assert (checked.value, checked.warnings) == (value, (f"the password from {VARIABLE} {reason}",))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            TOKEN,
+            "pässwörd",
+            "密码密码",
+            "pa$word",
+            "pa$(x)d",
+            "pa${x}d",
+            "$ecret",
+            "50%off%",
+            "a b",
+            'say "hi"',
+        ),
+        *("it's", "", "'", "p@ss@", "<3", "{x}", "\U0001f511", "e\u0301"),
+    ],
+)
+def test_says_nothing_about_ordinary_passwords(value: str) -> None:
+    checked = check_password(value, origin=VARIABLE, is_pypi=False)
+    assert (checked.value, checked.warnings) == (value, ())
+
+
+def test_checks_user_names() -> None:
+    assert check_username("__token__\n", origin="--username").value == "__token__"
+    assert check_username("jane", origin="--username").warnings == ()
+    assert "contains a colon" in check_username("jane:x", origin="--username").warnings[0]
+    with pytest.raises(CredentialsError, match="the user name from TWINE_USERNAME is a placeholder"):
+        check_username("${{ secrets.USER }}", origin="TWINE_USERNAME")
+
+
+def test_knows_which_values_do_not_belong_together() -> None:
+    assert find_mismatch("__token__", TOKEN, origin=VARIABLE) == ""
+    assert find_mismatch("jane", "hunter2", origin=VARIABLE) == ""
+    assert find_mismatch("__token__", "glpat-1234", origin=VARIABLE) == ""
+    mismatch = find_mismatch("jane", TOKEN, origin=VARIABLE)
+    assert "whose user name is __token__" in mismatch
+    assert "jane" not in mismatch
+    swapped = find_mismatch(TOKEN, "__token__", origin=VARIABLE)
+    assert "swapped" in swapped
+    assert TOKEN not in swapped

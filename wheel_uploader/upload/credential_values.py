@@ -1,0 +1,136 @@
+"""Values of user names and passwords that are almost certainly mistakes. Performs no I/O.
+
+A value is named by its origin and never quoted: a message ends up in the log of a CI job.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wheel_uploader.core.errors import CredentialsError
+
+TOKEN_USERNAME = "__token__"  # noqa: S105 (the user name of every token)
+TOKEN_PREFIX = "pypi-"  # noqa: S105 (the prefix of every token of PyPI)
+
+_LINE_ENDS = "\r\n"
+#: Opening to closing quotation mark, as shells, files and word processors write them.
+_QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019", "\u201e": "\u201c"}
+#: Characters of a token: base64, and what tokens of other indexes add.
+_TOKEN_CHARACTERS = re.compile(r"[A-Za-z0-9_.=+/~-]*\Z")
+
+#: Text that only a template has: no shell, CI or tool replaced it.
+_TEMPLATE = re.compile(r"\{\{[^{}]{0,200}\}\}")
+#: The whole value is a reference to a variable. Lower case may be a password.
+_VARIABLE = re.compile(
+    r"\$\{\w{1,200}\}|\$\([\w.]{1,200}\)|\$\[\w{1,200}\]|\$[A-Z_][A-Z0-9_]{1,200}|\$(?i:env):\w{1,200}"
+    r"|%[A-Z_]\w{1,200}%|@[A-Z_][A-Z0-9_]{1,200}@|(?:secrets|env|vars)\.\w{1,200}",
+    re.ASCII,
+)
+#: The same in lower case, and the placeholders of documentation and logs.
+_PLACEHOLDER = re.compile(r"\$\w{1,200}|%\w{1,200}%|<[^<>]{1,200}>|\*{3,200}|\[[A-Z ]{1,200}\]", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedValue:
+    """A value as it is sent, and warnings about it."""
+
+    value: str
+    #: Sentences for the user; the first ones are about removed characters.
+    warnings: tuple[str, ...] = ()
+
+
+def check_password(value: str, *, origin: str, is_pypi: bool) -> CheckedValue:
+    """Return the password to send. Raises CredentialsError if it cannot be the right one."""
+    return _check(value, subject=f"the password from {origin}", origin=origin, is_pypi=is_pypi)
+
+
+def check_username(value: str, *, origin: str) -> CheckedValue:
+    """Return the user name to send. Raises CredentialsError if it cannot be the right one."""
+    subject = f"the user name from {origin}"
+    checked = _check(value, subject=subject, origin=origin, is_pypi=False)
+    if ":" in checked.value:
+        warning = f"{subject} contains a colon: servers take what follows it for a part of the password"
+        return CheckedValue(value=checked.value, warnings=(*checked.warnings, warning))
+    return checked
+
+
+def find_mismatch(username: str, password: str, *, origin: str) -> str:
+    """Return a sentence if user name and password do not belong together; empty if they may."""
+    if username.startswith(TOKEN_PREFIX):
+        return f"the user name begins with '{TOKEN_PREFIX}' as a token does: are the two values swapped?"
+    if password.startswith(TOKEN_PREFIX) and username != TOKEN_USERNAME:
+        return (
+            f"the password from {origin} is an API token of PyPI ('{TOKEN_PREFIX}...'), whose user name is "
+            f"{TOKEN_USERNAME}; the given user name is another one"
+        )
+    return ""
+
+
+def _check(value: str, *, subject: str, origin: str, is_pypi: bool) -> CheckedValue:
+    removed: list[str] = []
+    cleaned = value.strip(_LINE_ENDS)
+    if cleaned != value:
+        removed.append(f"{subject} ends or begins with a line end, which is left out")
+    is_token = is_pypi or _strip_quotes(cleaned.strip()).startswith(TOKEN_PREFIX)
+    if is_token and cleaned.strip() != cleaned:
+        cleaned = cleaned.strip()
+        removed.append(f"{subject} has blanks around it, which are left out")
+    problems = tuple(f"{subject} {problem.text}" for problem in _PROBLEMS if problem.applies(cleaned))
+    if any(problem.applies(cleaned) and (is_token or problem.is_fatal) for problem in _PROBLEMS):
+        raise CredentialsError(f"{problems[0]}; nothing was sent", details=problems[1:], hint=_hint(origin))
+    if is_pypi and _PLACEHOLDER.fullmatch(cleaned):
+        raise CredentialsError(f"{subject} {_NOT_REPLACED}; nothing was sent", hint=_hint(origin))
+    if _strip_quotes(cleaned).startswith(TOKEN_PREFIX) and not _TOKEN_CHARACTERS.match(cleaned):
+        raise CredentialsError(f"{subject} {_NO_TOKEN}; nothing was sent", hint=_hint(origin))
+    return CheckedValue(value=cleaned, warnings=(*removed, *problems))
+
+
+def _hint(origin: str) -> str:
+    return f"Correct {origin}: it must be the value itself, without anything around it."
+
+
+def _strip_quotes(text: str) -> str:
+    return text.strip("".join({*_QUOTES, *_QUOTES.values()}))
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and _QUOTES.get(text[0]) == text[-1]
+
+
+def _has_blanks_around(text: str) -> bool:
+    return text != text.strip()
+
+
+def _is_undecodable(text: str) -> bool:
+    return any(unicodedata.category(character) == "Cs" for character in text)
+
+
+def _has_invisible_characters(text: str) -> bool:
+    """Return whether there are control or format characters, such as Ctrl-V pasted into a console."""
+    return any(category in {"Cc", "Cf", "Zl", "Zp"} for category in map(unicodedata.category, text))
+
+
+_NO_TOKEN = "begins like an API token and contains characters that no token has"  # noqa: S105 (a message)
+_NOT_REPLACED = "is a placeholder: the name of a variable or secret, not its value"
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    #: Continues a sentence that begins with the value's origin.
+    text: str
+    applies: Callable[[str], object]
+    #: True if no index can accept such a value; the others are fatal for an API token only.
+    is_fatal: bool = False
+
+
+_PROBLEMS = (
+    _Problem("is not valid text in UTF-8", _is_undecodable, is_fatal=True),
+    _Problem(_NOT_REPLACED, _TEMPLATE.search, is_fatal=True),
+    _Problem(_NOT_REPLACED, _VARIABLE.fullmatch),
+    _Problem("is enclosed in quotation marks", _is_quoted),
+    _Problem("has blanks around it", _has_blanks_around),
+    _Problem("contains control or invisible characters", _has_invisible_characters),
+)

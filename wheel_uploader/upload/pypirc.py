@@ -1,0 +1,129 @@
+"""The repositories in .pypirc, with their URLs, credentials and certificates."""
+
+from __future__ import annotations
+
+import codecs
+import configparser
+import locale
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from twine import utils
+
+from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.redaction import sanitize
+
+_KEYS = ("repository", "username", "password", "ca_cert", "client_cert")
+#: Sections that are not repositories. Pip, setuptools and old twine wrote the second.
+_OTHER_SECTIONS = frozenset({"distutils", "server-login"})
+#: The separators of ``index-servers``: the specification has blanks and line ends, people write commas.
+_SEPARATORS = re.compile(r"[,\s]+")
+#: Encodings of files that begin with a byte order mark, which editors on Windows write.
+_MARKED_ENCODINGS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pypirc:
+    """The content of one file."""
+
+    #: The file as the user wrote it, for messages.
+    path: str
+    #: Repository name to its settings. Excluded from ``repr``, because it contains passwords.
+    repositories: Mapping[str, Mapping[str, str]] = field(repr=False)
+    #: Names of sections that ``index-servers`` does not list, so that they are not used.
+    unlisted: tuple[str, ...]
+
+    def select(self, name: str) -> Mapping[str, str]:
+        """Return the settings of a repository. Raises UsageError without quoting the file."""
+        shown, section = sanitize(self.path), sanitize(name)
+        if name not in self.repositories and name in self.unlisted:
+            raise UsageError(
+                f"the section [{section}] of {shown} is not listed in index-servers",
+                hint=f"Add {section} to index-servers in the section [distutils] of {shown}.",
+            )
+        if name not in self.repositories:
+            raise UsageError(
+                f"repository '{section}' not found in {shown}",
+                hint=f"Use one of {', '.join(map(sanitize, sorted(self.repositories)))}, "
+                "or pass --repository-url.",
+            )
+        settings = self.repositories[name]
+        if not settings.get("repository"):
+            raise UsageError(
+                f"the section [{section}] of {shown} has no upload URL",
+                hint="Add a line 'repository = URL' to the section.",
+            )
+        return settings
+
+
+def read_pypirc(path: str) -> Pypirc:
+    """Read a file as twine does, but also with a byte order mark and with commas in ``index-servers``.
+
+    Raises UsageError without quoting the file. The default file may be missing.
+    """
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(_read_text(Path(path).expanduser()))
+    except FileNotFoundError as error:
+        if path != utils.DEFAULT_CONFIG_FILE:
+            raise _unreadable(path, error) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except (configparser.Error, ValueError):
+        raise UsageError(
+            f"cannot parse {sanitize(path)} as .pypirc",
+            hint="It needs a [distutils] section with index-servers, and a section for each of them.",
+        ) from None
+    listed = parser.get("distutils", "index-servers", fallback="pypi testpypi")
+    names = list(filter(None, _SEPARATORS.split(listed)))
+    repositories = {name: _settings(parser, name) for name in names}
+    repositories.setdefault("pypi", {"repository": utils.DEFAULT_REPOSITORY, **_old_login(parser)})
+    unlisted = tuple(name for name in parser.sections() if name not in {*names, *_OTHER_SECTIONS})
+    return Pypirc(path=path, repositories=repositories, unlisted=unlisted)
+
+
+def is_readable_by_others(path: Path) -> bool:
+    """Return whether other users of this machine may read a file; always False on Windows."""
+    try:
+        return hasattr(os, "geteuid") and bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return False
+
+
+def _read_text(path: Path) -> str:
+    data = path.read_bytes()
+    for mark, encoding in _MARKED_ENCODINGS:
+        if data.startswith(mark):
+            return data.decode(encoding)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode(locale.getencoding())
+
+
+def _settings(parser: configparser.RawConfigParser, name: str) -> dict[str, str]:
+    """Return the settings of one repository; those of the two well-known ones need no URL."""
+    known = {"pypi": utils.DEFAULT_REPOSITORY, "testpypi": utils.TEST_REPOSITORY}
+    own = {key: parser.get(name, key) for key in _KEYS if parser.has_option(name, key)}
+    default = {"repository": known[name]} if name in known else {}
+    return default | _old_login(parser) | own
+
+
+def _old_login(parser: configparser.RawConfigParser) -> dict[str, str]:
+    """Return the login of the obsolete section [server-login], which applies to every repository."""
+    section = "server-login"
+    return {
+        key: parser.get(section, key) for key in ("username", "password") if parser.has_option(section, key)
+    }
+
+
+def _unreadable(path: str, error: OSError) -> UsageError:
+    return UsageError(f"cannot read {sanitize(path)}: {error.strerror}", hint="Correct --config-file.")
