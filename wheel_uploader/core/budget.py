@@ -38,6 +38,9 @@ COUNT_LIMITS: Mapping[str, int] = MappingProxyType(
         "gzip members": 10_000,
     }
 )
+#: Seconds of decompressing and hashing a small member, and additional seconds per byte, on a fast machine.
+_SECONDS_PER_SMALL_MEMBER = 1e-5
+_SECONDS_PER_BYTE = 3e-9
 #: Units of work between two checks of the clock; one unit takes at most about 10 microseconds.
 _UNITS_PER_CLOCK_CHECK = 1000
 #: Units of work from which on a member is named as the cause.
@@ -125,6 +128,10 @@ class Budget:
     def stop_unpacking(self) -> None:
         """Stop measuring the time of decompressing and hashing."""
         self._unpacking_seconds += max(0.0, _clock() - self._unpacking_started_at)
+
+    def add_small_unpacking(self, size: int) -> None:
+        """Add the estimated time of decompressing and hashing ``size`` bytes, for which no clock is read."""
+        self._unpacking_seconds += _SECONDS_PER_SMALL_MEMBER + size * _SECONDS_PER_BYTE
 
     def set_member(self, member: str | None) -> None:
         """Set the member that is read or checked from now on; None for none in particular."""

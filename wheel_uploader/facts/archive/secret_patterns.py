@@ -60,17 +60,20 @@ def _pattern(
 
 
 _END = rb"(?![A-Za-z0-9])"
-_TOKENS = (
-    _pattern(b"pypi-AgE", rb"([A-Za-z0-9_-]{24,400})", "a PyPI token", token_formats.continues_macaroon),
+#: Tokens that contain ``_LONG_WORD``.
+_TOKENS_WITH_LONG_WORD = (
     *(
         _pattern(prefix, rb"([A-Za-z0-9]{36})" + _END, "a GitHub token", token_formats.has_base62_checksum)
         for prefix in (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_")
     ),
     _pattern(b"github_pat_", rb"([A-Za-z0-9]{22}_[A-Za-z0-9]{40,70})" + _END, "a GitHub token"),
-    _pattern(b"glpat-", rb"([A-Za-z0-9_-]{20,64})(?![A-Za-z0-9_-])", "a GitLab token"),
-    _pattern(b"xox", rb"[abpors]-[0-9]{6,20}-(?:[0-9]{6,20}-){0,2}([A-Za-z0-9]{16,64})", "a Slack token"),
     _pattern(b"npm_", rb"([A-Za-z0-9]{36})" + _END, "an npm token", token_formats.has_base62_checksum),
     _pattern(b"hf_", rb"([A-Za-z0-9]{34})" + _END, "a Hugging Face token"),
+)
+_OTHER_TOKENS = (
+    _pattern(b"pypi-AgE", rb"([A-Za-z0-9_-]{24,400})", "a PyPI token", token_formats.continues_macaroon),
+    _pattern(b"glpat-", rb"([A-Za-z0-9_-]{20,64})(?![A-Za-z0-9_-])", "a GitLab token"),
+    _pattern(b"xox", rb"[abpors]-[0-9]{6,20}-(?:[0-9]{6,20}-){0,2}([A-Za-z0-9]{16,64})", "a Slack token"),
     _pattern(b"sk-ant-", rb"[a-z0-9]{3,8}-([A-Za-z0-9_-]{40,200})", "an Anthropic key"),
     _pattern(b"sk-proj-", rb"([A-Za-z0-9_-]{40,200})", "an OpenAI key"),
 )
@@ -100,11 +103,6 @@ _KEY_DIRECTORIES = frozenset({".ssh", ".gnupg", ".aws", ".kube"})
 _SERVICE_ACCOUNT = b'"service_account"'
 
 
-def has_long_word(data: bytes) -> bool:
-    """Return whether a word is as long as the random part of most tokens; much faster than searching them."""
-    return _LONG_WORD in data.translate(_WORD_CHARACTERS)
-
-
 def is_credential_file(name: str) -> bool:
     """Return whether the last part of a path is the name of a file for passwords or private keys."""
     # .npmrc has other settings as well.
@@ -117,12 +115,19 @@ def is_credential_path(path: str) -> bool:
     return name == ".env" or is_credential_file(name) or not _KEY_DIRECTORIES.isdisjoint(directories)
 
 
-def find_secrets(data: bytes, name: str, budget: Budget) -> Iterator[Passage]:
-    """Yield the secrets in the text of a file whose path ends in ``name``."""
+def find_secrets(data: bytes, name: str, budget: Budget, *, is_quick: bool = False) -> Iterator[Passage]:
+    """Yield the secrets in the text of a file whose path ends in ``name``.
+
+    With ``is_quick``, text without a word as long as the random part of most tokens is not searched.
+    """
+    # Searching for each literal of these tokens takes several times as long.
+    has_long_word = _LONG_WORD in data.translate(_WORD_CHARACTERS)
+    if is_quick and not has_long_word:
+        return
     if expression := _CREDENTIAL_FILES.get(name):
         yield from _find_passwords(data, expression)
     yield from _find_private_keys(data, budget)
-    for pattern in _TOKENS:
+    for pattern in (*_TOKENS_WITH_LONG_WORD, *_OTHER_TOKENS) if has_long_word else _OTHER_TOKENS:
         for match in _matches(data, pattern.literal, pattern.expression, budget):
             if pattern.is_valid(match[1]):
                 yield from _judge(match, pattern.description)
