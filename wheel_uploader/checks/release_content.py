@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
@@ -63,6 +64,8 @@ class ReleaseContent:
     now: datetime
     #: True if the target is PyPI itself, not TestPyPI or another index.
     targets_pypi: bool = False
+    #: Results that several checks need, by what they are.
+    derived: dict[str, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property
     def local_names(self) -> list[DistName]:
