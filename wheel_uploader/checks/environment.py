@@ -27,7 +27,8 @@ def startup_code(wheel: WheelContent) -> Iterator[Observation]:
     Python executes the "import" lines of .pth files, the entry points of .start files, sitecustomize and
     usercustomize in every program of the environment, also in those that never import the project. It slows
     all of them down, and attackers use it to run code that nobody calls. Some tools need it to measure
-    subprocesses or to change imports. If yours does not, load the code when the project is imported.
+    subprocesses or to change imports. If yours does not, load the code when the project is imported. If the
+    previous release had none, release/new-startup-code is an error.
     """
     for member in wheel.members:
         site_path = installed_paths.get_site_path(member.name)

@@ -48,6 +48,8 @@ class ReleaseContent:
     comparison_version: Version | None = None
     #: The page that lists this release; None if it is ``project_page``.
     comparison_page: ProjectPage | None = None
+    #: The local files with start-up code, if that release had none.
+    new_startup_files: tuple[str, ...] = ()
     #: The page of the second index to compare with; None if none was named.
     second_page: ProjectPage | None = None
     #: True if the user asked for the latest version, and whether that may be a pre-release.

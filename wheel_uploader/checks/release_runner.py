@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -66,15 +66,19 @@ def run_release_checks(
     page: ProjectPage | None,
     states: Sequence[IndexComparison],
     second_page: ProjectPage | None = None,
+    startup_files: Sequence[str] = (),
+    had_startup_code: Callable[[ComparisonReference], bool | None] | None = None,
 ) -> ReleaseCheckResult:
     """Check the release as a whole.
 
     Without a ``page`` of the index and the ``states`` of the local files there, the checks that need them
-    find nothing. ``second_page`` is that of a second index to compare with. Raises UsageError if the release
-    to compare with is on neither.
+    find nothing. ``second_page`` is that of a second index to compare with. ``had_startup_code`` tells about
+    the release to compare with; it is called if there are ``startup_files``, the local files with start-up
+    code. Raises UsageError if the release to compare with is on neither index.
     """
     pages = [each for each in (page, second_page) if each]
     reference = _find_reference(options, pages, selection.project, selection.version)
+    had_startup = had_startup_code(reference) if reference and startup_files and had_startup_code else True
     content = ReleaseContent(
         project=selection.project,
         version=selection.version,
@@ -86,6 +90,7 @@ def run_release_checks(
         index_states=tuple(states),
         comparison_version=reference.version if reference else None,
         comparison_page=_find_page(pages, reference),
+        new_startup_files=tuple(startup_files) if had_startup is False else (),
         second_page=second_page,
         is_latest=options.version == LATEST_VERSION,
         includes_prereleases=options.pre,
@@ -107,6 +112,7 @@ def run_release_checks(
         checks_not_run=(
             *_describe_missing_comparison(options, pages, content),
             *_describe_unchecked(content),
+            *(_describe_unknown_startup(reference) if reference and had_startup is None else ()),
         ),
     )
 
@@ -155,6 +161,10 @@ def _describe_missing_comparison(
             else explain_missing_reference(pages, content.project, content.version)
         )
         yield f"the release against an earlier one: {reason}"
+
+
+def _describe_unknown_startup(reference: ComparisonReference) -> Iterator[str]:
+    yield f"whether the start-up code is new, because no wheel of {reference.version} could be compared"
 
 
 def _list_other_versions(selection: Selection) -> Iterator[DistName]:
