@@ -24,6 +24,7 @@ from wheel_uploader.core.models import (
     LocalFile,
     ProjectPage,
     SdistName,
+    WheelName,
 )
 from wheel_uploader.listing.expected_files import Expectation
 
@@ -103,13 +104,33 @@ class ReleaseContent:
     @functools.cached_property
     def previous_names(self) -> tuple[DistName, ...]:
         """Names of the files of the release to compare with; yanked ones only if all are yanked."""
-        listed = (
-            parse_project_files(self.comparison_page, self.project)
-            if self.comparison_page
-            else self.project_files
-        )
+        listed = self._comparison_files
         files = [(name, file.yanked) for name, file in listed if name.version == self.comparison_version]
         return tuple(name for name, yanked in files if not yanked) or tuple(name for name, _ in files)
+
+    @functools.cached_property
+    def previous_wheels(self) -> tuple[WheelName, ...]:
+        """Wheels of the release to compare with; if it has none, of the newest earlier release with wheels.
+
+        They show which wheels a project publishes on purpose.
+        """
+        if self.comparison_version is None:
+            return ()
+        if wheels := tuple(name for name in self.previous_names if isinstance(name, WheelName)):
+            return wheels
+        earlier = [
+            name
+            for name, file in self._comparison_files
+            if isinstance(name, WheelName) and name.version < self.comparison_version and not file.yanked
+        ]
+        newest = max((name.version for name in earlier), default=None)
+        return tuple(name for name in earlier if name.version == newest)
+
+    @property
+    def _comparison_files(self) -> tuple[tuple[DistName, IndexFile], ...]:
+        if self.comparison_page:
+            return parse_project_files(self.comparison_page, self.project)
+        return self.project_files
 
     @property
     def requires_python(self) -> SpecifierSet:
