@@ -64,6 +64,10 @@ class ReleaseContent:
     attestations: tuple[Attestation, ...] = ()
     attestations_required: bool = False
     will_attest: bool = False
+    #: Files that ``--built-by`` rejects, with the reason; without that option, the repository of the Actions
+    #: job that runs this.
+    unproven_files: tuple[tuple[str, str], ...] = ()
+    job_repository: str = ""
     now: datetime
     #: True if the target is PyPI itself, not TestPyPI or another index.
     targets_pypi: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from wheel_uploader.core.models import (
 )
 from wheel_uploader.core.models.option_rules import LATEST_VERSION, parse_version
 from wheel_uploader.core.platforms.matrix import slots_by_cell
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.index.target import Target
 from wheel_uploader.listing.expected_files import Expectation, ExpectedItem, ExpectedSdist
 
@@ -66,13 +68,15 @@ def run_release_checks(
     page: ProjectPage | None,
     states: Sequence[IndexComparison],
     second_page: ProjectPage | None = None,
+    unproven_files: Sequence[tuple[str, str]] = (),
     startup_files: Sequence[str] = (),
     had_startup_code: Callable[[ComparisonReference], bool | None] | None = None,
 ) -> ReleaseCheckResult:
     """Check the release as a whole.
 
     Without a ``page`` of the index and the ``states`` of the local files there, the checks that need them
-    find nothing. ``second_page`` is that of a second index to compare with. ``had_startup_code`` tells about
+    find nothing. ``second_page`` is that of a second index to compare with. ``unproven_files`` are those that
+    ``--built-by`` rejects, with the reason. ``had_startup_code`` tells about
     the release to compare with; it is called if there are ``startup_files``, the local files with start-up
     code. Raises UsageError if the release to compare with is on neither index.
     """
@@ -99,6 +103,8 @@ def run_release_checks(
         attestations=tuple(attestations),
         attestations_required=options.attestations is AttestationPolicy.REQUIRE,
         will_attest=options.attest,
+        unproven_files=tuple(unproven_files),
+        job_repository="" if options.built_by else _get_job_repository(),
         now=datetime.now(UTC),
         targets_pypi=target is not None and target.is_pypi and not target.is_testpypi,
     )
@@ -161,6 +167,12 @@ def _describe_missing_comparison(
             else explain_missing_reference(pages, content.project, content.version)
         )
         yield f"the release against an earlier one: {reason}"
+
+
+def _get_job_repository() -> str:
+    """Return the repository of the GitHub Actions job that runs this; empty elsewhere."""
+    is_job = os.environ.get("GITHUB_ACTIONS") == "true"
+    return sanitize(os.environ.get("GITHUB_REPOSITORY", "").strip()) if is_job else ""
 
 
 def _describe_unknown_startup(reference: ComparisonReference) -> Iterator[str]:

@@ -18,7 +18,7 @@ from wheel_uploader.pipeline import release_gate
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
 from wheel_uploader.rehearsal import rehearsal, smoke_test
-from wheel_uploader.signing import attestations
+from wheel_uploader.signing import attestations, build_evidence
 from wheel_uploader.upload import clients
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def run(
     uploader = clients.create_uploader(options, target, context.progress) if target else None
     verified = attestations.verify_attestations(downloaded.attestation_files)
     context.record(attestations=verified)
+    unproven = build_evidence.find_unproven_files(options, downloaded.files, verified, context.progress)
     with context.progress.waiting(f"check: reading the index page of {selection.project}"):
         state = clients.fetch_index_state(
             index, context.target, uploader, selection.project, downloaded.files
@@ -91,6 +92,7 @@ def run(
         page=state.project_page,
         states=state.comparisons,
         second_page=second.project_page,
+        unproven_files=unproven,
         startup_files=_list_startup_files(context),
         had_startup_code=lambda reference: (
             changes.had_startup_code
