@@ -23,8 +23,6 @@ with contextlib.suppress(ImportError):
 
 #: Bytes read and decompressed at a time. zlib and hashlib release the GIL while they process large chunks.
 CHUNK_SIZE = 256 << 10
-#: Members up to this many bytes are so many that reading the clock for each takes a noticeable time.
-_SMALL_MEMBER = 64 << 10
 #: Bytes kept of the beginning of every member.
 HEAD_SIZE = 64
 
@@ -67,9 +65,6 @@ def decompress_member(
     after at most one byte more than the record declares.
     """
     budget = budget or Budget()
-    if entry.size <= _SMALL_MEMBER and entry.compressed_size <= _SMALL_MEMBER:
-        budget.add_small_unpacking(entry.size)
-        return _decompress(stream, entry, keep, algorithm, consumers)
 
     def consume_unmeasured(chunk: bytes) -> None:
         budget.stop_unpacking()

@@ -123,7 +123,7 @@ class TextScanner:
 
     def feed(self, chunk: bytes) -> None:
         """Receive the next chunk of the member."""
-        if self._is_text and not self._has_data and b"\0" in chunk[:_HEAD_SIZE]:
+        if self._is_text and not self._has_data and chunk.find(b"\0", 0, _HEAD_SIZE) >= 0:
             self._is_text = False
         self._has_data = True
         if self._is_text or self._is_needed:
