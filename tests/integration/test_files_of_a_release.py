@@ -346,7 +346,7 @@ def test_any_source_will_do(source: str) -> None:
 # --- limits -----------------------------------------------------------------------------------------
 
 
-def test_too_many_modules_are_said_not_to_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_that_too_many_modules_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     stage_wheel(files={"demo/__init__.py": INIT, "demo/core.py": b"x = 1\n"})
     stage_sdist({"demo/__init__.py": INIT, "demo/core.py": b"x = 2\n"})
     line = "the modules of the files against each other: they have more than 1 together"

@@ -159,7 +159,7 @@ def _remove_content_type(fields: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _describe_default_extras(unparsed: Mapping[str, list[str]], declared: Sequence[str]) -> str:
-    """Return what is wrong with Default-Extra, which packaging may not know yet."""
+    """Return the problem with Default-Extra, which packaging may not know yet."""
     extras = {canonicalize_name(extra) for extra in declared}
     others = [value for value in unparsed.get(_DEFAULT_EXTRA, ()) if canonicalize_name(value) not in extras]
     text = "Default-Extra (PEP 771) is in no metadata version yet: twine rejects it, and pip ignores it"

@@ -71,7 +71,7 @@ class ReleaseContent:
     now: datetime
     #: True if the target is PyPI itself, not TestPyPI or another index.
     targets_pypi: bool = False
-    #: Results that several checks need, by what they are.
+    #: Results that several checks share, by name.
     derived: dict[str, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property

@@ -184,7 +184,7 @@ def get_system(platform: str) -> str:
 
 
 class _Counts:
-    """How many wheels of a group have each module that differs between wheels, and each text of it."""
+    """Number of wheels of a group with each module that differs between wheels, and with each text of it."""
 
     def __init__(self, group: _Group, differences: Differences) -> None:
         self.size = len(group)
@@ -231,11 +231,11 @@ def _find_deviations_of(
             yield Deviation(name, Entry(path), "lacks", others)
 
 
-# --- deviations that are meant ---------------------------------------------------------------------
+# --- intended deviations ---------------------------------------------------------------------------
 
 
 class _PythonCounts:
-    """How many wheels for one Python have the modules in question, on all platforms together."""
+    """Number of wheels for one Python with each module in question, on all platforms together."""
 
     def __init__(self, wheels: _Group, paths: Collection[str], differences: Differences) -> None:
         self._having: Counter[tuple[Hashable, str]] = Counter()

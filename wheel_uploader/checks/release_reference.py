@@ -81,7 +81,7 @@ def _list_usable(page: ProjectPage, project: str, version: Version) -> _Releases
 
 def _narrow(versions: Collection[Version], version: Version) -> list[Version]:
     """Return the versions of the kind that ``version`` is compared with."""
-    # Builds of one version for other hardware (+cpu, +cu118) are no earlier releases, those of a nightly are.
+    # Builds of a version for other hardware (+cpu, +cu118) are not earlier releases; those of a nightly are.
     same_local = [each for each in versions if each.local == version.local]
     pool = same_local or list(versions)
     if version.is_prerelease:

@@ -110,8 +110,8 @@ def differs_from_sdist(release: ReleaseContent) -> Iterator[Observation]:
 def modules_not_in_wheels(release: ReleaseContent) -> Iterator[Observation]:
     """Package or module of the sdist is in no wheel.
 
-    It lies in a package that the wheels install, so importing it fails for everyone who does not build from
-    source. The usual cause is a list of packages in the build configuration that was not extended when a
+    It belongs to a package that the wheels install, so users who do not build from source cannot import it.
+    The usual cause is a list of packages in the build configuration that was not extended when a
     subpackage was added (with setuptools: "packages" without "find:", a missing __init__.py). Tests,
     documentation, examples, templates and helpers of the build are not expected in a wheel, nor is a module
     that is compiled. Add the package to the configuration, or exclude it from the sdist as well.

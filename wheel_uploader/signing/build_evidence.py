@@ -22,7 +22,7 @@ _MAX_BUNDLES = 30
 
 
 class _Evidence:
-    """What attestations say about one file: the identities that are proven, and what is wrong with others."""
+    """The attestations of one file: proven identities, and the problems of the other attestations."""
 
     def __init__(self) -> None:
         self.identities: list[BuildIdentity] = []
@@ -52,7 +52,7 @@ def find_unproven_files(
 ) -> tuple[tuple[str, str], ...]:
     """Return each file that is not proven to be built by ``--built-by``, with the reason.
 
-    Raises NetworkError if GitHub had to be asked and did not answer, and StorageError.
+    Raises NetworkError if GitHub was needed and did not respond, and StorageError.
     """
     if not options.built_by:
         return ()

@@ -48,7 +48,7 @@ def stage(attestation: bytes) -> None:
 
 
 def check(*arguments: str) -> tuple[Result, dict[str, tuple[str, str]]]:
-    """Check what is staged; return the severity and message of each finding about attestations."""
+    """Check the staged files; return the severity and message of each finding about attestations."""
     result = run(
         "-u", "dist", "--until", "check", "--retries", "1", "--format", "json", *arguments, "dipy", "1.11.0"
     )

@@ -190,7 +190,7 @@ class WheelContent:
     sources: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     #: Resources used for reading the file, and available for checking it.
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
-    #: Results that several checks need, by what they are; ``dataclasses.replace`` starts without any.
+    #: Results that several checks share, by name; ``dataclasses.replace`` starts without any.
     derived: dict[str, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property

@@ -27,7 +27,7 @@ _MAX_EACH_LINE_SIZE = 1 << 20
 _HEAD_SIZE = 1024
 #: Facts of one kind about a member.
 _MAX_FACTS = 3
-#: Attempts to match, for text that has many beginnings of what is searched for.
+#: Attempts to match, for text in which a searched pattern begins very often.
 _MAX_ATTEMPTS = 100
 
 _CONFLICT_BEGINNING = b"<<<<<<<"
@@ -112,11 +112,11 @@ class TextScanner:
         )
         self._chunks: list[bytes] = []
         self._has_data = False
-        #: What was found, in order.
+        #: The findings, in order.
         self.facts: tuple[TextFact, ...] = ()
         #: The contents of a Python module that may not parse; None for all others.
         self.source: bytes | None = None
-        #: What identifies a source file across archives.
+        #: The facts that identify a source file across archives.
         self.source_facts = NO_FACTS
         #: The tool that encrypted the source; empty if none did.
         self.obfuscation_tool = ""
