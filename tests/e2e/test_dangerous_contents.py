@@ -115,7 +115,9 @@ BOTH: dict[str, tuple[Files, dict[str, str]]] = {
     "H28 .mypy_cache": ({"demo/.mypy_cache/x": "x"}, {"content/unwanted-file": "warning"}),
     "H28 .DS_Store": ({"demo/.DS_Store": "x"}, {"content/unwanted-file": "warning"}),
     "H28 a token": ({"demo/config.py": f"TOKEN = '{TOKEN}'\n"}, {"content/secret": "error"}),
+    "H28 another key": ({"demo/certs/server.key": KEY}, {"content/private-key": "warning"}),
     "H28 a key of tests": ({"demo/tests/server.key": KEY}, {}),
+    "H28 keys of a test server": ({"demo/dummyserver/certs/server.key": KEY}, {}),
     "H26 a conflict": ({"demo/b.json": CONFLICT}, {"content/merge-conflict": "warning"}),
     "W8 case": ({"demo/a.txt": "", "demo/A.txt": "x"}, {"archive/case-collision": "warning"}),
 }

@@ -161,6 +161,49 @@ def test_diff_needs_a_comparison(index: Served) -> None:
     assert run(index.index_url, "--diff", "--no-compare").exit_code == 2
 
 
+# --- start-up code (W6) ----------------------------------------------------------------------------
+
+
+def startup_findings(index_url: str, *arguments: str) -> tuple[int, dict[str, str], list[str]]:
+    ended = run(index_url, "--format", "json", *arguments)
+    report = json.loads(ended.stdout)
+    found = {
+        finding["check"]: finding["severity"]
+        for finding in report["findings"]
+        if "startup" in finding["check"] and not finding["ignored"]
+    }
+    return ended.exit_code, found, report["not_checked"]
+
+
+def test_startup_code_that_is_new_is_an_error(index: Served) -> None:
+    exit_code, found, _ = startup_findings(index.index_url)
+    assert exit_code == 6
+    assert found == {"content/startup-code": "warning", "release/new-startup-code": "error"}
+    assert "it has start-up code; 1.0 had none" in run(index.index_url).stdout
+    for accepted in (["--no-compare"], ["--ignore", "release/new-startup-code"]):
+        exit_code, found, _ = startup_findings(index.index_url, *accepted)
+        assert (exit_code, found) == (0, {"content/startup-code": "warning"})
+
+
+def test_startup_code_that_the_previous_release_had_is_a_warning(index: Served) -> None:
+    index.index.files[OLD] = wheels.wheel_bytes("demo", "1.0", files={"other.pth": b"import demo\n"})
+    exit_code, found, _ = startup_findings(index.index_url)
+    assert (exit_code, found) == (0, {"content/startup-code": "warning"})
+
+
+def test_startup_code_is_not_called_new_if_no_wheel_can_be_compared(index: Served) -> None:
+    index.index.files[OLD] = b"not a ZIP"
+    exit_code, found, not_checked = startup_findings(index.index_url)
+    assert (exit_code, found) == (0, {"content/startup-code": "warning"})
+    assert "whether the start-up code is new, because no wheel of 1.0 could be compared" in not_checked
+
+
+def test_without_startup_code_the_previous_wheel_is_not_read(index: Served) -> None:
+    wheels.make_wheel(Path("staged"), "demo", "1.1")
+    assert startup_findings(index.index_url)[:2] == (0, {})
+    assert not [path for path, _ in index.index.gets if OLD in path]
+
+
 # --- other indexes ---------------------------------------------------------------------------------
 
 

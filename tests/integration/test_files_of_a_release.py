@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import in_process
 from tools.testing import wheels
+from wheel_uploader.checks import release_modules
 
 #: The wheels are tiny and have no compiled code.
 ACCEPTED = ("native", "metadata/thin", "release/no-sdist")
@@ -340,3 +341,17 @@ def test_any_source_will_do(source: str) -> None:
     stage_wheel("cp312-cp312-win_amd64", files=EXTENSION)
     stage_sdist({"demo/__init__.py": INIT, source: b""})
     assert "release/sdist-without-sources" not in found()
+
+
+# --- limits -----------------------------------------------------------------------------------------
+
+
+def test_reports_that_too_many_modules_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage_wheel(files={"demo/__init__.py": INIT, "demo/core.py": b"x = 1\n"})
+    stage_sdist({"demo/__init__.py": INIT, "demo/core.py": b"x = 2\n"})
+    line = "the modules of the files against each other: they have more than 1 together"
+    assert line not in check()["not_checked"]
+    monkeypatch.setattr(release_modules, "MAX_ENTRIES", 1)
+    report = check()
+    assert line in report["not_checked"]
+    assert not [each for each in report["findings"] if each["check"] == "release/differs-from-sdist"]

@@ -53,7 +53,7 @@ IMPORTING_MODULES = {
     "requests_toolbelt": ("upload/requests_adapter",),
     "rfc3986": ("checks/contact_fields",),
     "rich": ("upload/twine_uploader",),
-    "sigstore": ("signing/sigstore_signer",),
+    "sigstore": ("signing/sigstore_signer", "signing/attestation_verifier"),
     "tqdm": ("core/progress/bars",),
     "trove_classifiers": ("checks/*",),
     "truststore": ("http/certificates",),

@@ -14,6 +14,7 @@ from packaging.utils import (
 
 from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.checks.release_content import ReleaseContent
+from wheel_uploader.core import builders
 from wheel_uploader.core.models import Attestation, Severity
 
 
@@ -120,6 +121,35 @@ def required(release: ReleaseContent) -> Iterator[Observation]:
             yield filename, "it has no attestation"
 
 
+@check("attestation/built-by", Severity.ERROR)
+def built_by(release: ReleaseContent) -> Iterator[Observation]:
+    """File is not proven to be built by the repository, workflow and ref of --built-by.
+
+    Each file needs a valid attestation of that identity: next to it (FILE.publish.attestation), or at GitHub,
+    where "actions/attest-build-provenance" stores it. Either the file was built elsewhere, for example on
+    someone's machine or in a fork, or it was changed after it was attested, or the job did not attest it.
+    Publish the file that the workflow built, or correct --built-by.
+    """
+    yield from release.unproven_files
+
+
+@check("attestation/other-repository", Severity.WARNING)
+def other_repository(release: ReleaseContent) -> Iterator[Observation]:
+    """Attestation is of another repository than the job that publishes the file.
+
+    This job runs in GitHub Actions, and a valid attestation says that a workflow of another repository made
+    the file. That is intended if one repository builds the wheels of another; state it with "--built-by
+    OWNER/REPO", which also requires it of all files. Otherwise find out where the file came from.
+    """
+    for attestation in _select_well_formed(release) if release.job_repository else ():
+        identity = attestation.identity
+        if attestation.verification_error or identity is None or not identity.repository:
+            continue
+        if not builders.is_repository(identity, release.job_repository):
+            origin = f"{attestation.filename} is of {builders.describe_identity(identity)}"
+            yield attestation.subject_filename, f"{origin}, but this job runs in {release.job_repository}"
+
+
 def _find_unattested(release: ReleaseContent) -> list[str]:
     """Return the names of the files that have no attestation and will not get one."""
     attested = {attestation.subject_filename for attestation in release.attestations}
@@ -143,4 +173,14 @@ def _is_same_name(subject: str, filename: str) -> bool:
         return False
 
 
-CHECKS = (malformed, stale, predicate_type, duplicate, not_verified, uneven, required)
+CHECKS = (
+    malformed,
+    stale,
+    predicate_type,
+    duplicate,
+    not_verified,
+    uneven,
+    required,
+    built_by,
+    other_repository,
+)

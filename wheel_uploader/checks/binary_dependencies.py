@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from wheel_uploader.checks.library_search import LibraryLocation, LibrarySearch
@@ -14,6 +14,9 @@ from wheel_uploader.core.models import BinaryFormat, BinaryKind, Severity, Wheel
 from wheel_uploader.core.platforms import platforms as platforms_platforms
 from wheel_uploader.core.platforms import policies
 from wheel_uploader.core.platforms.platforms import OperatingSystem, ParsedPlatform
+
+#: Estimated bytes of memory for a library that is not found.
+_MEMORY_PER_NEED = 400
 
 _LIBPYTHON = re.compile(
     r"(?:.*/)?(?:libpython[23][^/]*\.(?:so[^/]*|dylib)|Python3?\.framework/.*|Python3?)\Z"
@@ -209,13 +212,23 @@ class _Need(NamedTuple):
     sentence: str
 
 
-def _find_unmet(wheel: WheelContent, *systems: OperatingSystem) -> Iterator[_Need]:
+def _find_unmet(wheel: WheelContent, *systems: OperatingSystem) -> Sequence[_Need]:
+    key = f"unmet on {', '.join(systems)}"
+    if (cached := wheel.derived.get(key)) is None:
+        cached = wheel.derived[key] = tuple(_search_unmet(wheel, *systems))
+    needs: Sequence[_Need] = cached
+    return needs
+
+
+def _search_unmet(wheel: WheelContent, *systems: OperatingSystem) -> Iterator[_Need]:
     platforms = _select_platforms(wheel, *systems)
     search = LibrarySearch(wheel) if platforms else None
     for platform in platforms:
         for code in iter_loadable_code(wheel):
             if search and code.binary.format is platform.format and code.slice.arch in platform.arches:
-                yield from _find_unmet_by(code, platform, search)
+                for need in _find_unmet_by(code, platform, search):
+                    wheel.budget.reserve_memory(_MEMORY_PER_NEED)
+                    yield need
 
 
 def _find_unmet_by(code: LoadableCode, platform: ParsedPlatform, search: LibrarySearch) -> Iterator[_Need]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader.checks import content_type
 from wheel_uploader.core import bounds
+from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import SdistContent, WheelContent
 from wheel_uploader.facts.archive import header_text, pkginfo_metadata, record
 
@@ -19,6 +22,7 @@ ArchiveContent = WheelContent | SdistContent
 NEWEST_METADATA_VERSION = (2, 5)
 #: Headers whose problems a separate check reports.
 SEPARATELY_CHECKED_HEADERS = frozenset({"description-content-type"})
+_DEFAULT_EXTRA = "default-extra"
 #: Headers with unparsed text, for which a leading line break is harmless.
 _FREE_TEXT_HEADERS = frozenset(
     {
@@ -104,7 +108,11 @@ def parse_core_metadata(data: bytes) -> CoreMetadata | None:
     text, folded = header_text.normalize_headers(text)
     # Pass text: given bytes, packaging needs unbounded time for some non-ASCII headers.
     raw, unparsed = parse_email(text)
-    problems += [(header, _describe_unparsed(header, values)) for header, values in sorted(unparsed.items())]
+    default_extras = _describe_default_extras(unparsed, raw.get("provides_extra") or [])
+    problems += [
+        (header, default_extras if header == _DEFAULT_EXTRA else _describe_unparsed(header, values))
+        for header, values in sorted(unparsed.items())
+    ]
     problems += [
         (header, f"the value of {header} starts on the next line, which Python versions parse differently")
         for header in sorted(folded - _FREE_TEXT_HEADERS)
@@ -148,6 +156,14 @@ def _remove_content_type(fields: dict[str, Any]) -> list[tuple[str, str]]:
     if not isinstance(value, str) or not (problem := content_type.describe_content_type_problem(value)):
         return []
     return [("description-content-type", f"Description-Content-Type is '{value}': {problem}")]
+
+
+def _describe_default_extras(unparsed: Mapping[str, list[str]], declared: Sequence[str]) -> str:
+    """Return the problem with Default-Extra, which packaging may not know yet."""
+    extras = {canonicalize_name(extra) for extra in declared}
+    others = [value for value in unparsed.get(_DEFAULT_EXTRA, ()) if canonicalize_name(value) not in extras]
+    text = "Default-Extra (PEP 771) is in no metadata version yet: twine rejects it, and pip ignores it"
+    return text + (f"; Provides-Extra does not have {join_some(others)}" if others else "")
 
 
 def _describe_unparsed(header: str, values: list[str]) -> str:

@@ -15,7 +15,7 @@ _STARTUP_MODULE = re.compile(
 )
 #: What site.py executes in a .pth file; other lines are directories.
 _IMPORT_LINE = re.compile(r"import[ \t]")
-#: What it calls from a .start file (PEP 829).
+#: A function that it calls from a .start file (PEP 829).
 _START_ENTRY = re.compile(r"\A[ \t]{0,20}[\w.]{1,500}[ \t]{0,20}:[ \t]{0,20}[\w.]")
 _MAX_SHOWN = 80
 
@@ -26,8 +26,9 @@ def startup_code(wheel: WheelContent) -> Iterator[Observation]:
 
     Python executes the "import" lines of .pth files, the entry points of .start files, sitecustomize and
     usercustomize in every program of the environment, also in those that never import the project. It slows
-    all of them down, and attackers use it to run code that nobody calls. Some tools need it to measure
-    subprocesses or to change imports. If yours does not, load the code when the project is imported.
+    all of them down, and attackers use it to run their own code. Some tools need it to measure
+    subprocesses or to change imports. If yours does not, load the code when the project is imported. If the
+    previous release had none, release/new-startup-code is an error.
     """
     for member in wheel.members:
         site_path = installed_paths.get_site_path(member.name)

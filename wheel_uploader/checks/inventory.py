@@ -74,25 +74,36 @@ def pack_sdist(sdist: SdistContent) -> bytes:
     return _pack(lines)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=2)
 def unpack(packed: bytes) -> Inventory:
     """Return the inventory in ``packed``; an empty one if it is empty or was not made by this module."""
-    if not packed:
-        return NOTHING
+    modules: dict[str, Module] = {}
+    extensions = set()
+    for line in unpack_lines(packed):
+        path, module = parse_line(line)
+        if module is None:
+            extensions.add(path)
+        else:
+            modules[path] = module
+    return Inventory(modules, frozenset(extensions))
+
+
+def unpack_lines(packed: bytes) -> list[str]:
+    """Return the lines of the text in ``packed``, one for each module, for ``parse_line``."""
     try:
         text = zlib.decompressobj().decompress(packed, _MAX_TEXT_SIZE).decode("utf-8", "surrogatepass")
     except (zlib.error, UnicodeDecodeError):
-        return NOTHING
-    modules: dict[str, Module] = {}
-    extensions = set()
-    for line in text.split("\n"):
-        path, _, facts = line.partition("\t")
-        if facts == _EXTENSION_MARK:
-            extensions.add(path)
-        elif path:
-            crc, _, version = facts.partition(" ")
-            modules[path] = Module(_parse_crc(crc), version)
-    return Inventory(modules, frozenset(extensions))
+        return []
+    return [line for line in text.split("\n") if line[:1] not in {"", "\t"}]
+
+
+def parse_line(line: str) -> tuple[str, Module | None]:
+    """Return the path and the facts of a module; None as the facts of a compiled one."""
+    path, _, facts = line.partition("\t")
+    if facts == _EXTENSION_MARK:
+        return path, None
+    crc, _, version = facts.partition(" ")
+    return path, Module(_parse_crc(crc), version)
 
 
 def get_installed_path(path: str) -> str:

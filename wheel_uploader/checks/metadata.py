@@ -97,9 +97,9 @@ def invalid(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Metadata field is invalid.
 
     The field cannot be parsed, occurs twice, is unknown, or is newer than the Metadata-Version that the file
-    declares. pip rejects invalid versions and requirements; PyPI rejects all of these. The usual cause is a
-    typo in the project's configuration or an outdated build tool. All problems are listed at once: fix them
-    and build again.
+    declares; Default-Extra is a field of a draft (PEP 771) that twine rejects. pip rejects invalid versions
+    and requirements; PyPI rejects all of these. The usual cause is a typo in the project's configuration or
+    an outdated build tool. All problems are listed at once: fix them and build again.
     """
     path = core_metadata.get_metadata_path(content)
     metadata = core_metadata.read_core_metadata_or_empty(content)

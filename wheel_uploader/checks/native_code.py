@@ -69,24 +69,28 @@ def iter_loadable_code(wheel: WheelContent) -> Iterator[LoadableCode]:
     Skip other programs and firmware that some wheels contain as data: launchers for Windows, programs that
     do not request a loader, and data of tests.
     """
+    selected: tuple[tuple[LoadableCode, int], ...] | None = wheel.derived.get("loadable code")
+    if selected is None:
+        selected = wheel.derived["loadable code"] = tuple(_select_loadable(wheel))
+    for code, work in selected:
+        wheel.budget.set_member(code.member)
+        wheel.budget.count_work(work)
+        yield code
+    wheel.budget.set_member(None)
+
+
+def _select_loadable(wheel: WheelContent) -> Iterator[tuple[LoadableCode, int]]:
+    """Yield the loadable code, and roughly the units of work for examining its tables."""
     for facts in wheel.binaries:
         if is_test_data(wheel, facts.member):
             continue
-        wheel.budget.set_member(facts.member)
         for code in (LoadableCode(facts, code_slice) for code_slice in facts.slices):
-            # Roughly the work of examining its tables.
-            wheel.budget.count_work(
-                1
-                + len(code.slice.needed_libraries)
-                + len(code.slice.symbol_versions)
-                + len(code.slice.python_imports) // 8
-            )
+            tables = len(code.slice.needed_libraries) + len(code.slice.symbol_versions)
             if code.slice.kind is BinaryKind.LIBRARY or (
                 code.slice.kind is BinaryKind.EXECUTABLE
                 and (is_installed_script(code.member) or _is_program(code))
             ):
-                yield code
-    wheel.budget.set_member(None)
+                yield code, 1 + tables + len(code.slice.python_imports) // 8
 
 
 def _is_program(code: LoadableCode) -> bool:

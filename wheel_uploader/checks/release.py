@@ -58,13 +58,13 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Observation]:
     that ran twice with different settings. Remove the stray wheel. Several wheels are considered intentional
     if (nearly) every Python version has as many for the platform, such as macosx_11_0 and macosx_14_0 for
     each; if the same Python version has wheels for the same OS versions on another architecture; or if the
-    previous release on the index had as many. A second wheel with the same tags and a build number is not
-    reported either.
+    previous release on the index, or the last one before it that had wheels, had as many. A second wheel with
+    the same tags and a build number is not reported either.
     """
     local_names = set(release.local_names)
     previous = {
         slot: _group_by_platforms(wheels)
-        for slot, wheels in platform_matrix.group_by_slot(release.previous_names).items()
+        for slot, wheels in platform_matrix.group_by_slot(release.previous_wheels).items()
     }
     counts = _WheelCounts(
         {
@@ -157,7 +157,7 @@ def hole_in_matrix(release: ReleaseContent) -> Iterator[Observation]:
     """
     if not release.is_complete_selection:
         return
-    previous = platform_matrix.platforms_by_build(release.previous_names)
+    previous = platform_matrix.platforms_by_build(release.previous_wheels)
     rows = platform_matrix.platforms_by_build(release.all_names)
     kinds = Counter(row.kind for row in rows)
     counts = Counter((row.kind, platform) for row in rows for platform in rows[row])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
@@ -23,6 +24,7 @@ from wheel_uploader.core.models import (
     LocalFile,
     ProjectPage,
     SdistName,
+    WheelName,
 )
 from wheel_uploader.listing.expected_files import Expectation
 
@@ -47,6 +49,8 @@ class ReleaseContent:
     comparison_version: Version | None = None
     #: The page that lists this release; None if it is ``project_page``.
     comparison_page: ProjectPage | None = None
+    #: The local files with start-up code, if that release had none.
+    new_startup_files: tuple[str, ...] = ()
     #: The page of the second index to compare with; None if none was named.
     second_page: ProjectPage | None = None
     #: True if the user asked for the latest version, and whether that may be a pre-release.
@@ -60,9 +64,15 @@ class ReleaseContent:
     attestations: tuple[Attestation, ...] = ()
     attestations_required: bool = False
     will_attest: bool = False
+    #: Files that ``--built-by`` rejects, with the reason; without that option, the repository of the Actions
+    #: job that runs this.
+    unproven_files: tuple[tuple[str, str], ...] = ()
+    job_repository: str = ""
     now: datetime
     #: True if the target is PyPI itself, not TestPyPI or another index.
     targets_pypi: bool = False
+    #: Results that several checks share, by name.
+    derived: dict[str, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property
     def local_names(self) -> list[DistName]:
@@ -98,13 +108,33 @@ class ReleaseContent:
     @functools.cached_property
     def previous_names(self) -> tuple[DistName, ...]:
         """Names of the files of the release to compare with; yanked ones only if all are yanked."""
-        listed = (
-            parse_project_files(self.comparison_page, self.project)
-            if self.comparison_page
-            else self.project_files
-        )
+        listed = self._comparison_files
         files = [(name, file.yanked) for name, file in listed if name.version == self.comparison_version]
         return tuple(name for name, yanked in files if not yanked) or tuple(name for name, _ in files)
+
+    @functools.cached_property
+    def previous_wheels(self) -> tuple[WheelName, ...]:
+        """Wheels of the release to compare with; if it has none, of the newest earlier release with wheels.
+
+        They show which wheels a project publishes on purpose.
+        """
+        if self.comparison_version is None:
+            return ()
+        if wheels := tuple(name for name in self.previous_names if isinstance(name, WheelName)):
+            return wheels
+        earlier = [
+            name
+            for name, file in self._comparison_files
+            if isinstance(name, WheelName) and name.version < self.comparison_version and not file.yanked
+        ]
+        newest = max((name.version for name in earlier), default=None)
+        return tuple(name for name in earlier if name.version == newest)
+
+    @property
+    def _comparison_files(self) -> tuple[tuple[DistName, IndexFile], ...]:
+        if self.comparison_page:
+            return parse_project_files(self.comparison_page, self.project)
+        return self.project_files
 
     @property
     def requires_python(self) -> SpecifierSet:

@@ -41,10 +41,10 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Observation]:
     does not count as missing, nor does one that another wheel supports (the stable ABI, universal2). The
     comparison is with the newest final release on the index below this version that is not yanked; that of a
     pre-release or development build is with the newest earlier build of any kind. If most files of that one
-    are missing, the fullest of the recent ones takes its place. "--compare-with VERSION" selects another,
-    "--compare-index URL" a second index if the first has none, "--no-compare" skips the comparison. Use
-    "--allow-missing win32", "--allow-missing cp310" or "--allow-missing 'pp*-macosx_*'" to accept an intended
-    removal.
+    are missing, the newest recent one that is complete takes its place. "--compare-with VERSION" selects
+    another, "--compare-index URL" a second index if the first has none, "--no-compare" skips the comparison.
+    Use "--allow-missing win32", "--allow-missing cp310" or "--allow-missing 'pp*-macosx_*'" to accept an
+    intended removal.
     """
     previous = find_previous_cells(release)
     missing = find_missing_cells(release)

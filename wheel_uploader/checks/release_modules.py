@@ -15,8 +15,10 @@ from wheel_uploader.core.platforms import matrix as platform_matrix
 
 #: Number of other wheels that must agree before one that differs is the odd one.
 _MIN_SIBLINGS = 3
-#: Number of different (path, text) pairs in one group of wheels above which they are not compared.
-MAX_GROUP_ENTRIES = 400_000
+#: Number of different (path, text) pairs in all wheels above which they are not compared, and number of pairs
+#: that are not in every wheel, counted once for each wheel.
+MAX_ENTRIES = 400_000
+_MAX_DIFFERENCES = 4_000_000
 #: Number of paths that a finding names.
 _MAX_PATHS = 4
 
@@ -68,14 +70,67 @@ def odd_modules(release: ReleaseContent) -> Iterator[Observation]:
 
 def find_deviations(release: ReleaseContent) -> list[Deviation]:
     """Return every module in which a single wheel differs from its siblings."""
+    if "deviations" not in release.derived:
+        release.derived["deviations"] = _find_deviations(release)
+    deviations: list[Deviation] = release.derived["deviations"]
+    return deviations
+
+
+def _find_deviations(release: ReleaseContent) -> list[Deviation]:
+    differences = find_differences(release)
+    if differences is None or not differences.of_inventory:
+        return []
     wheels = list_wheels(release)
     groups = [*group_by_platform(wheels).values(), *_group_by_system(wheels).values()]
-    found = itertools.chain.from_iterable(map(_compare_siblings, groups))
+    found = itertools.chain.from_iterable(_compare_siblings(group, differences) for group in groups)
     deviations: dict[tuple[WheelName, str], Deviation] = {}
-    for deviation in itertools.islice(found, MAX_GROUP_ENTRIES):
+    for deviation in itertools.islice(found, MAX_ENTRIES):
         deviations.setdefault((deviation.wheel, deviation.path), deviation)
-    counts = _PythonCounts(wheels, {path for _, path in deviations})
+    counts = _PythonCounts(wheels, {path for _, path in deviations}, differences)
     return [each for each in deviations.values() if not counts.is_shared(each)]
+
+
+class Differences(NamedTuple):
+    """The modules that not all wheels of a release have with the same text. Most releases have few."""
+
+    #: Packed inventory to these modules of its wheel.
+    of_inventory: Mapping[bytes, tuple[Entry, ...]]
+    #: Top-level names of the modules that are the same in all wheels.
+    common_tops: frozenset[str]
+
+
+def find_differences(release: ReleaseContent) -> Differences | None:
+    """Return the differences between the wheels; None if there are too many modules to compare them."""
+    if "differences" not in release.derived:
+        packed = dict.fromkeys(summary.inventory for _, summary in list_wheels(release))
+        release.derived["differences"] = _find_differences(list(packed))
+    differences: Differences | None = release.derived["differences"]
+    return differences
+
+
+def _find_differences(inventories: Sequence[bytes]) -> Differences | None:
+    """Return the differences; unpack each inventory twice, so that only one is in memory at a time."""
+    if not inventories:
+        return Differences({}, frozenset())
+    common = set(inventory.unpack_lines(inventories[0]))
+    for packed in inventories[1:]:
+        common.intersection_update(inventory.unpack_lines(packed))
+    paths = {line.partition("\t")[0] for line in common}
+    # Equal lines of several wheels are one object.
+    entries: dict[str, Entry] = {}
+    of_inventory: dict[bytes, tuple[Entry, ...]] = {}
+    count = 0
+    for packed in inventories:
+        for line in (own := set(inventory.unpack_lines(packed)) - common):
+            if line not in entries:
+                path, module = inventory.parse_line(line)
+                entries[line] = Entry(path, *(module or (0, "")))
+        if len(entries) + len(common) > MAX_ENTRIES or (count := count + len(own)) > _MAX_DIFFERENCES:
+            return None
+        of_inventory[packed] = tuple(
+            entry for line in sorted(own) if (entry := entries[line]).path not in paths
+        )
+    return Differences(of_inventory, frozenset(path.partition("/")[0] for path in paths))
 
 
 def list_wheels(release: ReleaseContent) -> list[tuple[WheelName, FileSummary]]:
@@ -95,6 +150,8 @@ def describe_uncompared(release: ReleaseContent) -> Iterator[str]:
     if names:
         count = "it has" if len(names) == 1 else "they have"
         yield f"the modules of {summarize_values(names)} against those of the other files: {count} too many"
+    if find_differences(release) is None:
+        yield f"the modules of the files against each other: they have more than {MAX_ENTRIES:,} together"
 
 
 _Group = Sequence[tuple[WheelName, FileSummary]]
@@ -127,40 +184,32 @@ def get_system(platform: str) -> str:
 
 
 class _Counts:
-    """How many wheels of a group have each module, and each text of it."""
+    """Number of wheels of a group with each module that differs between wheels, and with each text of it."""
 
-    def __init__(self, group: _Group) -> None:
+    def __init__(self, group: _Group, differences: Differences) -> None:
         self.size = len(group)
         self.paths: Counter[str] = Counter()
         self.entries: Counter[Entry] = Counter()
         if len({summary.inventory for _, summary in group}) < 2:
             return  # All are equal: the usual case.
         for _, summary in group:
-            entries = _list_entries(summary)
+            entries = differences.of_inventory[summary.inventory]
             self.paths.update({entry.path for entry in entries})
             self.entries.update(entries)
-            if len(self.entries) > MAX_GROUP_ENTRIES:
-                self.paths.clear()
-                self.entries.clear()
-                return
 
 
-def _list_entries(summary: FileSummary) -> list[Entry]:
-    """Return the modules of a wheel; the contents of compiled ones do not count."""
-    listed = inventory.unpack(summary.inventory)
-    entries = [Entry(path, module.text_crc, module.version) for path, module in listed.modules.items()]
-    return entries + [Entry(path, 0, "") for path in listed.extensions]
-
-
-def _compare_siblings(group: _Group) -> Iterator[Deviation]:
+def _compare_siblings(group: _Group, differences: Differences) -> Iterator[Deviation]:
     """Yield the deviations of single wheels in a group of comparable ones."""
     if len(group) <= _MIN_SIBLINGS:
         return
-    counts = _Counts(group)
+    counts = _Counts(group, differences)
     usual = {entry.path: entry for entry, count in counts.entries.items() if count == counts.size - 1}
-    common_tops = {path.partition("/")[0] for path, count in counts.paths.items() if count == counts.size}
+    common_tops = differences.common_tops | {
+        path.partition("/")[0] for path, count in counts.paths.items() if count == counts.size
+    }
     for name, summary in group if counts.entries else ():
-        for deviation in _find_deviations_of(name, _list_entries(summary), counts, usual):
+        entries = differences.of_inventory[summary.inventory]
+        for deviation in _find_deviations_of(name, entries, counts, usual):
             # release/odd-one-out tells about other top-level names.
             if deviation.path.partition("/")[0] in common_tops:
                 yield deviation
@@ -182,13 +231,13 @@ def _find_deviations_of(
             yield Deviation(name, Entry(path), "lacks", others)
 
 
-# --- deviations that are meant ---------------------------------------------------------------------
+# --- intended deviations ---------------------------------------------------------------------------
 
 
 class _PythonCounts:
-    """How many wheels for one Python have the modules in question, on all platforms together."""
+    """Number of wheels for one Python with each module in question, on all platforms together."""
 
-    def __init__(self, wheels: _Group, paths: Collection[str]) -> None:
+    def __init__(self, wheels: _Group, paths: Collection[str], differences: Differences) -> None:
         self._having: Counter[tuple[Hashable, str]] = Counter()
         self._texts: Counter[tuple[Hashable, Entry]] = Counter()
         self._wheels: Counter[tuple[Hashable, str]] = Counter()
@@ -196,7 +245,7 @@ class _PythonCounts:
         for name, summary in wheels:
             platform = _get_platform(name)
             self._wheels[_get_python(name), platform] += 1
-            for entry in _list_entries(summary):
+            for entry in differences.of_inventory[summary.inventory]:
                 if entry.path in paths:
                     self._having[_get_python(name), entry.path] += 1
                     self._texts[_get_python(name), entry] += 1

@@ -33,7 +33,8 @@ def select_reference(
 
     It is ``requested``, or else an earlier release that is not yanked: of a final release, the newest final
     one; of a pre-release or development release, or if there is no final one, the newest of any kind. If that
-    one lacks most wheels of another recent release of its kind, the fullest of these is returned. Raises
+    one lacks most wheels of another recent release of its kind, such as one with an sdist alone, the newest
+    of these that does not is returned. Raises
     UsageError if no page has ``requested``.
     """
     if requested is not None:
@@ -42,7 +43,7 @@ def select_reference(
         earlier = _list_usable(page, project, version)
         pool = _narrow(earlier, version)
         if pool:
-            return _select_fullest(page, {each: earlier[each] for each in pool})
+            return _select_complete(page, {each: earlier[each] for each in pool})
     return None
 
 
@@ -80,7 +81,7 @@ def _list_usable(page: ProjectPage, project: str, version: Version) -> _Releases
 
 def _narrow(versions: Collection[Version], version: Version) -> list[Version]:
     """Return the versions of the kind that ``version`` is compared with."""
-    # Builds of one version for other hardware (+cpu, +cu118) are no earlier releases, those of a nightly are.
+    # Builds of a version for other hardware (+cpu, +cu118) are not earlier releases; those of a nightly are.
     same_local = [each for each in versions if each.local == version.local]
     pool = same_local or list(versions)
     if version.is_prerelease:
@@ -88,8 +89,8 @@ def _narrow(versions: Collection[Version], version: Version) -> list[Version]:
     return [each for each in pool if not each.is_prerelease] or pool
 
 
-def _select_fullest(page: ProjectPage, releases: _Releases) -> ComparisonReference:
-    """Return the newest release, or the fullest recent one of its kind if the newest is incomplete."""
+def _select_complete(page: ProjectPage, releases: _Releases) -> ComparisonReference:
+    """Return the newest release, or if that one is incomplete, the next of its kind that is complete."""
     newest = max(releases)
     kind = newest.is_devrelease, newest.is_prerelease
     recent = sorted(
@@ -99,10 +100,13 @@ def _select_fullest(page: ProjectPage, releases: _Releases) -> ComparisonReferen
     fullest = next(each for each in recent if len(releases[each]) >= _FULL_SHARE * most)
     usual = statistics.median(len(releases[each]) for each in recent[1:] or recent)
     share = _INCOMPLETE_SHARE_OF_NIGHTLY if newest.is_devrelease else _INCOMPLETE_SHARE
-    is_incomplete = len(releases[newest]) <= share * usual and _lacks_half(
-        releases[newest], releases[fullest]
-    )
-    chosen = fullest if is_incomplete else newest
+
+    def is_incomplete(version: Version) -> bool:
+        few = len(releases[version]) <= share * usual
+        return few and _lacks_half(releases[version], releases[fullest])
+
+    # The fullest may be years older, with wheels for Pythons and platforms that were dropped on purpose.
+    chosen = next((each for each in recent if not is_incomplete(each)), fullest)
     return ComparisonReference(
         version=chosen,
         file_count=len(releases[chosen]),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -32,6 +33,7 @@ from wheel_uploader.core.models import (
 )
 from wheel_uploader.core.models.option_rules import LATEST_VERSION, parse_version
 from wheel_uploader.core.platforms.matrix import slots_by_cell
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.index.target import Target
 from wheel_uploader.listing.expected_files import Expectation, ExpectedItem, ExpectedSdist
 
@@ -66,15 +68,21 @@ def run_release_checks(
     page: ProjectPage | None,
     states: Sequence[IndexComparison],
     second_page: ProjectPage | None = None,
+    unproven_files: Sequence[tuple[str, str]] = (),
+    startup_files: Sequence[str] = (),
+    had_startup_code: Callable[[ComparisonReference], bool | None] | None = None,
 ) -> ReleaseCheckResult:
     """Check the release as a whole.
 
     Without a ``page`` of the index and the ``states`` of the local files there, the checks that need them
-    find nothing. ``second_page`` is that of a second index to compare with. Raises UsageError if the release
-    to compare with is on neither.
+    find nothing. ``second_page`` is that of a second index to compare with. ``unproven_files`` are those that
+    ``--built-by`` rejects, with the reason. ``had_startup_code`` tells about
+    the release to compare with; it is called if there are ``startup_files``, the local files with start-up
+    code. Raises UsageError if the release to compare with is on neither index.
     """
     pages = [each for each in (page, second_page) if each]
     reference = _find_reference(options, pages, selection.project, selection.version)
+    had_startup = had_startup_code(reference) if reference and startup_files and had_startup_code else True
     content = ReleaseContent(
         project=selection.project,
         version=selection.version,
@@ -86,6 +94,7 @@ def run_release_checks(
         index_states=tuple(states),
         comparison_version=reference.version if reference else None,
         comparison_page=_find_page(pages, reference),
+        new_startup_files=tuple(startup_files) if had_startup is False else (),
         second_page=second_page,
         is_latest=options.version == LATEST_VERSION,
         includes_prereleases=options.pre,
@@ -94,6 +103,8 @@ def run_release_checks(
         attestations=tuple(attestations),
         attestations_required=options.attestations is AttestationPolicy.REQUIRE,
         will_attest=options.attest,
+        unproven_files=tuple(unproven_files),
+        job_repository="" if options.built_by else _get_job_repository(),
         now=datetime.now(UTC),
         targets_pypi=target is not None and target.is_pypi and not target.is_testpypi,
     )
@@ -107,6 +118,7 @@ def run_release_checks(
         checks_not_run=(
             *_describe_missing_comparison(options, pages, content),
             *_describe_unchecked(content),
+            *(_describe_unknown_startup(reference) if reference and had_startup is None else ()),
         ),
     )
 
@@ -155,6 +167,16 @@ def _describe_missing_comparison(
             else explain_missing_reference(pages, content.project, content.version)
         )
         yield f"the release against an earlier one: {reason}"
+
+
+def _get_job_repository() -> str:
+    """Return the repository of the GitHub Actions job that runs this; empty elsewhere."""
+    is_job = os.environ.get("GITHUB_ACTIONS") == "true"
+    return sanitize(os.environ.get("GITHUB_REPOSITORY", "").strip()) if is_job else ""
+
+
+def _describe_unknown_startup(reference: ComparisonReference) -> Iterator[str]:
+    yield f"whether the start-up code is new, because no wheel of {reference.version} could be compared"
 
 
 def _list_other_versions(selection: Selection) -> Iterator[DistName]:

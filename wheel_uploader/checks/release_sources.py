@@ -78,6 +78,9 @@ class _Comparison(NamedTuple):
 
     sdist: SdistName
     wheels: Sequence[tuple[WheelName, FileSummary]]
+    #: Installed paths of the modules in all wheels together, and of the compiled ones without their suffix.
+    installed: Collection[str]
+    extensions: Collection[str]
     #: Installed path to the module in the sdist, for the packages of the wheels.
     expected: Mapping[str, Module]
     #: Folders with Cython sources in the sdist, as wheels install them.
@@ -107,8 +110,8 @@ def differs_from_sdist(release: ReleaseContent) -> Iterator[Observation]:
 def modules_not_in_wheels(release: ReleaseContent) -> Iterator[Observation]:
     """Package or module of the sdist is in no wheel.
 
-    It lies in a package that the wheels install, so importing it fails for everyone who does not build from
-    source. The usual cause is a list of packages in the build configuration that was not extended when a
+    It belongs to a package that the wheels install, so users who do not build from source cannot import it.
+    The usual cause is a list of packages in the build configuration that was not extended when a
     subpackage was added (with setuptools: "packages" without "find:", a missing __init__.py). Tests,
     documentation, examples, templates and helpers of the build are not expected in a wheel, nor is a module
     that is compiled. Add the package to the configuration, or exclude it from the sdist as well.
@@ -118,10 +121,7 @@ def modules_not_in_wheels(release: ReleaseContent) -> Iterator[Observation]:
         isinstance(name, WheelName) for name in release.local_names
     ):
         return
-    installed: set[str] = set()
-    for _, summary in comparison.wheels:
-        listed = inventory.unpack(summary.inventory)
-        installed.update(listed.modules, (f"{path}.py" for path in listed.extensions))
+    installed = {*comparison.installed, *(f"{path}.py" for path in comparison.extensions)}
     missing = [path for path in comparison.expected if path not in installed]
     yield from _describe_missing(comparison, missing, installed)
 
@@ -164,20 +164,28 @@ def _find_sourceless(wheel: FileSummary, sdist: Inventory) -> list[str]:
 
 def _compare_with_sdist(release: ReleaseContent) -> _Comparison | None:
     """Return the wheels with what the only sdist has for them; None if there is nothing to compare."""
+    if "comparison with the sdist" not in release.derived:
+        release.derived["comparison with the sdist"] = _make_comparison(release)
+    comparison: _Comparison | None = release.derived["comparison with the sdist"]
+    return comparison
+
+
+def _make_comparison(release: ReleaseContent) -> _Comparison | None:
     sdists = [
         (summary.name, summary)
         for summary in release.summaries
         if isinstance(summary.name, SdistName) and summary.inventory not in {b"", inventory.TOO_LARGE}
     ]
     wheels = release_modules.list_wheels(release)
-    if len(sdists) != 1 or not wheels:
+    if len(sdists) != 1 or not wheels or release_modules.find_differences(release) is None:
         return None
     name, summary = sdists[0]
     installed: set[str] = set()
-    for _, wheel in wheels:
-        installed.update(inventory.unpack(wheel.inventory).modules)
-        if len(installed) > release_modules.MAX_GROUP_ENTRIES:
-            return None
+    extensions: set[str] = set()
+    for packed in {wheel.inventory for _, wheel in wheels}:
+        listed = inventory.unpack(packed)
+        installed.update(listed.modules)
+        extensions.update(listed.extensions)
     sources = inventory.unpack(summary.inventory)
     prefixes = _locate_packages(sources.modules, installed)
     expected = {
@@ -186,7 +194,7 @@ def _compare_with_sdist(release: ReleaseContent) -> _Comparison | None:
     cython_folders = frozenset(
         rest.rpartition("/")[0] for path in sources.extensions for rest in _strip_prefix(path, prefixes)
     )
-    return _Comparison(name, wheels, expected, cython_folders) if expected else None
+    return _Comparison(name, wheels, installed, extensions, expected, cython_folders) if expected else None
 
 
 def _strip_prefix(path: str, prefixes: Mapping[str, str]) -> Iterator[str]:
@@ -232,16 +240,21 @@ def _find_stale(
     comparison: _Comparison, version: Version, known: Collection[tuple[WheelName, str]]
 ) -> Iterator[tuple[WheelName, str]]:
     """Yield each wheel whose sources differ from those of the sdist, with a clause that says how."""
-    modules = [(name, inventory.unpack(summary.inventory).modules) for name, summary in comparison.wheels]
+    # The modules of one wheel are in memory at a time.
+    paths_of_inventory = {
+        packed: _find_differing(inventory.unpack(packed).modules, comparison.expected)
+        for packed in {summary.inventory for _, summary in comparison.wheels}
+    }
     differing: dict[str, list[WheelName]] = defaultdict(list)
-    for name, installed in modules:
-        for path in _find_differing(installed, comparison.expected):
+    for name, summary in comparison.wheels:
+        for path in paths_of_inventory[summary.inventory]:
             differing[path].append(name)
     tolerated = {path for path, names in differing.items() if _is_tolerated(path, names, comparison)}
-    for name, installed in modules:
+    for name, summary in comparison.wheels:
+        installed = inventory.unpack(summary.inventory).modules
         texts = sorted(
             path
-            for path in _find_differing(installed, comparison.expected)
+            for path in paths_of_inventory[summary.inventory]
             if path not in tolerated and (name, path) not in known
         )
         versions = _find_other_versions(installed, comparison.expected, version)

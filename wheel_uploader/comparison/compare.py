@@ -63,6 +63,7 @@ def compare_with_previous(
         filename=local.filename,
         values=tuple(change for change in _compare_values(theirs, ours) if change.added or change.removed),
         sizes=tuple(_compare_sizes(theirs.members, ours.members)),
+        had_startup_code=None if theirs.members is None else any(map(_STARTUP.match, theirs.members)),
         not_compared=tuple(sanitize(problem) for problem in (*problems, *their_problems)),
     )
 

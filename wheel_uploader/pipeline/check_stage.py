@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wheel_uploader.checks import release_runner
+from packaging.version import Version
+
+from wheel_uploader.checks import environment, release_runner
 from wheel_uploader.core.errors import CredentialsError, NetworkError, ReleaseError
 from wheel_uploader.core.models import Attestation, IndexComparison, ProjectPage, Selection
 from wheel_uploader.core.models.changes import ReleaseChanges
@@ -15,7 +18,7 @@ from wheel_uploader.pipeline import release_gate
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
 from wheel_uploader.rehearsal import rehearsal, smoke_test
-from wheel_uploader.signing import attestations
+from wheel_uploader.signing import attestations, build_evidence
 from wheel_uploader.upload import clients
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ def run(
     options, uploader = context.options, context.uploader
     verified = attestations.verify_attestations(downloaded.attestation_files)
     context.record(attestations=verified)
+    unproven = build_evidence.find_unproven_files(options, downloaded.files, verified, context.progress)
     with context.progress.waiting(f"check: reading the index page of {selection.project}"):
         state = clients.fetch_index_state(
             index, context.target, uploader, selection.project, downloaded.files
@@ -69,6 +73,12 @@ def run(
             *second.checks_not_run,
         ),
     )
+    pages = (state.project_page, second.project_page)
+
+    @functools.cache
+    def compare_contents(version: Version, page_url: str) -> ReleaseChanges | None:
+        return _compare_contents(context, downloaded, index, pages, version, page_url)
+
     results = release_runner.run_release_checks(
         options,
         selection,
@@ -81,6 +91,13 @@ def run(
         page=state.project_page,
         states=state.comparisons,
         second_page=second.project_page,
+        unproven_files=unproven,
+        startup_files=_list_startup_files(context),
+        had_startup_code=lambda reference: (
+            changes.had_startup_code
+            if (changes := compare_contents(reference.version, reference.page_url))
+            else None
+        ),
     )
     context.record(
         findings=(*context.report.findings, *results.findings),
@@ -90,9 +107,8 @@ def run(
         missing_cells=results.missing_cells,
         checks_not_run=(*context.report.checks_not_run, *results.checks_not_run),
     )
-    if options.diff:
-        pages = (state.project_page, second.project_page)
-        context.record(changes=_compare_contents(context, downloaded, index, pages))
+    if options.diff and (reference := results.comparison):
+        context.record(changes=compare_contents(reference.version, reference.page_url))
     release_gate.raise_if_blocked(context.report)
     _run_smoke_tests(context, downloaded)
     destination = None
@@ -119,21 +135,32 @@ def _fetch_second_page(context: RunContext, project: str) -> clients.IndexState:
     return clients.IndexState(checks_not_run=(_describe_unread(url, f"it has no release of {project}"),))
 
 
+def _list_startup_files(context: RunContext) -> list[str]:
+    """Return the names of the files with start-up code that the user did not accept."""
+    found = (
+        finding.subject
+        for finding in context.report.findings
+        if finding.check == environment.startup_code.id and not finding.is_ignored
+    )
+    return list(dict.fromkeys(found))
+
+
 def _compare_contents(
     context: RunContext,
     downloaded: DownloadedRelease,
     index: IndexClient | None,
     pages: Sequence[ProjectPage | None],
+    version: Version,
+    page_url: str,
 ) -> ReleaseChanges | None:
-    """Return what changed since the release that this one was compared with; None if there is none."""
-    reference = context.report.comparison
-    page = next((page for page in pages if reference and page and page.url == reference.page_url), None)
-    if reference is None or page is None or index is None:
+    """Return what changed since the release that this one was compared with; None if it cannot be read."""
+    page = next((page for page in pages if page and page.url == page_url), None)
+    if page is None or index is None:
         return None
     from wheel_uploader.comparison import compare
 
-    with context.progress.waiting(f"check: comparing the contents with {reference.version}"):
-        return compare.compare_with_previous(index, page, reference.version, downloaded.files)
+    with context.progress.waiting(f"check: comparing the contents with {version}"):
+        return compare.compare_with_previous(index, page, version, downloaded.files)
 
 
 def _describe_unread(url: str, reason: str) -> str:

@@ -189,6 +189,8 @@ def _require_tools(options: Options) -> None:
     """Raise UsageError if a program that a later stage needs is not installed."""
     if options.smoke and options.until >= Stage.CHECK:
         pip_command.require_pip("--smoke")
+    if options.built_by and options.until >= Stage.CHECK:
+        attestations.require_attestation_extra("--built-by")
     if options.rehearse and options.until > Stage.CHECK:
         from wheel_uploader.rehearsal import rehearsal
 

@@ -9,8 +9,11 @@ from typing import Any
 from cryptography import x509
 from pypi_attestations import Attestation as SignedAttestation
 from pypi_attestations import AttestationType, Distribution
+from sigstore.models import Bundle
+from sigstore.verify import Verifier
 
 from wheel_uploader.core import bounds
+from wheel_uploader.core.builders import BuildIdentity
 from wheel_uploader.core.errors import StorageError
 from wheel_uploader.core.models import Attestation, LocalAttestationFile
 from wheel_uploader.core.redaction import sanitize
@@ -19,6 +22,8 @@ from wheel_uploader.core.redaction import sanitize
 _KINDS = {AttestationType.PYPI_PUBLISH_V1.value: "publish", AttestationType.SLSA_PROVENANCE_V1.value: "slsa"}
 #: Fulcio's "Build Config URI": the workflow that ran, on any CI.
 _BUILD_CONFIG_URI = "1.3.6.1.4.1.57264.1.18"
+#: The other claims of Fulcio that identify a build: "Issuer (V2)", "Source Repository URI" and "... Ref".
+_ISSUER, _REPOSITORY, _REF = (f"1.3.6.1.4.1.57264.1.{number}" for number in (8, 12, 14))
 #: Characters of a certificate's claim or a library's message.
 _MAX_TEXT_LENGTH = 300
 
@@ -55,6 +60,7 @@ def verify_attestation(companion: LocalAttestationFile, *, is_new: bool = False)
         statement_subject=statement.subject,
         statement_sha256=statement.sha256,
         publisher=_publisher(signed),
+        identity=_identity(signed),
         verification_error=_verification_error(signed, statement),
         is_new=is_new,
     )
@@ -90,6 +96,48 @@ def _publisher(signed: SignedAttestation) -> str:
         return ""
 
 
+def _identity(signed: SignedAttestation) -> BuildIdentity | None:
+    """Return the identity in the certificate; None if it cannot be read."""
+    try:
+        claims = _claims(signed)
+    except Exception:  # noqa: BLE001 - a malformed certificate is reported by its verification
+        return None
+    issuer, repository, ref, workflow = (
+        sanitize(claims.get(claim, ""), limit=_MAX_TEXT_LENGTH)
+        for claim in (_ISSUER, _REPOSITORY, _REF, _BUILD_CONFIG_URI)
+    )
+    return BuildIdentity(issuer=issuer, repository=repository, workflow=workflow, ref=ref)
+
+
+def verify_bundle(content: str, sha256: str) -> tuple[BuildIdentity | None, str]:
+    """Return the identity in a Sigstore bundle, and why it does not attest the file; empty if it does.
+
+    Its statement may be about several files, as those of GitHub are. Raises StorageError as
+    ``verify_attestation`` does.
+    """
+    try:
+        bundle = Bundle.from_json(content)
+        identity = _identity(SignedAttestation.from_bundle(bundle))
+    except Exception as error:  # noqa: BLE001 - its libraries raise various errors for malformed input
+        return None, _first_line(error)
+    try:
+        payload = Verifier.production(offline=True).verify_dsse(bundle, _AnyIdentity())[1]
+        subjects = bounds.load_json(payload).get("subject", [])
+        is_attested = any(each.get("digest", {}).get("sha256") == sha256 for each in subjects)
+    except OSError as error:
+        raise _as_storage_error(error) from None
+    except Exception as error:  # noqa: BLE001 - as above
+        return identity, _first_line(error)
+    return identity, "" if is_attested else "it is about other files"
+
+
+def _as_storage_error(error: OSError) -> StorageError:
+    return StorageError(
+        f"sigstore's trust root: {sanitize(str(error.filename or ''))}: {error.strerror or error}",
+        hint="Set XDG_CACHE_HOME to a writable folder, or pass --attestations none.",
+    )
+
+
 def _claims(signed: SignedAttestation) -> Mapping[str, str]:
     return signed.certificate_claims
 
@@ -103,10 +151,7 @@ def _verification_error(signed: SignedAttestation, statement: _Statement) -> str
         dist = Distribution(name=statement.subject, digest=statement.sha256)
         signed.verify(_AnyIdentity(), dist, offline=True)
     except OSError as error:
-        raise StorageError(
-            f"sigstore's trust root: {sanitize(str(error.filename or ''))}: {error.strerror or error}",
-            hint="Set XDG_CACHE_HOME to a writable folder, or pass --attestations none.",
-        ) from None
+        raise _as_storage_error(error) from None
     except Exception as error:  # noqa: BLE001 - its libraries raise various errors for malformed input
         return _first_line(error)
     return ""

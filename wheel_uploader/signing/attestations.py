@@ -38,6 +38,12 @@ def is_attestation_extra_installed() -> bool:
     return all(importlib.util.find_spec(name) for name in ("pypi_attestations", "sigstore"))
 
 
+def require_attestation_extra(option: str) -> None:
+    """Raise UsageError if the extra, which ``option`` needs, is not installed."""
+    if not is_attestation_extra_installed():
+        raise UsageError(f"{option}: {_NOT_INSTALLED}", hint=f"{INSTALL_COMMAND}; or run without {option}.")
+
+
 def create_attestation_signer(options: Options, target: Target | None) -> AttestationSigner | None:
     """Return the signer for new attestations, ready to sign; None if the options do not ask for any.
 

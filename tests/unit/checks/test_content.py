@@ -12,8 +12,11 @@ import wheel_uploader
 from tests.support.zips import DIST_INFO, SDIST, WHEEL, content, filename_with_tag
 from tools.testing.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
 from wheel_uploader import checks
+from wheel_uploader.core.budget import Budget
 from wheel_uploader.core.models import CheckProfile, Finding, Severity
-from wheel_uploader.facts.archive.obfuscation import MAX_SCANNED_SIZE, ObfuscationDetector
+from wheel_uploader.facts.archive import obfuscation
+from wheel_uploader.facts.archive.obfuscation import MAX_SCANNED_SIZE
+from wheel_uploader.facts.archive.text_scanner import ScanDepth, TextScanner
 
 LINUX = "cp312-cp312-manylinux_2_28_x86_64"
 ENTER = b"__" + b"pyarmor_enter__"
@@ -179,18 +182,13 @@ def test_reports_obfuscation_as_a_note_for_other_indexes() -> None:
 @pytest.mark.parametrize("cut", range(len(BEGIN) + 4))
 def test_finds_marks_split_across_chunks(cut: int) -> None:
     for text, tool in ((b"ab" + ENTER + b"cd", "PyArmor"), (b"ab" + BEGIN + END + b"cd", "SourceDefender")):
-        marks = ObfuscationDetector()
+        scanner = TextScanner("demo/a.py", len(text), Budget(), ScanDepth.QUICK)
         for piece in (text[:cut], text[cut:]):
-            marks.feed(piece)
-        assert marks.tool == tool
-    bytewise = ObfuscationDetector()
-    for byte in b"x" * cut + ENTER:
-        bytewise.feed(bytes([byte]))
-    assert bytewise.tool == "PyArmor"
+            scanner.feed(piece)
+        scanner.finish(0)
+        assert scanner.obfuscation_tool == tool
 
 
 def test_finds_no_marks_in_this_package() -> None:
     for path in Path(wheel_uploader.__file__).parent.rglob("*.py"):
-        marks = ObfuscationDetector()
-        marks.feed(path.read_bytes())
-        assert marks.tool == "", path
+        assert obfuscation.find_tool(path.read_bytes()) == "", path

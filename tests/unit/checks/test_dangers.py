@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import itertools
 import string
@@ -25,6 +26,23 @@ def random_text(length: int, seed: str = "") -> str:
     blocks = (hashlib.sha512(f"{seed}{number}".encode()).digest() for number in itertools.count())
     letters = (chr(ALPHABET[byte % len(ALPHABET)]) for block in blocks for byte in block)
     return "".join(itertools.islice(letters, length))
+
+
+def with_checksum(prefix: str, seed: str = "") -> str:
+    """Return a token in the format of GitHub and npm: 30 random characters and their CRC-32 in base62."""
+    text = random_text(30, seed)
+    number, digits = binascii.crc32(text.encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        digits = (string.digits + string.ascii_uppercase + string.ascii_lowercase)[digit] + digits
+    return prefix + text + digits
+
+
+def macaroon(host: str) -> str:
+    """Return a token in the format of PyPI: a macaroon with a host name and an identifier."""
+    location = host.encode()
+    data = b"\2\1" + bytes([len(location)]) + location + b"\2\x24" + hashlib.sha512(location).digest() * 2
+    return "pypi-" + base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def pem(kind: str = "RSA ", lines: int = 3) -> str:
@@ -52,13 +70,16 @@ def find_in(
 
 
 TOKENS = {
-    "PyPI": "pypi-AgEIcHlwaS5vcmc" + random_text(120),
-    "TestPyPI": "pypi-AgENdGVzdC5weXBpLm9yZw" + random_text(120),
-    "GitHub": "ghp_" + random_text(36),
+    "PyPI": macaroon("index.example"),
+    "TestPyPI": macaroon("test.index.example"),
+    "GitHub": with_checksum("ghp_"),
+    "GitHub, of a workflow": with_checksum("ghs_"),
+    # Made up in an article about the format.
+    "GitHub, of another author": "ghp_" + "zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17",
     "GitHub, fine-grained": f"github_pat_{random_text(22)}_{random_text(59)}",
     "GitLab": "glpat-" + random_text(20),
     "Slack": f"xoxb-2413247213-8321478213474-{random_text(24)}",
-    "npm": "npm_" + random_text(36),
+    "npm": with_checksum("npm_"),
     "Hugging Face": "hf_" + random_text(34),
     "Anthropic": "sk-ant-" + f"api03-{random_text(95)}",
     "OpenAI": "sk-proj-" + random_text(120),
@@ -96,6 +117,25 @@ def test_reports_a_token_and_never_shows_it(token: str, path: str, kind: str) ->
         (".pgpass", "localhost:5432:db:me:hunter2\n"),
         ("id_rsa", "-----BEGIN OPENSSH PRIVATE" + " KEY-----"),
         ("id_ed25519", pem("OPENSSH ")),
+        (".ssh/deploy", pem("OPENSSH ")),
+        (".env", f'APP_KEY="{pem()}"\n'),
+        (
+            "account.json",
+            '{"type": "service_account", "private_key": "' + pem("").replace("\n", "\\n") + '"}',
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_reports_keys_and_passwords_of_users(path: str, text: str, kind: str) -> None:
+    found = find_in({f"demo/{path}": text}, kind)
+    assert [finding.severity for finding in found if finding.check == "content/secret"] == [Severity.ERROR]
+    assert "hunter2" not in repr(found)
+    assert "pypi-short" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
         ("server.pem", pem("")),
         ("server.key", "# of the server\n" + pem("EC ")),
         ("account.json", '{"private_key": "' + pem("").replace("\n", "\\n") + '"}'),
@@ -104,11 +144,11 @@ def test_reports_a_token_and_never_shows_it(token: str, path: str, kind: str) ->
     ],
 )
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
-def test_reports_private_keys_and_files_of_credentials(path: str, text: str, kind: str) -> None:
+def test_warns_of_other_private_keys(path: str, text: str, kind: str) -> None:
     found = find_in({f"demo/{path}": text}, kind)
-    assert [finding.severity for finding in found if finding.check == "content/secret"] == [Severity.ERROR]
-    assert "hunter2" not in repr(found)
-    assert "pypi-short" not in repr(found)
+    assert [(finding.check, finding.severity) for finding in found] == [
+        ("content/private-key", Severity.WARNING)
+    ]
 
 
 NO_SECRETS = {
@@ -120,6 +160,9 @@ NO_SECRETS = {
     "a longer word": "ghp_" + random_text(60),
     "a part of a word": "xghp_" + random_text(36),
     "a short one": "pypi-AgEIcHlwaS5vcmc...",
+    "a wrong checksum": "ghp_" + random_text(36) + "\nnpm_" + random_text(36),
+    "not a macaroon": "pypi-AgE" + random_text(120) + "\npypi-AgEIcHlwaS5vcmc" + random_text(120),
+    "the beginning of a macaroon": "pypi-AgEIcHlwaS5vcmcC" + "x" * 150,
     "code that reads keys": (
         'BEGIN = "-----BEGIN OPENSSH PRIVATE' + ' KEY-----"\nEND = "-----END OPENSSH PRIVATE KEY-----"\n'
         'if text.startswith("-----BEGIN RSA PRIVATE' + ' KEY-----"):\n    pass\n'
@@ -137,7 +180,12 @@ def test_accepts_what_only_looks_like_a_secret(case: str, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 @pytest.mark.parametrize(
-    "path", ["demo/tests/server.key", "demo/test_tls.py", "demo/testing/keys.py", "demo/SelfTest/k.pem"]
+    "path",
+    [
+        *("demo/tests/server.key", "demo/test_tls.py", "demo/testing/keys.py", "demo/SelfTest/k.pem"),
+        *("demo/dummyserver/certs/server.key", "demo/certs/testkey.pem", "demo/mocks/id_rsa"),
+        "demo/tests/.ssh/id_rsa",
+    ],
 )
 def test_accepts_private_keys_of_tests(path: str, kind: str) -> None:
     text = f'KEY = """{pem()}"""\n' if path.endswith(".py") else pem()
@@ -149,7 +197,7 @@ def test_accepts_private_keys_of_tests(path: str, kind: str) -> None:
     [
         ("demo/tests/data.txt", TOKENS["GitHub"]),
         ("demo/docs/usage.md", TOKENS["GitHub"]),
-        ("demo/usage.txt", "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789"),
+        ("demo/usage.txt", "hf_" + "abcdefghijklmnopqrstuvwxyz01234567"),
     ],
 )
 def test_warns_of_tokens_that_may_be_made_up(path: str, token: str) -> None:

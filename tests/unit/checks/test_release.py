@@ -530,6 +530,11 @@ GOOD: dict[str, ReleaseContent] = {
     "two wheels as the previous release had": release(
         [*FULL, STRAY], project_page=page(*PREVIOUS, STRAY.replace("1.12", "1.11"))
     ),
+    "two wheels as the last release with wheels had, before an sdist alone": release(
+        [*FULL, STRAY],
+        project_page=page(*PREVIOUS, STRAY.replace("1.12", "1.11"), "dipy-1.11.1.tar.gz"),
+        comparison_version=Version("1.11.1"),
+    ),
     "two glibcs on two architectures": release(
         [
             wheel("cp39-abi3", f"{version}_{arch}")
@@ -550,6 +555,14 @@ GOOD: dict[str, ReleaseContent] = {
     "a hole that the previous release also had": release(
         [name for name in FULL if name != wheel("cp311", "win_amd64")],
         project_page=page(*(name for name in PREVIOUS if name != wheel("cp311", "win_amd64", "1.11.0"))),
+    ),
+    "a hole that the last release with wheels had, before an sdist alone": release(
+        [name for name in FULL if name != wheel("cp311", "win_amd64")],
+        project_page=page(
+            *(name for name in PREVIOUS if name != wheel("cp311", "win_amd64", "1.11.0")),
+            "dipy-1.11.1.tar.gz",
+        ),
+        comparison_version=Version("1.11.1"),
     ),
     "PyPy on some platforms": release([*FULL, *matrix(["pp311"], PLATFORMS[:1])]),
     "the missing files are on the index": release(

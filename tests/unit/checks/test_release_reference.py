@@ -95,6 +95,13 @@ def test_takes_the_fullest_recent_release_if_the_newest_is_incomplete() -> None:
     assert str(found) == "1.10 (13 files), because 1.12 (2 files), 1.11 (1 file) are incomplete"
 
 
+def test_an_sdist_alone_gives_way_to_the_newest_complete_release_not_to_the_fullest() -> None:
+    old, middle = [*full("1.9"), *full("1.9")], full("1.10")[2:]
+    many = [*old, *(wheel_filename("dipy", "1.9", f"cp27-cp27m-{platform}") for platform in PLATFORMS)]
+    found = reference("1.12", page(*many, *middle, "dipy-1.11.tar.gz"))
+    assert str(found) == "1.10 (11 files), because 1.11 (1 file) is incomplete"
+
+
 def test_takes_the_fullest_recent_nightly() -> None:
     listed = page(*full("2.9"), *full("3.0.dev1"), *full("3.0.dev2")[:5])
     assert compared("3.0.dev3", listed) == "3.0.dev1"

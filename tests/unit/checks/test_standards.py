@@ -270,3 +270,35 @@ def test_sboms_of_repair_tools_depend_on_the_platform() -> None:
     assert found_in(repaired[0], made(linux[1]), made(MAC[0])) == {
         ("release/uneven-sboms", made(linux[1]).name.filename)
     }
+
+
+# --- PEP 771 ---------------------------------------------------------------------------------------
+
+DRAFT = "Default-Extra (PEP 771) is in no metadata version yet: twine rejects it, and pip ignores it"
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ("Provides-Extra: Big.Gui\nDefault-Extra: big-gui\n", DRAFT),
+        (
+            "Provides-Extra: gui\nDefault-Extra: gu\nDefault-Extra: gui\n",
+            f"{DRAFT}; Provides-Extra does not have gu",
+        ),
+        ("Default-Extra: gui\n", f"{DRAFT}; Provides-Extra does not have gui"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_names_the_draft_of_default_extras(headers: str, message: str, kind: str) -> None:
+    text = METADATA.format(project="dipy", version="1.11.0").replace(
+        "Classifier:", f"{headers}Classifier:", 1
+    )
+    data = wheel_bytes(metadata=text) if kind == "wheel" else sdist_bytes(metadata=text)
+    assert only(findings(data, WHEEL if kind == "wheel" else SDIST), "metadata/invalid") == [message]
+
+
+def test_accepts_extras() -> None:
+    text = METADATA.format(project="dipy", version="1.11.0").replace(
+        "Classifier:", "Provides-Extra: gui\nClassifier:", 1
+    )
+    assert only(findings(wheel_bytes(metadata=text), WHEEL), "metadata/invalid") == []

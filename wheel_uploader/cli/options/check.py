@@ -73,6 +73,12 @@ def options() -> list[Option]:
             help="Allow this Python or platform to be missing compared with the previous release: "
             "cp310-win32, 'pp*'.",
         ),
+        option(
+            "--built-by",
+            metavar="OWNER/REPO[/WORKFLOW][@REF]",
+            help="Require an attestation of this GitHub repository, workflow and ref for each file, next to "
+            "it or at GitHub.",
+        ),
     ]
 
 

@@ -37,5 +37,7 @@ class ReleaseChanges:
     values: tuple[ValueChange, ...] = ()
     #: The folders that changed most in size, and the whole wheel, whose folder is empty.
     sizes: tuple[SizeChange, ...] = ()
+    #: True if the previous wheel has files that Python reads at every start; None if that is not known.
+    had_startup_code: bool | None = None
     #: One sentence for each part that could not be compared.
     not_compared: tuple[str, ...] = ()

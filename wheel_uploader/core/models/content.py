@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from wheel_uploader.core.budget import OVER_BUDGET, Budget
 from wheel_uploader.core.models.files import DistName, SdistName, WheelName
@@ -189,6 +190,8 @@ class WheelContent:
     sources: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     #: Resources used for reading the file, and available for checking it.
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
+    #: Results that several checks share, by name; ``dataclasses.replace`` starts without any.
+    derived: dict[str, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property
     def filename(self) -> str:

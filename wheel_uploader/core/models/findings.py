@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wheel_uploader.core.builders import BuildIdentity
 from wheel_uploader.core.models.content import FileSummary
 from wheel_uploader.core.models.enums import Severity
 
@@ -53,6 +54,7 @@ class Attestation:
     statement_sha256: str = ""
     #: The signer's identity from the certificate; only trustworthy once verified.
     publisher: str = ""
+    identity: BuildIdentity | None = None
     #: Reason why its signature, certificate or log entry is not valid; empty if all were verified.
     verification_error: str = ""
     #: True if this run created it.

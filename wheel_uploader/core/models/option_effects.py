@@ -51,6 +51,7 @@ FIRST_STAGE: Mapping[str, Stage] = {
     "compare_index": Stage.CHECK,
     "diff": Stage.CHECK,
     "allow_missing": Stage.CHECK,
+    "built_by": Stage.CHECK,
     "smoke": Stage.CHECK,
     "smoke_env": Stage.CHECK,
     "attestations": Stage.CHECK,

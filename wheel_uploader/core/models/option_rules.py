@@ -15,7 +15,7 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from wheel_uploader.core import bounds
+from wheel_uploader.core import bounds, builders
 from wheel_uploader.core.errors import OptionError, UsageError
 from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Stage
 from wheel_uploader.core.redaction import sanitize
@@ -49,6 +49,7 @@ _NON_EMPTY_FIELDS = (
     "identity",
     "sign_with",
     "compare_with",
+    "built_by",
     "smoke",
     "repository",
     "repository_url",
@@ -321,6 +322,19 @@ def _validate_required_options(options: Options) -> None:
             )
 
 
+def _validate_builder(options: Options) -> None:
+    if options.built_by is None:
+        return
+    try:
+        builders.parse_builder(options.built_by)
+    except ValueError:
+        raise _make_option_error(
+            "built_by",
+            f"'{sanitize(options.built_by)}' is not OWNER/REPO[/WORKFLOW][@REF]",
+            hint="For example: --built-by dipy/dipy/release.yml@refs/tags/1.11.0",
+        ) from None
+
+
 def _validate_smoke(options: Options) -> None:
     if options.smoke is not None:
         split_smoke_command(options.smoke)
@@ -352,6 +366,7 @@ _VALIDATORS: tuple[Callable[[Options], None], ...] = (
     _validate_exclusive,
     _validate_signing,
     _validate_required_options,
+    _validate_builder,
     _validate_smoke,
     _validate_expected_count,
 )

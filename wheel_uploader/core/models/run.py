@@ -80,6 +80,8 @@ class Options:
     diff: bool = False
     #: Pythons, platforms or combinations (``cp310-win32``) that may be missing compared with that version.
     allow_missing: tuple[str, ...] = ()
+    #: The repository, workflow and ref of which each file must have an attestation; None: any or none.
+    built_by: str | None = None
 
     sign: bool = False
     sign_with: str = "gpg"

@@ -23,8 +23,6 @@ with contextlib.suppress(ImportError):
 
 #: Bytes read and decompressed at a time. zlib and hashlib release the GIL while they process large chunks.
 CHUNK_SIZE = 256 << 10
-#: Chunks up to this many bytes take less time to process than reading the clock does.
-_SMALL_CHUNK = 8 << 10
 #: Bytes kept of the beginning of every member.
 HEAD_SIZE = 64
 
@@ -67,9 +65,16 @@ def decompress_member(
     after at most one byte more than the record declares.
     """
     budget = budget or Budget()
+
+    def consume_unmeasured(chunk: bytes) -> None:
+        budget.stop_unpacking()
+        for consume in consumers:
+            consume(chunk)
+        budget.start_unpacking()
+
     budget.start_unpacking()
     try:
-        return _decompress(stream, entry, keep, algorithm, consumers, budget)
+        return _decompress(stream, entry, keep, algorithm, (consume_unmeasured,))
     finally:
         budget.stop_unpacking()
 
@@ -80,7 +85,6 @@ def _decompress(
     keep: bool,
     algorithm: str,
     consumers: Sequence[Callable[[bytes], None]],
-    budget: Budget,
 ) -> DecompressedMember:
     stream.seek(entry.data_offset)
     sha256 = hashlib.sha256()
@@ -95,14 +99,8 @@ def _decompress(
             second_hash.update(chunk)
         if keep:
             retained.append(chunk)
-        if len(chunk) > _SMALL_CHUNK:
-            budget.stop_unpacking()
-            for consume in consumers:
-                consume(chunk)
-            budget.start_unpacking()
-        else:
-            for consume in consumers:
-                consume(chunk)
+        for consume in consumers:
+            consume(chunk)
         head = head or chunk[:HEAD_SIZE]
         size += len(chunk)
     return DecompressedMember(

@@ -1,4 +1,4 @@
-"""Detect encrypted Python source by its markers while a member is being decompressed."""
+"""Detect encrypted Python source by its markers."""
 
 from __future__ import annotations
 
@@ -8,41 +8,20 @@ SCANNED_SUFFIXES = (".py", ".pye")
 
 # Each marker is written in two parts, so that this file does not contain it.
 _PYARMOR_PREFIX = b"__" + b"pyarmor_"
-_PYARMOR_ENDINGS = (b"_(__name__, __file__,", b"enter__", b"exit__", b"assert__", b"bcc__")
-_PYE_SUFFIX = b"PYE " + b"FILE---"
-_PYE_BEGINNINGS = (b"---BEGIN ", b"---END ")
-#: Length of the longest marker, which two chunks may split.
-_LONGEST_MARKER = max(
-    len(_PYARMOR_PREFIX) + max(map(len, _PYARMOR_ENDINGS)),
-    len(_PYE_SUFFIX) + max(map(len, _PYE_BEGINNINGS)),
+_PYARMOR_MARKERS = tuple(
+    _PYARMOR_PREFIX + ending
+    for ending in (b"_(__name__, __file__,", b"enter__", b"exit__", b"assert__", b"bcc__")
 )
+_PYE_BEGINNING = b"---BEGIN " + b"PYE FILE---"
+_PYE_END = b"---END " + b"PYE FILE---"
 
 
-class ObfuscationDetector:
-    """A detector that receives the chunks of one member and names the tool that encrypted the source."""
-
-    def __init__(self) -> None:
-        self._tail = b""
-        self._is_pyarmor = False
-        self._pye_markers: set[bytes] = set()
-
-    def feed(self, chunk: bytes) -> None:
-        """Scan the next chunk of the member."""
-        text = self._tail + chunk
-        # Search for the part that all markers of a tool share, which is almost never there, and only then for
-        # each marker. That takes the same time however often the shared part occurs.
-        if not self._is_pyarmor and _PYARMOR_PREFIX in text:
-            self._is_pyarmor = any(_PYARMOR_PREFIX + marker in text for marker in _PYARMOR_ENDINGS)
-        if len(self._pye_markers) < len(_PYE_BEGINNINGS) and _PYE_SUFFIX in text:
-            self._pye_markers.update(marker for marker in _PYE_BEGINNINGS if marker + _PYE_SUFFIX in text)
-        self._tail = text[-_LONGEST_MARKER + 1 :]
-
-    @property
-    def tool(self) -> str:
-        """The tool whose markers were found; empty if there are none."""
-        if self._is_pyarmor:
-            return "PyArmor"
-        return "SourceDefender" if len(self._pye_markers) == len(_PYE_BEGINNINGS) else ""
+def find_tool(text: bytes) -> str:
+    """Return the name of the tool that encrypted Python source; empty if it was not encrypted."""
+    # Long texts are searched for first, since a search skips as many bytes as they have.
+    if _PYARMOR_PREFIX in text and any(marker in text for marker in _PYARMOR_MARKERS):
+        return "PyArmor"
+    return "SourceDefender" if _PYE_BEGINNING in text and _PYE_END in text else ""
 
 
 def is_scanned_by_pypi(name: str, size: int) -> bool:

@@ -20,12 +20,21 @@ _EXAMPLE_WORDS = frozenset(
 _TEMPLATE_WORDS = frozenset(
     {"template", "templates", "cookiecutter", "cookiecutters", "skeleton", "skeletons", "scaffold"}
 )
+#: Beginnings of words in the names of files and directories that only tests use: dummyserver, testcerts.
+_TEST_BEGINNINGS = ("dummy", "fake", "mock", "test")
 
 
 @cached_for_short_strings
 def is_test_path(path: str) -> bool:
     """Return whether a file or one of its directories is named like tests or their data."""
     return _has_word(path.split("/"), _TEST_WORDS)
+
+
+@cached_for_short_strings
+def is_test_key_path(path: str) -> bool:
+    """Return whether the path says that a private key in this file is for tests."""
+    words = _WORD_SEPARATOR.split(path.lower().replace("/", "."))
+    return is_test_path(path) or any(word.startswith(_TEST_BEGINNINGS) for word in words)
 
 
 @cached_for_short_strings

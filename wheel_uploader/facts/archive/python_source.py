@@ -9,7 +9,6 @@ from wheel_uploader.facts.archive.decompress import zlib_module
 
 #: Largest source file whose text is looked at, in bytes; a larger one is compared byte by byte.
 MAX_SOURCE_SIZE = 512 << 10
-_SOURCE_NAME = re.compile(r"\.pyi?\Z")
 #: Files that state the version of their package.
 _VERSION_NAME = re.compile(r"(?:\A|/)(?:__init__|_?_?version(?:__)?|_?_?about(?:__)?)\.py\Z")
 _VERSION = re.compile(
@@ -36,32 +35,18 @@ NO_FACTS = SourceFacts()
 
 def is_python_source(name: str) -> bool:
     """Return whether a member of this name is a module or a stub file."""
-    return _SOURCE_NAME.search(name) is not None
+    return name.endswith((".py", ".pyi"))
 
 
-class SourceReader:
-    """Collects the bytes of one source file, in chunks."""
-
-    def __init__(self, name: str) -> None:
-        self._states_version = _VERSION_NAME.search(name) is not None
-        self._chunks: list[bytes] = []
-        self._size = 0
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the file."""
-        self._size += len(chunk)
-        if self._size <= MAX_SOURCE_SIZE:
-            self._chunks.append(chunk)
-
-    def read_facts(self, crc: int) -> SourceFacts:
-        """Return the facts about the whole file, whose bytes have this CRC-32."""
-        if self._size > MAX_SOURCE_SIZE:
-            return SourceFacts(crc)
-        data = b"".join(self._chunks)
-        if self._states_version and _PATCH_MARK in data:
-            return NO_FACTS
-        if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n")
-            crc = zlib_module.crc32(data)
-        match = _VERSION.search(data) if self._states_version else None
-        return SourceFacts(crc, match[1].decode("ascii") if match else "")
+def read_source_facts(name: str, data: bytes, crc: int) -> SourceFacts:
+    """Return the facts about a source file with these bytes, whose CRC-32 is ``crc``."""
+    if len(data) > MAX_SOURCE_SIZE:
+        return SourceFacts(crc)
+    states_version = _VERSION_NAME.search(name) is not None
+    if states_version and _PATCH_MARK in data:
+        return NO_FACTS
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+        crc = zlib_module.crc32(data)
+    match = _VERSION.search(data) if states_version else None
+    return SourceFacts(crc, match[1].decode("ascii") if match else "")

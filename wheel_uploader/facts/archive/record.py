@@ -63,6 +63,13 @@ def find_dist_info(content: WheelContent) -> str:
 
     Empty if there is none, or if there are several and no name matches.
     """
+    if (cached := content.derived.get("dist-info")) is not None:
+        return str(cached)
+    found = content.derived["dist-info"] = _find_dist_info(content)
+    return found
+
+
+def _find_dist_info(content: WheelContent) -> str:
     expected = f"{content.name.raw_project}-{content.name.raw_version}.dist-info"
     directories = list_dist_infos(content.members)
     if expected in directories:

@@ -2,7 +2,8 @@
 
 Each pattern has a literal that is searched for first, which takes a fraction of the time of unpacking; the
 regular expression is tried only where the literal occurs. A token is recognized by its service's prefix and
-length, and ignored if its value is obviously a placeholder.
+length, and by its checksum or structure if its format has one; it is ignored if its value is obviously a
+placeholder.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from wheel_uploader.core.budget import Budget
 from wheel_uploader.core.models import TextFactKind
+from wheel_uploader.facts.archive import token_formats
 
 #: Occurrences of a literal that are examined in one member. Few real files have more than a hundred.
 _MAX_OCCURRENCES = 2000
@@ -47,21 +49,31 @@ class _Pattern(NamedTuple):
     #: Matched at the literal; its last group is the random part of the token.
     expression: re.Pattern[bytes]
     description: str
+    #: A test of the last group, the random part, for tokens whose format can be verified.
+    is_valid: Callable[[bytes], bool] = bool
 
 
-def _pattern(literal: bytes, rest: bytes, description: str) -> _Pattern:
-    return _Pattern(literal, re.compile(re.escape(literal) + rest), description)
+def _pattern(
+    literal: bytes, rest: bytes, description: str, is_valid: Callable[[bytes], bool] = bool
+) -> _Pattern:
+    return _Pattern(literal, re.compile(re.escape(literal) + rest), description, is_valid)
 
 
 _END = rb"(?![A-Za-z0-9])"
-_TOKENS = (
-    _pattern(b"pypi-AgE", rb"(?:IcHlwaS5vcmc|NdGVzdC5weXBpLm9yZw)?([A-Za-z0-9_-]{24,400})", "a PyPI token"),
-    _pattern(b"ghp_", rb"([A-Za-z0-9]{36})" + _END, "a GitHub token"),
+#: Tokens that contain ``_LONG_WORD``.
+_TOKENS_WITH_LONG_WORD = (
+    *(
+        _pattern(prefix, rb"([A-Za-z0-9]{36})" + _END, "a GitHub token", token_formats.has_base62_checksum)
+        for prefix in (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_")
+    ),
     _pattern(b"github_pat_", rb"([A-Za-z0-9]{22}_[A-Za-z0-9]{40,70})" + _END, "a GitHub token"),
+    _pattern(b"npm_", rb"([A-Za-z0-9]{36})" + _END, "an npm token", token_formats.has_base62_checksum),
+    _pattern(b"hf_", rb"([A-Za-z0-9]{34})" + _END, "a Hugging Face token"),
+)
+_OTHER_TOKENS = (
+    _pattern(b"pypi-AgE", rb"([A-Za-z0-9_-]{24,400})", "a PyPI token", token_formats.continues_macaroon),
     _pattern(b"glpat-", rb"([A-Za-z0-9_-]{20,64})(?![A-Za-z0-9_-])", "a GitLab token"),
     _pattern(b"xox", rb"[abpors]-[0-9]{6,20}-(?:[0-9]{6,20}-){0,2}([A-Za-z0-9]{16,64})", "a Slack token"),
-    _pattern(b"npm_", rb"([A-Za-z0-9]{36})" + _END, "an npm token"),
-    _pattern(b"hf_", rb"([A-Za-z0-9]{34})" + _END, "a Hugging Face token"),
     _pattern(b"sk-ant-", rb"[a-z0-9]{3,8}-([A-Za-z0-9_-]{40,200})", "an Anthropic key"),
     _pattern(b"sk-proj-", rb"([A-Za-z0-9_-]{40,200})", "an OpenAI key"),
 )
@@ -85,11 +97,10 @@ _CREDENTIAL_FILES = {
 _LONG_WORD = b"a" * 34
 _WORD_CHARACTERS = bytes(ord("a") if bytes([code]).isalnum() else ord(" ") for code in range(256))
 _KEY_FILES = frozenset({"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"})
-
-
-def has_long_word(data: bytes) -> bool:
-    """Return whether a word is as long as the random part of most tokens; much faster than searching them."""
-    return _LONG_WORD in data.translate(_WORD_CHARACTERS)
+#: Directories in which users keep their keys.
+_KEY_DIRECTORIES = frozenset({".ssh", ".gnupg", ".aws", ".kube"})
+#: The type in the JSON of a key with which programs log in to a cloud.
+_SERVICE_ACCOUNT = b'"service_account"'
 
 
 def is_credential_file(name: str) -> bool:
@@ -98,14 +109,28 @@ def is_credential_file(name: str) -> bool:
     return name in _KEY_FILES or (name in _CREDENTIAL_FILES and name != ".npmrc")
 
 
-def find_secrets(data: bytes, name: str, budget: Budget) -> Iterator[Passage]:
-    """Yield the secrets in the text of a file whose path ends in ``name``."""
+def is_credential_path(path: str) -> bool:
+    """Return whether a user keeps passwords, tokens or keys in a file of this path."""
+    *directories, name = path.split("/")
+    return name == ".env" or is_credential_file(name) or not _KEY_DIRECTORIES.isdisjoint(directories)
+
+
+def find_secrets(data: bytes, name: str, budget: Budget, *, is_quick: bool = False) -> Iterator[Passage]:
+    """Yield the secrets in the text of a file whose path ends in ``name``.
+
+    With ``is_quick``, text without a word as long as the random part of most tokens is not searched.
+    """
+    # Searching for each literal of these tokens takes several times as long.
+    has_long_word = _LONG_WORD in data.translate(_WORD_CHARACTERS)
+    if is_quick and not has_long_word:
+        return
     if expression := _CREDENTIAL_FILES.get(name):
         yield from _find_passwords(data, expression)
     yield from _find_private_keys(data, budget)
-    for pattern in _TOKENS:
+    for pattern in (*_TOKENS_WITH_LONG_WORD, *_OTHER_TOKENS) if has_long_word else _OTHER_TOKENS:
         for match in _matches(data, pattern.literal, pattern.expression, budget):
-            yield from _judge(match, pattern.description)
+            if pattern.is_valid(match[1]):
+                yield from _judge(match, pattern.description)
     for match in _matches(data, b"AKIA", _AWS_KEY, budget, _has_aws_secret):
         yield from _judge(match, "an AWS access key with its secret")
 
@@ -170,11 +195,14 @@ def _find_private_keys(data: bytes, budget: Budget) -> Iterator[Passage]:
     if offset < 0:
         return
     is_key_file = _KEY_BEGINNING.match(data.lstrip()[:100]) is not None
+    is_account = _SERVICE_ACCOUNT in data
+    kind = TextFactKind.CREDENTIAL if is_account else TextFactKind.PRIVATE_KEY
+    description = "the key of a service account" if is_account else "a private key"
     found = 0
     for match in _matches(data, b"-----BEGIN ", _KEY_BEGINNING, budget):
         if (is_key_file and not found) or _has_key_body(data, match.end()):
             found += 1
-            yield Passage(TextFactKind.PRIVATE_KEY, match.start(), "a private key")
+            yield Passage(kind, match.start(), description)
 
 
 def _has_key_body(data: bytes, start: int) -> bool:

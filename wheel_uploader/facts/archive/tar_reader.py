@@ -11,7 +11,6 @@ from wheel_uploader.core.models import ArchiveAnomaly, SdistMember, TextFact
 from wheel_uploader.facts.archive import obfuscation, python_source, tar_headers, text_scanner
 from wheel_uploader.facts.archive.decompress import zlib_module
 from wheel_uploader.facts.archive.gunzip import GzipReader, InvalidArchive
-from wheel_uploader.facts.archive.python_source import SourceReader
 
 MAX_TAR_MEMBERS = 65_535
 _MAX_METADATA_SIZE = 2 << 20
@@ -97,31 +96,27 @@ def _is_source(header: tar_headers.TarHeader) -> bool:
 
 def _read_text(stream: GzipReader, header: tar_headers.TarHeader, tar: TarContent) -> None:
     """Read a file that may be text, and add the facts about it."""
-    reader, detector = SourceReader(header.name), obfuscation.ObfuscationDetector()
     depth = text_scanner.ScanDepth.NO_STATEMENTS
     scanner = text_scanner.TextScanner(header.name, header.size, tar.budget, depth)
-    is_scanned = obfuscation.is_scanned_by_pypi(header.name, header.size)
+    is_source = _is_source(header)
     crc, remaining = 0, header.size
     while remaining:
         chunk = stream.read(min(remaining, _CHUNK_SIZE))
         if not chunk:
             raise InvalidArchive("cut", "it is truncated within a member")
         scanner.feed(chunk)
-        if _is_source(header):
+        if is_source:
             crc = zlib_module.crc32(chunk, crc)
-            reader.feed(chunk)
-        if is_scanned:
-            detector.feed(chunk)
         remaining -= len(chunk)
     _skip(stream, tar_headers.round_up_to_block(header.size) - header.size)
-    if _is_source(header):
-        source = reader.read_facts(crc)
+    scanner.finish(crc)
+    if is_source:
+        source = scanner.source_facts
         tar.members[-1] = dataclasses.replace(
             tar.members[-1], text_crc=source.text_crc, declared_version=source.version
         )
-    if detector.tool:
-        tar.add_anomaly("obfuscated", f"it was encrypted by {detector.tool}", header.name)
-    scanner.finish()
+    if scanner.obfuscation_tool:
+        tar.add_anomaly("obfuscated", f"it was encrypted by {scanner.obfuscation_tool}", header.name)
     tar.budget.count_items("remarks", len(scanner.facts))
     tar.text_facts += scanner.facts
 

@@ -1,4 +1,4 @@
-"""Scan the text members of an archive, while they are unpacked, for secrets and for invalid source.
+"""Scan the text members of an archive for secrets, invalid and encrypted source, and its version.
 
 The scanner stores where it found something, never what: that may be a secret.
 """
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from wheel_uploader.core.budget import Budget
 from wheel_uploader.core.models import TextFact, TextFactKind
-from wheel_uploader.facts.archive import path_kinds, secret_patterns
+from wheel_uploader.facts.archive import obfuscation, path_kinds, python_source, secret_patterns
+from wheel_uploader.facts.archive.python_source import NO_FACTS, SourceFacts
 from wheel_uploader.facts.archive.secret_patterns import Passage
 
 #: Larger members are not scanned: people do not write such text.
@@ -26,10 +27,12 @@ _MAX_EACH_LINE_SIZE = 1 << 20
 _HEAD_SIZE = 1024
 #: Facts of one kind about a member.
 _MAX_FACTS = 3
-#: Attempts to match, for text that has many beginnings of what is searched for.
+#: Attempts to match, for text in which a searched pattern begins very often.
 _MAX_ATTEMPTS = 100
 
 _CONFLICT_BEGINNING = b"<<<<<<<"
+#: Searching for a text that ends in a space, the most frequent byte, takes longer.
+_CONFLICT_LINE = b"\n" + _CONFLICT_BEGINNING
 _CONFLICT_MIDDLE = re.compile(rb"\n=======\r?\n")
 _CODE_FENCE = b"```"
 
@@ -85,48 +88,75 @@ def choose_depth(python_size: int) -> ScanDepth:
 
 
 class TextScanner:
-    """A scanner that receives the chunks of one member; ``facts`` and ``source`` are complete at its end."""
+    """A scanner that receives the chunks of one member, and examines them together after the last one.
 
-    def __init__(self, member: str, size: int, budget: Budget, depth: ScanDepth) -> None:
+    The results are complete after ``finish``.
+    """
+
+    def __init__(
+        self, member: str, size: int, budget: Budget, depth: ScanDepth, *, finds_obfuscation: bool = True
+    ) -> None:
         self._member = member
         self._budget = budget
-        self._is_text = size <= MAX_SCANNED_SIZE
-        self._chunks: list[bytes] = []
-        self._is_python = member.endswith(".py")
-        self._is_small = size <= MAX_SOURCE_SIZE
         self._depth = depth
-        if self._is_python and depth is ScanDepth.QUICK and path_kinds.is_test_path(member):
-            self._is_text = False
-        #: What was found, in order.
+        self._is_python = member.endswith(".py")
+        self._is_source = python_source.is_python_source(member)
+        self._finds_obfuscation = finds_obfuscation and obfuscation.is_scanned_by_pypi(member, size)
+        self._is_text = size <= MAX_SCANNED_SIZE and not (
+            self._is_python and depth is ScanDepth.QUICK and path_kinds.is_test_path(member)
+        )
+        self._is_small = size <= MAX_SOURCE_SIZE
+        #: True if other checks than that for text need the chunks; sources that are too large are not read.
+        self._is_needed = self._finds_obfuscation or (
+            self._is_source and size <= python_source.MAX_SOURCE_SIZE
+        )
+        self._chunks: list[bytes] = []
+        self._has_data = False
+        #: The findings, in order.
         self.facts: tuple[TextFact, ...] = ()
         #: The contents of a Python module that may not parse; None for all others.
         self.source: bytes | None = None
+        #: The facts that identify a source file across archives.
+        self.source_facts = NO_FACTS
+        #: The tool that encrypted the source; empty if none did.
+        self.obfuscation_tool = ""
 
     def feed(self, chunk: bytes) -> None:
         """Receive the next chunk of the member."""
-        if self._is_text and not self._chunks and b"\0" in chunk[:_HEAD_SIZE]:
+        if self._is_text and not self._has_data and chunk.find(b"\0", 0, _HEAD_SIZE) >= 0:
             self._is_text = False
-        if self._is_text:
+        self._has_data = True
+        if self._is_text or self._is_needed:
             self._chunks.append(chunk)
 
-    def finish(self) -> None:
-        """Scan the member, which was received completely."""
-        if not self._is_text or not self._chunks:
-            return
+    def finish(self, crc: int | None) -> None:
+        """Examine the member, whose bytes have this CRC-32; None if it was not received completely."""
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks = []
-        passages = [*self._find_secrets(data), *_find_conflicts(data)]
+        if self._finds_obfuscation and data:
+            self.obfuscation_tool = obfuscation.find_tool(data)
+        if crc is None:
+            return
+        if self._is_source:
+            # Without its data, a source is compared by its CRC alone.
+            is_retained = bool(data) or not self._has_data
+            self.source_facts = (
+                python_source.read_source_facts(self._member, data, crc) if is_retained else SourceFacts(crc)
+            )
+        if self._is_text and data:
+            self._scan(data)
+
+    def _scan(self, data: bytes) -> None:
+        is_quick = self._is_python and self._depth is ScanDepth.QUICK
+        secrets = secret_patterns.find_secrets(
+            data, self._member.rpartition("/")[2], self._budget, is_quick=is_quick
+        )
+        passages = [*secrets, *_find_conflicts(data)]
         statements = list(self._find_statements(data)) if self._is_python and self._is_small else []
         if passages or statements:
             self.facts = self._as_facts(data, [*passages, *statements])
         if statements or (self._is_python and self._is_small and self._depth is ScanDepth.PARSE_ALL):
             self.source = data
-
-    def _find_secrets(self, data: bytes) -> Iterator[Passage]:
-        is_quick = self._is_python and self._depth is ScanDepth.QUICK
-        if is_quick and not secret_patterns.has_long_word(data):
-            return iter(())
-        return secret_patterns.find_secrets(data, self._member.rpartition("/")[2], self._budget)
 
     def _find_statements(self, data: bytes) -> Iterator[Passage]:
         if self._depth is ScanDepth.NO_STATEMENTS:
@@ -148,14 +178,13 @@ class TextScanner:
 
 def _find_conflicts(data: bytes) -> Iterator[Passage]:
     """Yield the first line of each merge conflict, which has all three marker lines."""
-    offset = data.find(_CONFLICT_BEGINNING)
+    offset = 0 if data.startswith(_CONFLICT_BEGINNING) else _find_line(data, 0)
     found = 0
     for _ in range(_MAX_ATTEMPTS):
         if offset < 0 or found == _MAX_FACTS:
             return
         end = -1
-        is_marker = data.startswith(_CONFLICT_BEGINNING + b" ", offset)
-        if is_marker and (offset == 0 or data[offset - 1] == ord("\n")):
+        if data.startswith(_CONFLICT_BEGINNING + b" ", offset):
             middle = _CONFLICT_MIDDLE.search(data, offset)
             end = data.find(b"\n>>>>>>> ", middle.end() - 1) if middle else -1
             if end < 0:
@@ -164,7 +193,13 @@ def _find_conflicts(data: bytes) -> Iterator[Passage]:
         if end >= 0 and data.count(_CODE_FENCE, 0, offset) % 2 == 0:
             found += 1
             yield Passage(TextFactKind.MERGE_CONFLICT, offset, "")
-        offset = data.find(_CONFLICT_BEGINNING, max(end, offset + 1))
+        offset = _find_line(data, max(end, offset))
+
+
+def _find_line(data: bytes, position: int) -> int:
+    """Return the offset of the next line that may begin a conflict; -1 if there is none."""
+    line_break = data.find(_CONFLICT_LINE, position)
+    return -1 if line_break < 0 else line_break + 1
 
 
 def _find_statements(data: bytes) -> Iterator[Passage]:

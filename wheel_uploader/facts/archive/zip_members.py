@@ -14,15 +14,13 @@ from wheel_uploader.facts.archive import (
     decompress,
     entry_points,
     installed_paths,
-    obfuscation,
     pkginfo_metadata,
-    python_source,
     record,
     text_scanner,
     zip_central_directory,
 )
 from wheel_uploader.facts.archive.decompress import DecompressedMember
-from wheel_uploader.facts.archive.python_source import NO_FACTS, SourceFacts, SourceReader
+from wheel_uploader.facts.archive.python_source import NO_FACTS, SourceFacts
 from wheel_uploader.facts.archive.zip_structures import ZipEntry, ZipStructure
 from wheel_uploader.facts.binaries.collector import BinaryCollector
 from wheel_uploader.facts.member_cache import CachedMember, InProgress, MemberCache
@@ -225,24 +223,22 @@ def _unpack_member(
     stream: BinaryIO, entry: ZipEntry, contents: ZipContent, algorithm: str, *, keep: bool
 ) -> CachedMember:
     unpacked = binary = None
-    scanner = text_scanner.TextScanner(entry.name, entry.size, contents.budget, contents.scan_depth)
-    detector = obfuscation.ObfuscationDetector()
+    is_wheel = contents.binary_collector is not None
+    scanner = text_scanner.TextScanner(
+        entry.name, entry.size, contents.budget, contents.scan_depth, finds_obfuscation=is_wheel
+    )
     consumers: list[Callable[[bytes], None]] = [scanner.feed]
     if contents.binary_collector:
         consumers.append(contents.binary_collector.begin_member(entry.name, entry.size))
-        if obfuscation.is_scanned_by_pypi(entry.name, entry.size):
-            consumers.append(detector.feed)
-    source = SourceReader(entry.name) if python_source.is_python_source(entry.name) else None
-    if source:
-        consumers.append(source.feed)
     try:
         unpacked = decompress.decompress_member(
             stream, entry, keep=keep, algorithm=algorithm, consumers=consumers, budget=contents.budget
         )
     except decompress.CorruptMember as error:
         contents.add_anomaly(error.kind, str(error), entry.name)
-    if detector.tool:
-        contents.add_anomaly("obfuscated", f"it was encrypted by {detector.tool}", entry.name)
+    scanner.finish(unpacked.crc if unpacked else None)
+    if scanner.obfuscation_tool:
+        contents.add_anomaly("obfuscated", f"it was encrypted by {scanner.obfuscation_tool}", entry.name)
     if unpacked and unpacked.crc != entry.crc:
         contents.add_anomaly(
             "bad-crc", f"its CRC is {unpacked.crc:08x}, but its record has {entry.crc:08x}", entry.name
@@ -256,10 +252,8 @@ def _unpack_member(
         contents.budget.reserve_memory(len(unpacked.data))
         contents.retained_members[entry.name] = unpacked.data
     if unpacked:
-        scanner.finish()
         _add_text_facts(scanner.facts, scanner.source, entry, contents)
-    source_facts = source.read_facts(unpacked.crc) if source and unpacked else NO_FACTS
-    member = _as_member(entry, unpacked, source_facts)
+    member = _as_member(entry, unpacked, scanner.source_facts)
     return CachedMember(member, binary, costs, scanner.facts, scanner.source, contents.scan_depth)
 
 

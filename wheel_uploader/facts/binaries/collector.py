@@ -37,6 +37,7 @@ _MEMORY_PER_SLICE = 500
 #: Resources that every compiled file takes, whether it was read or cached.
 _FIXED_COSTS = ("compiled files",)
 
+_MAGICS = (elf.MAGIC, pe.MAGIC, *macho.MAGICS, *macho.FAT_MAGICS)
 _FIND_PARTS = {
     BinaryFormat.ELF: elf.find_needed_ranges,
     BinaryFormat.MACHO: macho.find_needed_ranges,
@@ -163,10 +164,7 @@ class BinaryCollector:
 
 
 def _may_be_native(member: str, head: bytes) -> bool:
-    return (
-        head.startswith((elf.MAGIC, pe.MAGIC, *macho.MAGICS, *macho.FAT_MAGICS))
-        or BINARY_NAME.search(member) is not None
-    )
+    return head.startswith(_MAGICS) or BINARY_NAME.search(member) is not None
 
 
 def _is_complete(facts: BinaryFacts) -> bool:

@@ -64,7 +64,9 @@ class _Layout(NamedTuple):
     dynamic: struct.Struct
     symbol: struct.Struct
     word: struct.Struct
-    half: struct.Struct
+    #: The two structures of .gnu.version_r: for a library, and for one of its versions.
+    needed: struct.Struct
+    needed_version: struct.Struct
     is_64_bit: bool
 
 
@@ -73,8 +75,8 @@ def _make_layout(order: str, is_64_bit: bool) -> _Layout:
     if not is_64_bit:
         forms = ("HHIIIIIHHHHHH", "IIIIIIII", "IIIIIIIIII", "II", "IIIBBH")
     header, segment, section, dynamic, symbol = (struct.Struct(order + form) for form in forms)
-    word, half = struct.Struct(order + "I"), struct.Struct(order + "H")
-    return _Layout(header, segment, section, dynamic, symbol, word, half, is_64_bit)
+    word, needed, version = (struct.Struct(order + form) for form in ("I", "HHIII", "IHHII"))
+    return _Layout(header, segment, section, dynamic, symbol, word, needed, version, is_64_bit)
 
 
 _LAYOUTS = {
@@ -127,8 +129,8 @@ class _Elf:
         count, form = min(self.section_count, MAX_SECTIONS), self.layout.section
         rows = self.view.get_bytes(self.sections_offset, count * form.size)
         self.view.budget.count_items("sections", count)
-        for name, kind, _, _, offset, size, *_ in form.iter_unpack(rows):
-            yield _Section(name, kind, offset, size)
+        for row in form.iter_unpack(rows):
+            yield _Section(row[0], row[1], row[4], row[5])
 
 
 def read_elf(view: ByteView, *, symbols: bool, functions: Sequence[str] = ()) -> BinarySlice:
@@ -272,18 +274,17 @@ def _read_versions(elf: _Elf, dynamic: dict[int, list[int]], strings: int) -> It
     """Yield (library, version) for each symbol version that the file needs (.gnu.version_r)."""
     if _VERNEED not in dynamic or strings < 0:
         return
-    word, half = elf.layout.word, elf.layout.half
+    needed, version = elf.layout.needed, elf.layout.needed_version
     offset = elf.offset_of(dynamic[_VERNEED][0])
     remaining = MAX_VERSIONS
     while remaining > 0:
-        (count,) = elf.view.unpack(half, offset + 2)
+        _, count, file, first, next_offset = elf.view.unpack(needed, offset)
         elf.view.budget.count_items("symbol versions")
-        file, first, next_offset = (elf.view.unpack(word, offset + field)[0] for field in (4, 8, 12))
         library = elf.view.read_string(strings + file)
         entry = offset + first
         for _ in range(min(count, remaining)):
             elf.view.budget.count_items("symbol versions")
-            name, next_entry = (elf.view.unpack(word, entry + field)[0] for field in (8, 12))
+            *_, name, next_entry = elf.view.unpack(version, entry)
             yield library, elf.view.read_string(strings + name)
             entry += next_entry
             if not next_entry:
@@ -435,6 +436,8 @@ def _has_debug(elf: _Elf) -> bool:
     try:
         table = bytes(elf.view.get_bytes(names.offset, names.size))
     except NotRetained:
+        return False
+    if b".debug_" not in table and b".zdebug_" not in table:
         return False
     return any(
         table.startswith((b".debug_", b".zdebug_"), section.name) for section in sections if section.name
