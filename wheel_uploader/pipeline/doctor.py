@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Options, Stage, option_effects
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.core.redaction import sanitize, sanitize_source, sanitize_url, strip_url
-from wheel_uploader.http import certificates
+from wheel_uploader.http.certificates import TrustedCertificates
+from wheel_uploader.http.proxy_settings import ProxySettings
 from wheel_uploader.index.target import Target, has_ci_identity, is_interactive
 from wheel_uploader.listing import expectations, sources
 from wheel_uploader.pipeline.context import open_staging_client
@@ -197,23 +197,23 @@ def _describe_pythons(options: Options) -> str:
 
 
 def _describe_proxies() -> str:
-    proxies = urllib.request.getproxies()
-    excluded = proxies.pop("no", "")
-    if not proxies:
+    servers = ProxySettings().servers
+    if not servers:
         return "no proxy"
-    shown = ", ".join(f"{scheme} by {sanitize_url(url)}" for scheme, url in sorted(proxies.items()))
+    shown = ", ".join(f"{scheme} by {server}" for scheme, server in sorted(servers.items()))
+    excluded = urllib.request.getproxies_environment().get("no", "")
     return f"proxy: {shown}" + (f"; not for {sanitize(excluded)}" if excluded else "")
 
 
 def _describe_certificates(options: Options) -> str:
     """Return the certificates to trust. Raises UsageError if they cannot be read."""
-    certificates.create_tls_context(str(options.cert) if options.cert else True)
-    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-    # The first variable that is set counts.
-    found = [f"{sanitize(os.environ[name])} ({name})" for name in names if os.environ.get(name)][:1]
+    trusted = TrustedCertificates()
+    trusted.check()
+    found = list(map(str, trusted.paths)) or ["those of the machine"]
     if options.cert:
+        TrustedCertificates(str(options.cert)).check()
         found.insert(0, f"{sanitize(str(options.cert))} (--cert, for the index)")
-    return f"certificates: {', '.join(found) or 'the default ones'}"
+    return f"certificates: {', '.join(found)}"
 
 
 # --- staging -------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ FIRST_STAGE: Mapping[str, Stage] = {
     "dry_run": Stage.UPLOAD,
     "ask": Stage.UPLOAD,
     "keep_going": Stage.UPLOAD,
+    "write_only": Stage.UPLOAD,
     "upload_jobs": Stage.UPLOAD,
     "skip_existing": Stage.UPLOAD,
     "username": Stage.UPLOAD,
@@ -100,10 +101,20 @@ NEEDS = (
     Need(
         field_names=(
             *("sign", "identity", "sign_with", "attest", "dry_run", "ask", "keep_going", "upload_jobs"),
-            *("skip_existing", "username", "confirm_timeout", "keep_releases", "keep_days"),
+            *("skip_existing", "username", "confirm_timeout", "keep_releases", "keep_days", "write_only"),
         ),
         is_met=lambda options: not options.rehearse,
         reason="with --rehearse, which publishes to a local index only",
+    ),
+    Need(
+        field_names=(
+            *("compare_with", "no_compare", "allow_missing", "diff", "index_url", "skip_existing"),
+            *("confirm_timeout", "keep_releases", "keep_days"),
+        ),
+        is_met=lambda options: (
+            not (options.write_only and options.until >= Stage.UPLOAD and not options.rehearse)
+        ),
+        reason="with --write-only, which does not read the index",
     ),
     Need(
         field_names=("attest", "ask", "keep_going", "upload_jobs", "confirm_timeout"),

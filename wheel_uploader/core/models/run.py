@@ -103,6 +103,8 @@ class Options:
     skip_existing: bool = True
     upload_jobs: int = 4
     keep_going: bool = False
+    #: Upload without reading the index: for credentials that may only write.
+    write_only: bool = False
     #: Ask on the terminal before the first step that cannot be undone.
     ask: bool = False
     confirm_timeout: float = 600.0

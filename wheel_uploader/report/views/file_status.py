@@ -48,7 +48,7 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="uploaded",
         emphasis=Emphasis.GOOD,
         character="↑",
-        meaning="uploaded by this run; not yet confirmed on the index",
+        meaning="uploaded by this run; the index has not been seen to serve it",
     ),
     FileStatus.SKIPPED: Symbol(
         shape_id="same",
@@ -114,6 +114,14 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         character="?",
         meaning="sent, but the index did not respond and could not be queried",
         cell_word="UNKNOWN",
+    ),
+    FileStatus.FAILED: Symbol(
+        shape_id="not-uploaded",
+        label="failed",
+        emphasis=Emphasis.BAD,
+        character="!",
+        meaning="the upload failed; the index did not reject the file",
+        cell_word="NOT UPLOADED",
     ),
     FileStatus.REJECTED: Symbol(
         shape_id="refused",
