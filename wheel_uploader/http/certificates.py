@@ -1,7 +1,8 @@
 """The certificate authorities to trust, for reading and for uploads alike.
 
 The first of these that is set counts: ``--cert`` (for the index only), SSL_CERT_FILE with SSL_CERT_DIR,
-REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, the machine's own certificates, as pip and curl use them.
+REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, the machine's own certificates, as pip and curl use them. A variable that
+names the machine's own certificates says nothing new, so the next one counts: many images set all of them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,15 @@ from wheel_uploader.core.redaction import sanitize
 _CA_VARIABLES = (("SSL_CERT_FILE", "SSL_CERT_DIR"), ("REQUESTS_CA_BUNDLE",), ("CURL_CA_BUNDLE",))
 #: A file name by which OpenSSL finds a certificate in a directory.
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]\Z")
+#: The machine's certificates on Debian, Fedora, openSUSE and Alpine, whichever OpenSSL Python is built with.
+_MACHINE_CERTIFICATES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/certs",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 _FORMAT_HINT = "Pass a file in PEM format."
 
 
@@ -77,9 +87,9 @@ class TrustedCertificates:
 
         Raises UsageError if any of the variables names a missing file.
         """
-        groups = list(_iter_variables()) if verify else []
-        for path in (path for group in groups for path in group):
+        for path in (path for group in _iter_variables() for path in group if verify):
             path.check()
+        groups = _find_counting_variables() if verify else []
         self._is_verified = bool(verify)
         #: The certificates that count; empty for those of the machine.
         self.paths: Sequence[CertificatePath] = (
@@ -133,7 +143,7 @@ def find_ignored_variables() -> str:
 
 def _find_used_and_ignored() -> tuple[Sequence[CertificatePath], Sequence[CertificatePath]]:
     """Return the variables that count, and those that are set to something else and do not."""
-    groups = list(_iter_variables())
+    groups = _find_counting_variables()
     used = groups[0] if groups else []
     ignored = [
         path for group in groups[1:] for path in group if not any(_is_same(path, other) for other in used)
@@ -161,6 +171,24 @@ def _iter_variables() -> Iterator[list[CertificatePath]]:
         ]
         if group:
             yield group
+
+
+def _find_counting_variables() -> list[list[CertificatePath]]:
+    """Return the groups of variables that name other certificates than the machine's own."""
+    machine = _find_machine_certificates()
+    return [
+        group
+        for group in _iter_variables()
+        if not all(os.path.realpath(path) in machine for each in group for path in each.existing)
+    ]
+
+
+def _find_machine_certificates() -> frozenset[str]:
+    """Return the files and directories with the machine's own certificates."""
+    paths = ssl.get_default_verify_paths()
+    return frozenset(
+        map(os.path.realpath, (paths.openssl_cafile, paths.openssl_capath, *_MACHINE_CERTIFICATES))
+    )
 
 
 def _bare_context(*, verify: bool = True) -> ssl.SSLContext:

@@ -120,6 +120,24 @@ def test_says_nothing_about_variables_that_agree(
     assert find_ignored_variables() == ""
 
 
+def test_a_variable_that_names_the_certificates_of_the_machine_does_not_hide_the_next_one(
+    pair: Certificate, server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images of CI services set all variables to the machine's own store, and users one of them."""
+    paths = ssl.get_default_verify_paths()
+    if not Path(paths.openssl_cafile).is_file():
+        pytest.skip("OpenSSL has no file of certificates here")
+    link = tmp_path / "link.pem"
+    link.symlink_to(paths.openssl_cafile)
+    monkeypatch.setenv("SSL_CERT_FILE", str(link))
+    monkeypatch.setenv("SSL_CERT_DIR", paths.openssl_capath)
+    monkeypatch.setenv("CURL_CA_BUNDLE", paths.openssl_cafile)
+    assert "is not trusted" in error_of(server.url).message
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pair.cert))
+    assert get(server.url) == b"ok"
+    assert find_ignored_variables() == ""
+
+
 def test_an_option_counts_before_the_variables(
     pair: Certificate, other: Certificate, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
