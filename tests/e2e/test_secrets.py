@@ -96,7 +96,7 @@ def test_misplaced_argument_is_quoted_without_its_password(arguments: Sequence[s
 def test_password_in_a_url_without_its_scheme_is_hidden(login: str, report: str, tmp_path: Path) -> None:
     user_home = UserHome(tmp_path / "home")
     url = login.format(token=user_home.token)
-    arguments = ("-v", "--format", report, "-u", url, "--report", "out.html", "dipy", "1.11.0")
+    arguments = ("-n", "-v", "--format", report, "-u", url, "--report", "out.html", "dipy", "1.11.0")
     ended = Sandbox(user_home.path, gpg.GPG).run(user_home, *arguments)
     assert ended.returncode == 3, ended.stderr
     page = (user_home.path / "out.html").read_bytes()
