@@ -223,7 +223,7 @@ def test_pypiserver_reports_an_existing_file(
             progress=SilentProgress(),
             keep_going=True,
         )
-    assert [result.outcome for result in results] == [FileStatus.SKIPPED, FileStatus.REJECTED]
+    assert [result.outcome for result in results] == [FileStatus.SKIPPED, FileStatus.CONFLICT]
     assert isinstance(results[1].error, ConflictError)
 
 
@@ -798,7 +798,7 @@ def test_rejects_the_same_contents_under_another_name(
     [state] = run(served.upload_url).plan(release[:1])
     assert state.result is FileComparison.SAME_BYTES_OTHER_NAME
     [result] = run(served.upload_url).publish(release[:1])
-    assert result.outcome is FileStatus.REJECTED
+    assert result.outcome is FileStatus.CONFLICT
     assert served.index.posts == []
 
 

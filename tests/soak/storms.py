@@ -154,7 +154,7 @@ def _verify_results(
         name, outcome = upload.file.filename, upload.outcome
         on_index = name in index.files
         inside = outcome in (FileStatus.UPLOADED, FileStatus.SKIPPED)
-        outside = outcome in (FileStatus.REJECTED, FileStatus.NOT_TRIED)
+        outside = outcome in (FileStatus.REJECTED, FileStatus.CONFLICT, FileStatus.NOT_TRIED)
         if (inside and not on_index) or (outside and on_index):
             result.problems.append(f"seed {result.seed}: {name} is reported as {outcome}: {upload.reason}")
         if outcome is FileStatus.NOT_TRIED and name in posted:

@@ -259,6 +259,19 @@ class ScriptedIndex:
         #: With the view "both": files that the HTML listing has with other contents.
         self.html_overrides: dict[str, bytes] = {}
         self.password: tuple[str, str] | None = None
+        #: The response to every GET without the credentials above, and to every GET with them.
+        self.anonymous: Reply | None = None
+        self.reader: Reply | None = None
+        #: True: a POST replaces a file of the same name with status 201.
+        self.overwrites = False
+        #: The path above ``/simple/`` and ``/files/``; uploads are accepted at any path.
+        self.prefix = ""
+        #: The response to a request for the list of projects, and for every file.
+        self.root: Reply | None = None
+        self.file_reply: Reply | None = None
+        #: Seconds since the first POST in which no page shows the posted files.
+        self.listing_delay = 0.0
+        self.first_post = 0.0
         self.status: dict[str, str] = {}
         #: The token for trusted publishers; empty if there is no trusted publishing.
         self.minted_token = ""
@@ -273,6 +286,9 @@ class ScriptedIndex:
 
     def apply_rules(self, post: Post) -> Reply:
         """Return the response to an authenticated POST by PyPI's rules; store the file if it is accepted."""
+        if self.overwrites:
+            self.files[post.filename] = post.content
+            return Reply(201)
         digest = hashlib.sha256(post.content).hexdigest()
         if post.fields.get("sha256_digest") != digest:
             return Reply(
@@ -290,6 +306,7 @@ class ScriptedIndex:
 
     def next_action(self, post: Post) -> Action | None:
         with self._lock:
+            self.first_post = self.first_post or time.monotonic()
             self.posts.append(post)
             if post.filename in self.by_name:
                 return self.by_name[post.filename]
@@ -442,8 +459,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.scripted.gets.append((self.path, dict(self.headers.items())))
-        if not self._follow_get_script():
+        if not self._follow_get_script() and not self._refuse_reader():
             self._get()
+
+    def _refuse_reader(self) -> bool:
+        """Answer a GET that the index does not permit; return False if it does."""
+        password = self.scripted.password
+        logged_in = password is not None and self.headers["Authorization"] == basic(*password)
+        reply = self.scripted.reader if logged_in else self.scripted.anonymous
+        if reply:
+            self._answer(reply, reply.body.encode(), "text/html")
+        return reply is not None
 
     def _follow_get_script(self) -> bool:
         """Carry out the scripted action for a GET; return False if the normal response must follow."""
@@ -462,27 +488,35 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def _get(self) -> None:
-        kind, _, name = self.path.strip("/").partition("/")
+        path = self.path.removeprefix(self.scripted.prefix)
+        kind, _, name = path.strip("/").partition("/")
         name = unquote(name)
-        if kind == "files" and name in self.scripted.files:
+        if kind == "files" and self.scripted.file_reply:
+            self._answer(self.scripted.file_reply, self.scripted.file_reply.body.encode(), "text/html")
+        elif kind == "files" and name in self.scripted.files:
             self._answer(Reply(200), self.scripted.files[name], "application/octet-stream")
         elif self.path == "/_/oidc/audience" and self.scripted.minted_token:
             self._answer(Reply(200), b'{"audience": "pypi"}', "application/json")
         elif kind == "simple" and self.scripted.page:
             status, content_type, text = self.scripted.page
             self._answer(Reply(status), text.encode(), content_type)
+        elif kind == "simple" and not name and self.scripted.root:
+            self._answer(self.scripted.root, b"", "text/html")
         elif kind == "simple" and not name:
             self._answer(Reply(200), b"<title>Simple index</title>", "text/html")
         elif kind == "simple" and self.scripted.view == "json only" and "json" not in self.headers["Accept"]:
             self._answer(Reply(406), b"", "text/plain")
         elif kind == "simple" and self._has_project(name):
-            host, accept = f"http://{self.headers['Host']}", self.headers.get("Accept", "")
+            host = f"http://{self.headers['Host']}{self.scripted.prefix}"
+            accept = self.headers.get("Accept", "")
             content_type, text = self.scripted.listing(name, host, accept)
             self._answer(Reply(200), text.encode(), content_type)
         else:
             self._answer(Reply(404), b"not found", "text/plain")
 
     def _has_project(self, project: str) -> bool:
+        if time.monotonic() < self.scripted.first_post + self.scripted.listing_delay:
+            return False
         return any(canonicalize_name(name).startswith(project) for name in self.scripted.files)
 
     def do_POST(self) -> None:
@@ -531,6 +565,9 @@ class _Handler(BaseHTTPRequestHandler):
             case Reply():
                 self._answer(action, action.body.encode(), "text/html")
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def _cut(self, answer: bytes) -> None:
         self.wfile.write(answer)
         self.close_connection = True
@@ -564,7 +601,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
 
 def _parse(headers: Message, body: bytes) -> Post:

@@ -15,7 +15,7 @@
     |   +-- RedirectNotAllowed     a server redirected to a host that is not allowed (2)
     +-- FileError            6  a file failed a check, is corrupt, or changed during the run
     +-- ConflictError        7  the index will never accept these bytes under this name
-    +-- PartialError         8  some files were uploaded and some were not
+    +-- PartialError         8  some files were uploaded and some were not; the same command continues
     +-- DeadlineError       10  a time limit expired
     +-- LockedError         11  another run has locked the wheelhouse
     +-- SigningError        12  gpg or Sigstore could not sign, or the result did not verify
@@ -251,7 +251,7 @@ class RunInterrupted(ReleaseError):
 
 
 #: Exit codes by priority, for runs that fail in several ways.
-EXIT_CODE_PRIORITY = (8, 7, 4, 12, 6, 13, 3, 5, 10, 11)
+EXIT_CODE_PRIORITY = (7, 8, 4, 12, 6, 13, 3, 5, 10, 11)
 
 
 def most_important_error(errors: Iterable[ReleaseError]) -> ReleaseError:

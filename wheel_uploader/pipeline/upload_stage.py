@@ -61,6 +61,7 @@ def run(
             jobs=options.upload_jobs,
             retries=options.retries,
             keep_going=options.keep_going,
+            listing_timeout=options.confirm_timeout,
             progress=context.progress,
             cancel=context.cancel,
         )

@@ -1,12 +1,24 @@
-"""The upload of one file, with retries: before each retry the index is queried."""
+"""The upload of one file: before each retry, and after each rejection, the index is queried.
+
+The verdict depends on the bytes that the index has, and not on the words of its response.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol
 
-from wheel_uploader.core.errors import ConflictError, HttpStatusError, NetworkError, ReleaseError
+from wheel_uploader.core.errors import (
+    ConflictError,
+    DeadlineError,
+    FileError,
+    HttpStatusError,
+    NetworkError,
+    ReleaseError,
+)
 from wheel_uploader.core.models import (
     FileComparison,
     FileStatus,
@@ -20,6 +32,9 @@ from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http import retry
 from wheel_uploader.upload.response import UploadResponse
 from wheel_uploader.upload.response_rules import ResponseKind
+
+#: Seconds between two queries of a listing that may lag: short at first.
+_MIN_PAUSE, _MAX_PAUSE = 1.0, 20.0
 
 
 class FileUploader(Protocol):
@@ -48,6 +63,9 @@ class UploadContext:
     must_end: Callable[[], bool]
     retries: int
     progress: Progress
+    #: Seconds to wait for the index to list a file that it may have.
+    listing_timeout: float = 0.0
+    clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(slots=True)
@@ -57,6 +75,8 @@ class FileUpload:
     file: LocalFile
     context: UploadContext
     attempts: int = 0
+    #: True after a response that leaves open whether the index stored the file.
+    may_be_stored: bool = False
     #: The error of the last query of the index.
     query_error: ReleaseError | None = None
 
@@ -67,7 +87,7 @@ class FileUpload:
             if answer is None:
                 return self._result(FileStatus.NOT_TRIED)
             for attempt in range(2, self.context.retries + 1):
-                if not self._is_unclear(answer):
+                if answer.kind is not ResponseKind.RETRY:
                     break
                 self._pause(answer, attempt)
                 if self.context.must_end():
@@ -79,17 +99,15 @@ class FileUpload:
                     return self._result_from_index(state, answer)
                 answer = self._post() or answer
         except ReleaseError as error:
-            return self._result(FileStatus.REJECTED, error)
+            return self._result(FileStatus.FAILED, error)
         return self._last_result(answer)
 
     def _post(self) -> UploadResponse | None:
         answer = self.context.upload(self.file)
-        self.attempts += answer is not None
+        if answer:
+            self.attempts += 1
+            self.may_be_stored |= _leaves_open(answer)
         return answer
-
-    def _is_unclear(self, answer: UploadResponse) -> bool:
-        # "Already exists" after a lost response: it may be our file, in a listing that is not current.
-        return answer.kind is ResponseKind.RETRY or (answer.kind is ResponseKind.EXISTS and self.attempts > 1)
 
     def _pause(self, answer: UploadResponse, attempt: int) -> None:
         status = HttpStatusError(answer.status, "", retry_after=answer.retry_after)
@@ -111,35 +129,86 @@ class FileUpload:
     def _result_from_index(self, state: IndexComparison, answer: UploadResponse) -> UploadResult:
         """Return the result if the index has a file with this name or these bytes."""
         if state.result is not FileComparison.SAME:
-            return self._result(FileStatus.REJECTED, conflict_error(state))
-        if answer.kind is ResponseKind.EXISTS and self.attempts == 1:
+            return self._result(FileStatus.CONFLICT, conflict_error(state))
+        if not self.may_be_stored and answer.kind is not ResponseKind.RETRY:
+            self.context.progress.debug(f"{self.file.filename}: {answer.summary}; the index has these bytes")
             return self._result(FileStatus.SKIPPED)
-        self.context.progress.debug(f"{self.file.filename}: {answer.summary}; but the index has the file")
+        if 400 <= answer.status < 500 and answer.kind is not ResponseKind.RETRY:
+            self.context.progress.info(f"{self.file.filename}: uploaded (the first answer was lost)")
+        else:
+            self.context.progress.debug(f"{self.file.filename}: {answer.summary}; but the index has the file")
         return self._result(FileStatus.UPLOADED)
 
     def _last_result(self, answer: UploadResponse) -> UploadResult:
-        """Return the result after the last attempt; if its response is unclear, the index decides."""
+        """Return the result after the last attempt: unless the index accepted the file, its bytes decide."""
         if answer.kind is ResponseKind.ACCEPTED:
             return self._result(FileStatus.UPLOADED)
-        error = answer.to_error(self.file.filename)
-        if self.attempts > 1:
-            error = error.with_details(f"attempted {self.attempts} times")
-        if answer.kind is ResponseKind.REJECTED and answer.status < 500:
-            return self._result(FileStatus.REJECTED, error)
-        state = self._query_index()
+        if not self.may_be_stored and _nothing_arrived(answer):
+            return self._failure(answer, answer.to_error(self.file.filename))
+        state = self._wait_for_listing(answer)
         if state is None:
-            problem = self.query_error.message if self.query_error else ""
-            unknown = NetworkError(
-                f"{self.file.filename}: {answer.summary}; cannot query the index for the file: {problem}"
-            )
-            return self._result(FileStatus.UNKNOWN, unknown)
+            return self._result_without_index(answer)
         if state.result is not FileComparison.ABSENT:
             return self._result_from_index(state, answer)
-        if self._is_unclear(answer) and self.context.must_end():
+        return self._result_if_absent(answer)
+
+    def _wait_for_listing(self, answer: UploadResponse) -> IndexComparison | None:
+        """Query the index until it lists the file; only once if the file cannot be there already."""
+        context, state = self.context, self._query_index()
+        is_possible = answer.kind is ResponseKind.EXISTS or self.may_be_stored
+        if answer.is_final or not is_possible or answer.kind is ResponseKind.RETRY:
+            return state
+        started_at, waited, pause = context.clock(), 0.0, _MIN_PAUSE
+        while not (state and state.result is not FileComparison.ABSENT) and not context.must_end():
+            remaining = context.listing_timeout - max(waited, context.clock() - started_at)
+            if remaining <= 0:
+                break
+            context.progress.debug(f"{self.file.filename}: {answer.summary}; the index does not list it yet")
+            context.wait(min(pause, remaining))
+            waited, pause = waited + min(pause, remaining), min(pause * 1.5, _MAX_PAUSE)
+            state = self._query_index()
+        return state
+
+    def _result_without_index(self, answer: UploadResponse) -> UploadResult:
+        """Return the result if the index cannot be queried."""
+        problem = self.query_error.message if self.query_error else ""
+        if answer.kind is ResponseKind.REJECTED and not self.may_be_stored:
+            error = answer.to_error(self.file.filename)
+            return self._failure(
+                answer, error.with_details(f"cannot query the index for the file: {problem}")
+            )
+        unknown = NetworkError(
+            f"{self.file.filename}: {answer.summary}; cannot query the index for the file: {problem}"
+        )
+        return self._result(FileStatus.UNKNOWN, unknown)
+
+    def _result_if_absent(self, answer: UploadResponse) -> UploadResult:
+        """Return the result if the index does not list the file: only its words are certain."""
+        filename, error = self.file.filename, answer.to_error(self.file.filename)
+        is_about_file = issubclass(answer.error_type, FileError | ConflictError)
+        if answer.kind is ResponseKind.RETRY and self.context.must_end():
             # There is no time to wait until the listing is current.
             error.message += "; the index does not list the file yet"
             return self._result(FileStatus.UNKNOWN, error)
-        return self._result(FileStatus.REJECTED, error)
+        if self.may_be_stored and is_about_file and not answer.is_final:
+            unknown = DeadlineError(
+                f"{filename}: {answer.summary}; an earlier upload of it got no answer, and the index did not "
+                f"list the file within {self.context.listing_timeout:.0f} s",
+                hint="The index may have stored this file: run the same command again to look for it.",
+            )
+            return self._result(FileStatus.UNKNOWN, unknown)
+        if answer.kind is ResponseKind.EXISTS and not answer.is_final:
+            error = error.with_details(
+                message=f"{error.message}; its page does not show the file", hint=_UNLISTED_HINT
+            )
+        return self._failure(answer, error)
+
+    def _failure(self, answer: UploadResponse, error: ReleaseError) -> UploadResult:
+        """Return the result of an upload that the index rejected, or that failed for another reason."""
+        if self.attempts > 1:
+            error = error.with_details(f"attempted {self.attempts} times")
+        is_rejection = answer.kind is not ResponseKind.RETRY and isinstance(error, FileError | ConflictError)
+        return self._result(FileStatus.REJECTED if is_rejection else FileStatus.FAILED, error)
 
     def _result(self, outcome: UploadOutcome, error: ReleaseError | None = None) -> UploadResult:
         return UploadResult(
@@ -149,6 +218,25 @@ class FileUpload:
             attempts=self.attempts,
             error=error,
         )
+
+
+_UNLISTED_HINT = (
+    "If the name is taken by another file, publish under a new version; ask the operator of the index, "
+    "because its page shows no such file."
+)
+
+
+def _leaves_open(answer: UploadResponse) -> bool:
+    """Return whether the index may have stored the file although it did not say so."""
+    if answer.kind is ResponseKind.ACCEPTED:
+        return False
+    is_unclear = answer.kind is ResponseKind.RETRY and answer.status != HTTPStatus.TOO_MANY_REQUESTS
+    return is_unclear or answer.status >= 500 or 200 <= answer.status < 300
+
+
+def _nothing_arrived(answer: UploadResponse) -> bool:
+    """Return whether the index cannot have seen the file: without a trusted connection, or elsewhere."""
+    return answer.kind is ResponseKind.REJECTED and (answer.status == 0 or 300 <= answer.status < 400)
 
 
 def conflict_error(state: IndexComparison) -> ConflictError:

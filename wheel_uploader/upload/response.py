@@ -21,10 +21,17 @@ from wheel_uploader.core.errors import (
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import urljoin
 from wheel_uploader.http.retry import MAX_RETRY_AFTER, RETRYABLE_STATUSES, parse_retry_after
-from wheel_uploader.upload.response_rules import PUBLISH_NEW_VERSION_HINT, RESPONSE_RULES, ResponseKind
+from wheel_uploader.upload.response_rules import (
+    PUBLISH_NEW_VERSION_HINT,
+    RESPONSE_RULES,
+    UPLOAD_URL_HINT,
+    ResponseKind,
+)
 
 #: In characters, of a server's message.
 _MAX_QUOTE = 400
+#: Number of errors that are quoted from one response.
+_MAX_JSON_ERRORS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,8 @@ class UploadResponse:
     server_message: str = ""
     #: Retry-After in seconds.
     retry_after: float | None = None
+    #: True if the words are known, and leave no doubt whether the index has the file.
+    is_final: bool = False
 
     @property
     def summary(self) -> str:
@@ -56,10 +65,21 @@ class UploadResponse:
         return self.error_type(f"{filename}: {self.summary}", hint=self.hint)
 
 
-_WRONG_URL = "Pass the upload URL with --repository-url, or the name of a section of .pypirc with -r."
-_FIX_FILE = "Correct the file, rebuild, and run the command again."
-_NO_UPLOADS = ("this URL does not accept uploads", UsageError, _WRONG_URL)
-_BAD_CREDENTIALS = ("the index rejected the credentials", CredentialsError, None)
+_NO_UPLOADS = ("this URL does not accept uploads", UsageError, UPLOAD_URL_HINT)
+_CHECK_CREDENTIALS = (
+    "Check that the user name and the password or token are those of this index, have not expired, and "
+    "permit uploads to this project."
+)
+_BAD_CREDENTIALS = ("the index rejected the credentials", CredentialsError, _CHECK_CREDENTIALS)
+#: With words that no rule knows, neither the file nor the URL is certainly at fault.
+_UNKNOWN_WORDS = (
+    "If these words name a problem of the file, correct it; otherwise ask the operator of the index what "
+    "they mean."
+)
+_NO_WORDS = "The index gave no reason: ask its operator, or look into its log."
+_MAYBE_WRONG_URL = (
+    f"If this is not the URL for uploads: {UPLOAD_URL_HINT} Otherwise ask the operator of the index."
+)
 
 #: Diagnosis, error and hint by status, if no rule matches the message.
 _BY_STATUS: dict[int, tuple[str, type[ReleaseError], str | None]] = {
@@ -85,7 +105,7 @@ def classify_response(
     """Return what a response means; ``url`` is the upload URL."""
     headers = headers or {}
     if 200 <= status < 300:
-        return UploadResponse(kind=ResponseKind.ACCEPTED, status=status)
+        return _succeeded(status, body)
     words = extract_server_message(reason, body, status)
     if 300 <= status < 400:
         return _redirected(status, words, headers.get("Location", ""), url)
@@ -98,10 +118,45 @@ def classify_response(
                 hint=rule.hint,
                 error_type=rule.error,
                 server_message=words,
+                is_final=rule.is_final,
             )
     if status in RETRYABLE_STATUSES:
         return _busy(status, words, parse_retry_after(headers.get("Retry-After", "")))
     return _by_status(status, words)
+
+
+_FORM = re.compile(r"<form\b", re.IGNORECASE)
+#: Marks of a sign-in page: a password field, a form for single sign-on, or the title.
+_SIGN_IN = re.compile(
+    r"type\s{0,9}=\s{0,9}[\"']?password|\bSAMLRequest\b|<title[^<>]{0,200}>[^<>]{0,200}"
+    r"(?:\bsign[ -]?(?:in|on)\b|\blog[ -]?(?:in|on)\b|\bauthenticat|\bsso\b)",
+    re.IGNORECASE,
+)
+
+
+def _succeeded(status: int, body: str) -> UploadResponse:
+    """Return the meaning of a status for success: a page with a form is not an acceptance."""
+    is_page = html_text.is_markup(body)
+    if is_page and _SIGN_IN.search(body):
+        return UploadResponse(
+            kind=ResponseKind.REJECTED,
+            status=status,
+            diagnosis="a sign-in page was returned, so the index did not accept the file",
+            hint=f"{_CHECK_CREDENTIALS} If the index has a sign-in for browsers, create a token for uploads.",
+            error_type=CredentialsError,
+            is_final=True,
+        )
+    if is_page and _FORM.search(body):
+        return UploadResponse(
+            kind=ResponseKind.REJECTED,
+            status=status,
+            diagnosis="a page with a form was returned, so the index did not accept the file",
+            hint="Open the upload URL in a browser: it may be a page of a proxy, or not the URL for uploads.",
+            error_type=NetworkError,
+            server_message=extract_server_message("", body, status),
+            is_final=True,
+        )
+    return UploadResponse(kind=ResponseKind.ACCEPTED, status=status)
 
 
 def _busy(status: int, words: str, wait: float | None) -> UploadResponse:
@@ -121,12 +176,13 @@ def _busy(status: int, words: str, wait: float | None) -> UploadResponse:
 
 def _by_status(status: int, words: str) -> UploadResponse:
     """Return the meaning of a status whose message matches no rule."""
-    if status in _BY_STATUS:
-        diagnosis, error, hint = _BY_STATUS[status]
-    elif status >= 500:
+    diagnosis, error, hint = _BY_STATUS.get(status, ("", FileError, None))
+    if status in (404, 405) and words:
+        diagnosis, hint = "the index rejected the upload", _MAYBE_WRONG_URL
+    elif not diagnosis and status >= 500:
         diagnosis, error, hint = "the index failed", NetworkError, None
-    else:
-        diagnosis, error, hint = "the index rejected the file", FileError, _FIX_FILE
+    elif not diagnosis:
+        diagnosis, hint = "the index rejected the file", _UNKNOWN_WORDS if words else _NO_WORDS
     kind = ResponseKind.EXISTS if status == 409 else ResponseKind.REJECTED
     return UploadResponse(
         kind=kind, status=status, diagnosis=diagnosis, hint=hint, error_type=error, server_message=words
@@ -145,7 +201,7 @@ def _redirected(status: int, words: str, location: str, url: str) -> UploadRespo
         kind=ResponseKind.REJECTED,
         status=status,
         diagnosis=diagnosis,
-        hint=_WRONG_URL,
+        hint=UPLOAD_URL_HINT,
         error_type=UsageError,
         server_message=words,
     )
@@ -197,7 +253,23 @@ def _from_json(body: str) -> list[str]:
         return []
     # Warehouse has its text in "code" ("400 <text>"); "message" wraps it in generic sentences.
     values = (data.get(key) for key in ("code", "detail", "message", "error", "errors", "title"))
-    return [value if isinstance(value, str) else json.dumps(value) for value in values if value]
+    return [_join_texts(value) for value in values if value and isinstance(value, str | list | dict)]
+
+
+def _join_texts(value: object) -> str:
+    """Return the texts of an error as they are, of a list or of an object with a usual key."""
+    if isinstance(value, list):
+        return "; ".join(map(_get_text, value[:_MAX_JSON_ERRORS]))
+    return _get_text(value)
+
+
+def _get_text(value: object) -> str:
+    texts = (
+        [value.get(key) for key in ("message", "detail", "description")]
+        if isinstance(value, dict)
+        else [value]
+    )
+    return next((text for text in texts if isinstance(text, str)), "") or json.dumps(value)
 
 
 def _from_page(body: str) -> str:

@@ -1,6 +1,7 @@
 """A table of the messages with which indexes reject a file, and of their meanings. Performs no I/O.
 
-The messages are those of Warehouse, pypiserver, devpi, Nexus, Artifactory and GitLab.
+The messages are those of Warehouse, pypiserver, devpi, Nexus, Artifactory, GitLab and Azure Artifacts. A file
+that is on the index is found by its hash, whatever the words are: a rule only makes the message clearer.
 """
 
 from __future__ import annotations
@@ -8,7 +9,14 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from wheel_uploader.core.errors import ConflictError, CredentialsError, FileError, NetworkError, ReleaseError
+from wheel_uploader.core.errors import (
+    ConflictError,
+    CredentialsError,
+    FileError,
+    NetworkError,
+    ReleaseError,
+    UsageError,
+)
 
 
 class ResponseKind(enum.Enum):
@@ -35,22 +43,36 @@ class ResponseRule:
     error: type[ReleaseError] = ConflictError
     kind: ResponseKind = ResponseKind.REJECTED
     statuses: frozenset[int] = frozenset({400, 403, 409, 422})
+    #: False if the file may be ours in spite of the message, because the listing of the index may lag.
+    is_final: bool = True
 
 
 PUBLISH_NEW_VERSION_HINT = "A file name can be used only once: publish these files under a new version."
+_EXISTS = "a file with this name already exists on the index"
 _OTHER_NAME = "Choose another project name."
-_API_TOKEN = "Set TWINE_PASSWORD to an API token that covers this project, and TWINE_USERNAME to __token__."  # noqa: S105
+# No hint names the variables with the credentials: they are set, or else nothing would have been uploaded.
+_API_TOKEN = "Use an API token that covers this project, with the user name __token__."  # noqa: S105
+UPLOAD_URL_HINT = "Pass the upload URL with --repository-url, or the name of a section of .pypirc with -r."
 _REBUILD = "Rebuild the file with a recent build tool, then run the command again."
 _METADATA = "Correct the project's metadata, rebuild, and run the command again."
 
 #: The first matching rule wins.
 RESPONSE_RULES = (
-    # PyPI sends the same message if it has these bytes under another name.
+    # PyPI accepts the same bytes again, so it has others, or these under another name.
     ResponseRule(
-        pattern=r"already exist|already been taken|already contains|updating asset|overwrite artifact",
-        diagnosis="a file with this name already exists on the index",
+        pattern=r"already exists \(.{0,300}blake2_256 hash",
+        diagnosis=_EXISTS,
         hint=PUBLISH_NEW_VERSION_HINT,
         kind=ResponseKind.EXISTS,
+    ),
+    ResponseRule(
+        pattern=r"already exist|already been taken|already contains|already (?:uploaded|present|published)|"
+        r"file exists|exists already|updating asset|cannot be updated|overwrite artifact|delete/overwrite|"
+        r"(?:not|cannot|can't) (?:be )?(?:overwrit|replac|redeploy)",
+        diagnosis=_EXISTS,
+        hint=PUBLISH_NEW_VERSION_HINT,
+        kind=ResponseKind.EXISTS,
+        is_final=False,
     ),
     ResponseRule(
         pattern=r"previously used by a file that has since been deleted",
@@ -86,7 +108,7 @@ RESPONSE_RULES = (
     ResponseRule(
         pattern=r"username/password authentication is no longer supported",
         diagnosis="the index accepts only API tokens, not a user name and password",
-        hint="Set TWINE_USERNAME=__token__ and TWINE_PASSWORD to an API token, or use trusted publishing.",
+        hint="Use an API token with the user name __token__, or trusted publishing.",
         error=CredentialsError,
     ),
     ResponseRule(
@@ -96,10 +118,32 @@ RESPONSE_RULES = (
         error=CredentialsError,
     ),
     ResponseRule(
-        pattern=r"not valid for project|(?:isn't|is not) allowed to upload to project|invalid api token",
+        pattern=r"not valid for (?:project|user)|(?:isn't|is not) allowed to upload to project",
         diagnosis="the credentials are not valid for this project (or it is archived or quarantined)",
         hint=_API_TOKEN,
         error=CredentialsError,
+    ),
+    # After the reasons that a token that was read correctly may have.
+    ResponseRule(
+        pattern=r"invalid api token|signatures do not match|(?:malformed|unknown|nonexistent) macaroon",
+        diagnosis="the API token is not valid: it is mistyped, incomplete, deleted, or of another index",
+        hint="Copy the whole token again, or create a new one, and run the same command again.",
+        error=CredentialsError,
+    ),
+    ResponseRule(
+        pattern=r"you have been blocked|\bray id\b|request (?:was|has been) blocked|blocked by .{0,80}policy|"
+        r"application firewall|attention required|incapsula|captcha",
+        diagnosis="a filter in front of the index blocked the upload",
+        hint="Ask the operator of the index or of this network to permit uploads from this address.",
+        error=NetworkError,
+        statuses=frozenset({400, 403, 405, 406}),
+    ),
+    ResponseRule(
+        pattern=r"mirror index|(?:index|repository) is read.?only|proxy repositor",
+        diagnosis="this URL does not accept uploads",
+        hint=UPLOAD_URL_HINT,
+        error=UsageError,
+        statuses=frozenset({400, 403, 404, 405}),
     ),
     ResponseRule(
         pattern=r"does not have (?:two.factor|a verified|any verified|2fa)|verified (?:primary )?e?-?mail",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from wheel_uploader.core import filenames
 from wheel_uploader.core.cancellation import CancellationToken
 from wheel_uploader.core.errors import (
+    ConflictError,
     DeadlineError,
     NetworkError,
     PartialError,
@@ -52,6 +53,7 @@ def upload_all(
     keep_going: bool = False,
     retries: int = 6,
     served_filenames: Iterable[str] = (),
+    listing_timeout: float = 0.0,
     cancel: CancellationToken | None = None,
     sleep: Callable[[float], object] | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -61,7 +63,8 @@ def upload_all(
     The first file is uploaded alone: it creates the release, and shows whether the index accepts uploads and
     how fast. Up to ``jobs`` wheels follow in parallel, and the sdist last. The first rejection stops the
     upload, unless ``keep_going``. ``served_filenames`` are those of the project on the index, which show the
-    platforms that are new. If ``cancel`` ends the run, uploads in progress get the time that remains.
+    platforms that are new. ``listing_timeout``: seconds to wait for the index to list a file that it may have
+    stored, or says that it has. If ``cancel`` ends the run, uploads in progress get the time that remains.
 
     Raises CredentialsError before anything is uploaded; later errors are in the results.
     """
@@ -82,6 +85,7 @@ def upload_all(
             progress=progress,
             keep_going=keep_going,
             retries=retries,
+            listing_timeout=listing_timeout,
             concurrency=ConcurrencyController(jobs),
             pool=pool,
             cancel=cancel or CancellationToken(),
@@ -102,7 +106,7 @@ def _result_without_upload(state: IndexComparison) -> UploadResult:
     if state.result is FileComparison.SAME:
         return UploadResult(file=state.file, outcome=FileStatus.SKIPPED)
     error = conflict_error(state)
-    return UploadResult(file=state.file, outcome=FileStatus.REJECTED, reason=error.message, error=error)
+    return UploadResult(file=state.file, outcome=FileStatus.CONFLICT, reason=error.message, error=error)
 
 
 def upload_order(files: Iterable[LocalFile], served_filenames: Iterable[str] = ()) -> list[LocalFile]:
@@ -132,6 +136,7 @@ class _UploadScheduler:
     progress: Progress
     keep_going: bool
     retries: int
+    listing_timeout: float
     concurrency: ConcurrencyController
     pool: TaskPool
     cancel: CancellationToken
@@ -205,6 +210,8 @@ class _UploadScheduler:
             must_end=self.abort_waits.is_set,
             retries=self.retries,
             progress=self.progress,
+            listing_timeout=self.listing_timeout,
+            clock=self.clock,
         )
         try:
             result = FileUpload(file, shared).run()
@@ -276,6 +283,8 @@ _ON_INDEX = (FileStatus.UPLOADED, FileStatus.SKIPPED)
 def upload_error(results: Sequence[UploadResult], stopped: ReleaseError | None = None) -> ReleaseError | None:
     """Return the error of a run with these results: None for success, PartialError if some files arrived.
 
+    A conflict stays one if some files arrived, because the release can never be completed.
+
     ``stopped``: why the run ended early, if it did.
     """
     errors = [result.error for result in results if result.error]
@@ -289,6 +298,8 @@ def upload_error(results: Sequence[UploadResult], stopped: ReleaseError | None =
         return stopped.with_details(*lines, message=f"{stopped.message}: {count}")
     if not uploaded:
         return cause.with_details(*(error.message for error in errors if error is not cause))
+    if isinstance(cause, ConflictError):
+        return cause.with_details(*lines, message=f"{count}: {cause.message}")
     # After a network error or a timeout the same command continues without any change.
     is_temporary = isinstance(cause, NetworkError | DeadlineError)
     hint = None if is_temporary else f"{cause.hint} The same command then continues."

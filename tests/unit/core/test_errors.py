@@ -49,7 +49,7 @@ CODES = {
 }
 
 #: Exit codes by priority, for runs that fail in several ways.
-PRIORITY = ("128+N", 8, 7, 4, 12, 6, 13, 3, 5, 10, 11)
+PRIORITY = ("128+N", 7, 8, 4, 12, 6, 13, 3, 5, 10, 11)
 
 
 def make_error(code: int | str) -> ReleaseError:

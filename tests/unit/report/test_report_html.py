@@ -170,12 +170,16 @@ def test_the_matrix_shows_every_state() -> None:
         "cp312 musllinux": "published",
         "cp312 win": "same",
         "cp313 macosx": "would-post",
-        "cp313 manylinux": "refused",
-        "cp313 musllinux": "unknown",
-        "cp313 win": "not-tried",
+        "cp313 manylinux": "conflict",
+        "cp313 musllinux": "refused",
+        "cp313 win": "not-uploaded",
         "cp314 macosx": "expected",
+        "cp315 macosx": "unknown",
+        "cp315 manylinux": "not-tried",
+        "cp315 musllinux": "checked",
+        "cp315 win": "checked",
     }
-    assert [place for place, square in cells.items() if square and square.is_new] == ["cp313 win"]
+    assert [place for place, square in cells.items() if square and square.is_new] == ["cp315 win"]
     assert view.sdist
     assert view.sdist.symbol is SYMBOLS[FileStatus.SIGNED]
     assert sum(count for _, count in view.legend) == len(states) + 1

@@ -185,6 +185,10 @@ RESPONSES: list[tuple[int, str, ResponseKind, type[ReleaseError], str]] = [
         ConflictError,
         "already",
     ),
+    (400, "pypi/demo-1.0.whl cannot be updated", ResponseKind.EXISTS, ConflictError, "already"),
+    (403, "Invalid API Token: signatures do not match", ResponseKind.REJECTED, CredentialsError, "mistyped"),
+    (403, "Sorry, you have been blocked Ray ID: 8", ResponseKind.REJECTED, NetworkError, "a filter in front"),
+    (404, "Could not locate artifact 'x:y'", ResponseKind.REJECTED, UsageError, "rejected the upload"),
     (403, "no permission to submit", ResponseKind.REJECTED, CredentialsError, "rejected the credentials"),
     (404, "cannot submit to mirror index", ResponseKind.REJECTED, UsageError, "does not accept uploads"),
     # status only
@@ -451,7 +455,8 @@ def test_explains_every_rejection_by_pypi(tmp_path: Path) -> None:
     assert sorted(served.index.posted_filenames()) == sorted(names)
     for name, (status, message, error, diagnosis) in zip(names, WAREHOUSE_RESPONSES, strict=True):
         reason = files[name]["reason"]
-        assert files[name]["outcome"] == "rejected"
+        is_about_file = issubclass(error, FileError | ConflictError)
+        assert files[name]["outcome"] == ("rejected" if is_about_file else "failed")
         assert diagnosis in reason.partition(" (status")[0], reason
         assert f'(status {status}); the index said: "{message}"' in reason
         response = upload_response.classify_response(status, message)
@@ -470,6 +475,45 @@ def test_never_retries_a_rejection(status: int) -> None:
             upload_response.classify_response(status, message, {"Retry-After": "1"}).kind
             is not ResponseKind.RETRY
         )
+
+
+@pytest.mark.parametrize("status", [200, 203])
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ('<title>Sign in</title><form><input type="password"></form>', CredentialsError),
+        ("<!doctype html><html><head><title>Acme - Log in</title>", CredentialsError),
+        ("<body onload=x><form method=post><input name='SAMLRequest' type=hidden></form>", CredentialsError),
+        ("\n<html><FORM action='/terms'>Accept the terms</FORM></html>", NetworkError),
+    ],
+)
+def test_a_page_with_a_form_is_not_an_acceptance(status: int, body: str, error: type[ReleaseError]) -> None:
+    response = upload_response.classify_response(status, body=body)
+    assert (response.kind, response.error_type) == (ResponseKind.REJECTED, error)
+    assert "did not accept the file" in response.diagnosis
+
+
+@pytest.mark.parametrize("body", ["OK", "<html>Uploaded</html>", '{"form": "<form type=password>"}', ""])
+def test_other_bodies_of_a_success_are_acceptances(body: str) -> None:
+    assert upload_response.classify_response(201, body=body).kind is ResponseKind.ACCEPTED
+
+
+@pytest.mark.parametrize("row", RESPONSES, ids=lambda row: str(row[1])[:30])
+def test_no_hint_names_the_variables_that_were_used(
+    row: tuple[int, str, ResponseKind, type[ReleaseError], str],
+) -> None:
+    assert "TWINE_" not in upload_response.classify_response(row[0], row[1]).to_error("x.whl").hint
+
+
+def test_an_unknown_rejection_does_not_send_anybody_to_rebuild() -> None:
+    for status, body in (
+        (400, '{"message":"Datei ist bereits vorhanden"}'),
+        (404, '{"errors":[{"status":404,"message":"Could not locate artifact"}]}'),
+    ):
+        error = upload_response.classify_response(status, body=body).to_error("x.whl")
+        assert "uild" not in error.hint
+        assert error.hint.startswith("If ")
+        assert '"Datei ist' in error.message or '"Could not locate artifact"' in error.message
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])

@@ -44,6 +44,15 @@ OK = upload_response.classify_response(200)
 BUSY = upload_response.classify_response(503, "Service Unavailable")
 EXISTS = upload_response.classify_response(400, "File already exists")
 INVALID = upload_response.classify_response(400, "'x' is not a valid classifier.")
+NAME_TAKEN = upload_response.classify_response(409, "The feed 'x' already contains file 'y'.")
+ANSWERS = {
+    "taken": NAME_TAKEN,
+    "pypi": upload_response.classify_response(400, "File already exists ('x', with blake2_256 hash 'ab')."),
+    "invalid": INVALID,
+    "unknown": upload_response.classify_response(400, body='{"message": "Datei ist bereits vorhanden"}'),
+    "credentials": upload_response.classify_response(403, "no permission to submit"),
+    "sign-in": upload_response.classify_response(200, body="<title>Sign in</title><form></form>"),
+}
 OUT_OF_STORAGE = upload_response.classify_response(507)
 NO_RESPONSE = upload_response.missing_response("the connection broke before the response")
 
@@ -56,6 +65,8 @@ def local_file(filename: str, size: int = 1) -> LocalFile:
 
 class ScriptedIndex:
     """An index with scripted responses for each file, and a listing that a test can change."""
+
+    LISTING_TIMEOUT = 15.0
 
     def __init__(self, **script: Sequence[UploadResponse | ReleaseError]) -> None:
         self.script = {name: list(answers) for name, answers in script.items()}
@@ -96,7 +107,9 @@ class ScriptedIndex:
             progress=SilentProgress(),
             jobs=jobs,
             keep_going=keep_going,
+            listing_timeout=self.LISTING_TIMEOUT,
             sleep=self.time.sleep,
+            clock=self.time.clock,
         )
 
 
@@ -194,7 +207,7 @@ def test_waits_for_retry_after() -> None:
 def test_gives_up_after_the_last_attempt() -> None:
     index = ScriptedIndex(**{B: [BUSY] * 6})
     results = index.run(A, B)
-    assert outcomes(results) == [(A, FileStatus.NOT_TRIED, 0), (B, FileStatus.REJECTED, 6)]
+    assert outcomes(results) == [(A, FileStatus.NOT_TRIED, 0), (B, FileStatus.FAILED, 6)]
     assert index.log == ["credentials", *[f"post {B}", f"ask {B}"] * 6]
     error = upload_error(results)
     assert type(error) is NetworkError
@@ -211,7 +224,7 @@ def test_makes_the_given_number_of_attempts(retries: int, details: tuple[str, ..
     results = upload_all(
         states, index, index.state_of, progress=SilentProgress(), retries=retries, sleep=index.time.sleep
     )
-    assert outcomes(results) == [(A, FileStatus.REJECTED, retries)]
+    assert outcomes(results) == [(A, FileStatus.FAILED, retries)]
     error = upload_error(results)
     assert error is not None
     assert error.details == details
@@ -252,9 +265,68 @@ def test_prints_retries_only_in_verbose_mode() -> None:
 
 def test_waits_for_a_listing_that_lags_behind() -> None:
     """The second upload is rejected because the first was stored, which the listing shows only later."""
-    index = ScriptedIndex(**{A: [NO_RESPONSE, EXISTS, EXISTS]})
-    index.listed[A] = [FileComparison.ABSENT, FileComparison.ABSENT, FileComparison.SAME]
-    assert outcomes(index.run(A)) == [(A, FileStatus.UPLOADED, 3)]
+    index = ScriptedIndex(**{A: [NO_RESPONSE, NAME_TAKEN]})
+    index.listed[A] = [*[FileComparison.ABSENT] * 4, FileComparison.SAME]
+    assert outcomes(index.run(A)) == [(A, FileStatus.UPLOADED, 2)]
+    assert index.log == ["credentials", f"post {A}", f"ask {A}", f"post {A}", *[f"ask {A}"] * 4]
+    assert index.time.slept[1:] == [1.0, 1.5, 2.25]
+
+
+@pytest.mark.parametrize(
+    ("lost", "response", "state", "outcome", "code"),
+    [
+        # Ours, after an answer was lost, and without one.
+        (True, "taken", FileComparison.SAME, FileStatus.UPLOADED, 0),
+        (True, "unknown", FileComparison.SAME, FileStatus.UPLOADED, 0),
+        (False, "taken", FileComparison.SAME, FileStatus.SKIPPED, 0),
+        (False, "unknown", FileComparison.SAME, FileStatus.SKIPPED, 0),
+        (False, "invalid", FileComparison.SAME, FileStatus.SKIPPED, 0),
+        (False, "credentials", FileComparison.SAME, FileStatus.SKIPPED, 0),
+        # Other bytes.
+        (True, "taken", FileComparison.DIFFERENT, FileStatus.CONFLICT, 7),
+        (False, "unknown", FileComparison.DIFFERENT, FileStatus.CONFLICT, 7),
+        (False, "credentials", FileComparison.DIFFERENT, FileStatus.CONFLICT, 7),
+        # Never listed.
+        (True, "taken", FileComparison.ABSENT, FileStatus.UNKNOWN, 10),
+        (True, "unknown", FileComparison.ABSENT, FileStatus.UNKNOWN, 10),
+        (True, "invalid", FileComparison.ABSENT, FileStatus.REJECTED, 6),
+        (True, "pypi", FileComparison.ABSENT, FileStatus.REJECTED, 7),
+        (False, "taken", FileComparison.ABSENT, FileStatus.REJECTED, 7),
+        (False, "pypi", FileComparison.ABSENT, FileStatus.REJECTED, 7),
+        (False, "unknown", FileComparison.ABSENT, FileStatus.REJECTED, 6),
+        (False, "credentials", FileComparison.ABSENT, FileStatus.FAILED, 4),
+        (False, "sign-in", FileComparison.ABSENT, FileStatus.FAILED, 4),
+        (False, "sign-in", FileComparison.SAME, FileStatus.UPLOADED, 0),
+    ],
+)
+def test_the_bytes_on_the_index_decide_and_not_its_words(
+    lost: bool, response: str, state: FileComparison, outcome: FileStatus, code: int
+) -> None:
+    index = ScriptedIndex(**{A: [*[NO_RESPONSE] * lost, ANSWERS[response]]})
+    index.listed[A] = [*[FileComparison.ABSENT] * lost, state]
+    results = index.run(A)
+    assert outcomes(results) == [(A, outcome, 1 + lost)]
+    error = upload_error(results)
+    assert (error.exit_code if error else 0) == code
+    if error and ANSWERS[response].server_message and outcome is not FileStatus.CONFLICT:
+        assert f'the index said: "{ANSWERS[response].server_message}"' in error.message
+    if outcome is FileStatus.UNKNOWN:
+        assert error
+        assert "version" not in error.hint
+    # Only what a listing that lags may still show is waited for, and nothing is posted meanwhile.
+    is_awaited = state is FileComparison.ABSENT and (response == "taken" or (lost and response == "unknown"))
+    assert sum(index.time.slept[lost:]) == (ScriptedIndex.LISTING_TIMEOUT if is_awaited else 0)
+
+
+def test_a_verdict_without_a_readable_index_quotes_the_server() -> None:
+    index = ScriptedIndex(**{A: [INVALID]})
+    index.listed[A] = [NetworkError("all is down")]
+    results = index.run(A)
+    assert outcomes(results) == [(A, FileStatus.REJECTED, 1)]
+    error = upload_error(results)
+    assert isinstance(error, FileError)
+    assert "'x' is not a valid classifier." in error.message
+    assert error.details == ("cannot query the index for the file: all is down",)
 
 
 def test_uploads_nothing_while_the_index_is_unreachable() -> None:
@@ -283,18 +355,24 @@ def test_skips_a_file_that_another_run_uploaded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "expected"),
+    ("state", "outcome", "expected"),
     [
-        (FileComparison.DIFFERENT, f"sha256 {'c' * 64}, not {'a' * 64}"),
-        (FileComparison.SAME_BYTES_OTHER_NAME, "the index has the same bytes under the name other.whl"),
-        (FileComparison.ABSENT, "a file with this name already exists on the index"),
+        (FileComparison.DIFFERENT, FileStatus.CONFLICT, f"sha256 {'c' * 64}, not {'a' * 64}"),
+        (
+            FileComparison.SAME_BYTES_OTHER_NAME,
+            FileStatus.CONFLICT,
+            "the index has the same bytes under the name other.whl",
+        ),
+        (FileComparison.ABSENT, FileStatus.REJECTED, "a file with this name already exists on the index"),
     ],
 )
-def test_reports_a_conflict_with_an_existing_file(state: FileComparison, expected: str) -> None:
+def test_reports_a_conflict_with_an_existing_file(
+    state: FileComparison, outcome: FileStatus, expected: str
+) -> None:
     index = ScriptedIndex(**{A: [EXISTS]})
     index.listed[A] = [state]
     [result] = index.run(A)
-    assert (result.outcome, result.attempts) == (FileStatus.REJECTED, 1)
+    assert (result.outcome, result.attempts) == (outcome, 1)
     assert isinstance(result.error, ConflictError)
     assert expected in result.reason
 
@@ -303,14 +381,14 @@ def test_checks_the_index_after_a_permanent_failure() -> None:
     stored, lost = ScriptedIndex(**{A: [OUT_OF_STORAGE]}), ScriptedIndex(**{A: [OUT_OF_STORAGE]})
     stored.listed[A] = [FileComparison.SAME]
     assert outcomes(stored.run(A)) == [(A, FileStatus.UPLOADED, 1)]
-    assert outcomes(lost.run(A)) == [(A, FileStatus.REJECTED, 1)]
+    assert outcomes(lost.run(A)) == [(A, FileStatus.FAILED, 1)]
 
 
 def test_stops_at_a_conflict_in_the_plan() -> None:
     index = ScriptedIndex()
     other = IndexComparison(file=local_file(B), result=FileComparison.DIFFERENT, index_sha256="c" * 64)
     results = index.run(A, states=[other])
-    assert outcomes(results) == [(B, FileStatus.REJECTED, 0), (A, FileStatus.NOT_TRIED, 0)]
+    assert outcomes(results) == [(B, FileStatus.CONFLICT, 0), (A, FileStatus.NOT_TRIED, 0)]
     assert index.log == []
     assert isinstance(upload_error(results), ConflictError)
 
@@ -761,6 +839,21 @@ def test_stops_after_a_rejected_file() -> None:
     )
 
 
+def test_a_name_that_is_burned_is_a_conflict_even_if_other_files_are_in() -> None:
+    index = ScriptedIndex(**{C: [upload_response.classify_response(400, BURNED)]})
+    existing = IndexComparison(file=local_file(B), result=FileComparison.SAME)
+    error = upload_error(index.run(C, states=[existing]))
+    assert isinstance(error, ConflictError)
+    assert error.message.startswith(
+        f"1 of 2 files are on the index, 1 are not: {C}: a file with this name was"
+    )
+    assert error.details[0] == f"in: {B}"
+    assert "continue" not in error.hint
+
+
+BURNED = "This filename was previously used by a file that has since been deleted. Use a different version."
+
+
 def test_keep_going_uploads_the_other_files() -> None:
     index = ScriptedIndex(**{C: [INVALID]})
     results = index.run(B, C, A, SDIST, keep_going=True)
@@ -770,13 +863,13 @@ def test_keep_going_uploads_the_other_files() -> None:
 def test_keep_going_continues_after_a_conflict() -> None:
     other = IndexComparison(file=local_file(B), result=FileComparison.DIFFERENT)
     results = ScriptedIndex().run(A, states=[other], keep_going=True)
-    assert outcomes(results) == [(B, FileStatus.REJECTED, 0), (A, FileStatus.UPLOADED, 1)]
+    assert outcomes(results) == [(B, FileStatus.CONFLICT, 0), (A, FileStatus.UPLOADED, 1)]
 
 
 def test_a_local_error_is_a_result() -> None:
     index = ScriptedIndex(**{A: [FileError("changed", hint="look")]})
     results = index.run(A)
-    assert outcomes(results) == [(A, FileStatus.REJECTED, 0)]
+    assert outcomes(results) == [(A, FileStatus.FAILED, 0)]
     assert isinstance(upload_error(results), FileError)
 
 

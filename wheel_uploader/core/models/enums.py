@@ -60,6 +60,8 @@ class FileStatus(enum.StrEnum):
     WOULD_UPLOAD = "would upload"
     #: The index refused the file.
     REJECTED = "rejected"
+    #: The upload failed for a reason that is not the file: the connection, the credentials, the server.
+    FAILED = "failed"
     #: The upload got no response, and the index could not be queried.
     UNKNOWN = "unknown"
     #: Not uploaded, because the run stopped first.

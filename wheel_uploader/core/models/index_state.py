@@ -95,7 +95,9 @@ UploadOutcome = Literal[
     FileStatus.UPLOADED,
     FileStatus.SKIPPED,
     FileStatus.WOULD_UPLOAD,
+    FileStatus.CONFLICT,
     FileStatus.REJECTED,
+    FileStatus.FAILED,
     FileStatus.UNKNOWN,
     FileStatus.NOT_TRIED,
 ]

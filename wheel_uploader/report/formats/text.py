@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from wheel_uploader.core.formatting import format_count, format_size, join_some
-from wheel_uploader.core.models import FileStatus, Report, WheelName
+from wheel_uploader.core.models import Report, WheelName
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.report.formats import findings_text, rehearsal_text
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
@@ -147,7 +147,7 @@ def _format_stage_results(report: Report) -> Iterator[str]:
         counts = file_status.format_status_counts(result.outcome for result in report.upload_results)
         yield f"upload: {counts}"
         for result in report.upload_results:
-            if result.reason and result.outcome in (FileStatus.REJECTED, FileStatus.UNKNOWN):
+            if result.reason:
                 yield f"    {result.file.filename}: {sanitize(result.reason)}"
     if report.confirmations:
         confirmed = f"{len(report.confirmations)} of {format_count(len(report.upload_results), 'file')}"

@@ -115,6 +115,14 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         meaning="sent, but the index did not respond and could not be queried",
         cell_word="UNKNOWN",
     ),
+    FileStatus.FAILED: Symbol(
+        shape_id="not-uploaded",
+        label="failed",
+        emphasis=Emphasis.BAD,
+        character="!",
+        meaning="the upload failed; the index did not reject the file",
+        cell_word="NOT UPLOADED",
+    ),
     FileStatus.REJECTED: Symbol(
         shape_id="refused",
         label="rejected",
