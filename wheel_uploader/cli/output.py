@@ -138,6 +138,8 @@ def _quiet_count() -> int:
 def is_resumable(result: Report) -> bool:
     """Return whether the same command would continue where this run ended."""
     error = result.error
+    if error and error.is_permanent:
+        return False
     if isinstance(error, PartialError | DeadlineError | RunInterrupted):
         return True
     return isinstance(error, NetworkError) and bool(result.upload_results)

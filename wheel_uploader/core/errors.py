@@ -13,6 +13,8 @@
     |   +-- TransportError      no complete response was received; a retry may help
     |   +-- HttpStatusError          a server returned an unexpected status
     |   +-- RedirectNotAllowed     a server redirected to a host that is not allowed (2)
+    |   +-- IndexNotFoundError     the URL of the index's pages cannot be derived from the upload URL (2)
+    |   +-- SignInPageError        a page of the index is a form to sign in
     +-- FileError            6  a file failed a check, is corrupt, or changed during the run
     +-- ConflictError        7  the index will never accept these bytes under this name
     +-- PartialError         8  some files were uploaded and some were not; the same command continues
@@ -189,6 +191,19 @@ class HttpStatusError(NetworkError):
         self.reason = reason
         self.excerpt = excerpt
         self.retry_after = retry_after
+
+
+class IndexNotFoundError(NetworkError):
+    """No URL that was derived from the upload URL has a page of the project or a list of projects."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.is_permanent = True
+        self.exit_code = UsageError.exit_code
+
+
+class SignInPageError(NetworkError):
+    """A server answered with a form to sign in instead of a page of the index."""
 
 
 class FileError(ReleaseError):

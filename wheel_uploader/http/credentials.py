@@ -43,6 +43,18 @@ def headers_for_urls(
             yield origin_url, _basic_auth_header(netrc_entries, host)
 
 
+def find_netrc_login(url: str) -> tuple[str, str] | None:
+    """Return the user name and password that netrc has for the host of ``url``.
+
+    None without such an entry, and if the file is missing or must not be used; ``default`` is ignored.
+    """
+    try:
+        entry = _read_netrc().hosts.get(parse_origin(url).host)
+    except UsageError:
+        return None
+    return (entry[0] or "", entry[2] or "") if entry else None
+
+
 def _origin_url(url: str) -> str:
     """Return the scheme, host and port of a URL; empty for a path."""
     try:

@@ -13,8 +13,10 @@ from packaging.utils import canonicalize_name
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import (
     HttpStatusError,
+    IndexNotFoundError,
     NetworkError,
     RedirectNotAllowed,
+    SignInPageError,
     UnsupportedVersionError,
 )
 from wheel_uploader.core.models import (
@@ -31,7 +33,7 @@ from wheel_uploader.core.urls import quote, urlsplit, urlunsplit
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.response import Page, StreamedResponse
 from wheel_uploader.index import project_page
-from wheel_uploader.index.project_page import HTML_CONTENT_TYPES, INDEX_URL_HINT, JSON_CONTENT_TYPES
+from wheel_uploader.index.project_page import HTML_CONTENT_TYPES, JSON_CONTENT_TYPES
 from wheel_uploader.index.target import Target
 
 # --- the URL of an index's simple pages ------------------------------------------------------------
@@ -167,8 +169,11 @@ class IndexClient:
             if self._is_index(root):
                 self._urls = (root,)
                 return
-        raise first_error or NetworkError(
-            f"no package index found at {' or '.join(map(strip_url, self._urls))}", hint=INDEX_URL_HINT
+        raise first_error or IndexNotFoundError(
+            f"no package index found at {' or '.join(map(strip_url, self._urls))}: neither has a page of the "
+            "project, which is expected if it is new, or a list of projects",
+            hint="If the project is new, name the URL of the index's simple pages: "
+            f"--index-url {strip_url(self._urls[-1])}",
         )
 
     def _is_index(self, root: str) -> bool:
@@ -267,7 +272,8 @@ def _parse_page(page: Page) -> ProjectPage:
 
         listing = read_html_listing(page.text, page.url, strip_url(page.url))
         if listing.asks_for_password:
-            raise project_page.build_page_error(page.url, "it is a login page")
+            error = project_page.build_page_error(page.url, "it is a login page")
+            raise SignInPageError(error.message, hint=error.hint)
         return project_page.build_html_page(page.text, page.url, listing.files, listing.yanked_urls)
     project_page.check_content_type(content_type, page.url)
     raise project_page.build_page_error(

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class UploadDestination:
     """The index to upload to: open for uploading and for reading, with its page of the project."""
 
-    index: IndexClient
+    #: None if the index is only written to.
+    index: IndexClient | None
     uploader: TwineUploader
     project_page: ProjectPage
 
@@ -59,7 +60,7 @@ def run(
     context.record(attestations=verified)
     with context.progress.waiting(f"check: reading the index page of {selection.project}"):
         state = clients.fetch_index_state(
-            index, context.target, uploader, selection.project, downloaded.files
+            index, _create_reader(context, uploader), selection.project, downloaded.files
         )
     second = _fetch_second_page(context, selection.project)
     context.record(
@@ -97,9 +98,18 @@ def run(
     release_gate.raise_if_blocked(context.report)
     _run_smoke_tests(context, downloaded)
     destination = None
-    if index and uploader and state.project_page:
-        destination = UploadDestination(index=index, uploader=uploader, project_page=state.project_page)
+    if uploader and target and (state.project_page or options.write_only):
+        page = state.project_page or ProjectPage(url=target.url, exists=False)
+        destination = UploadDestination(index=index, uploader=uploader, project_page=page)
     return Verdict(attestations=verified, upload_plan=state.comparisons, destination=destination)
+
+
+def _create_reader(context: RunContext, uploader: TwineUploader | None) -> clients.TargetReader | None:
+    if context.target is None:
+        return None
+    return clients.TargetReader(
+        options=context.options, target=context.target, progress=context.progress, uploader=uploader
+    )
 
 
 def _fetch_second_page(context: RunContext, project: str) -> clients.IndexState:

@@ -121,8 +121,8 @@ class RunContext:
         self.builder.record(**results)
 
     def open_index(self) -> IndexClient | None:
-        """Open the target for reading until the run ends; None if there is no target."""
-        if self.target is None:
+        """Open the target for reading until the run ends; None if there is none, or it is only written to."""
+        if self.target is None or (self.options.write_only and self.upload_target):
             return None
         # Imported here because many runs need no index.
         from wheel_uploader.index import client

@@ -26,6 +26,7 @@ from wheel_uploader.listing import selection as release_selection
 from wheel_uploader.listing.expected_files import Expectation
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.signing import attestations
+from wheel_uploader.upload import clients
 
 
 def run(context: RunContext) -> Selection:
@@ -89,7 +90,7 @@ def _select_release(context: RunContext) -> Selection:
     if not options.wait:
         return select_once()
     expected = context.requirements.build_expectation(release_selection.parse_version(options.version))
-    if expected is None and context.target:
+    if expected is None and context.target and not (options.write_only and context.upload_target):
         expected = _expectation_for_waiting(options, context.target, context.progress)
     with context.http.polling_mode():
         return polling.poll_until_complete(
@@ -208,9 +209,9 @@ def _expectation_for_waiting(options: Options, target: Target, progress: Progres
 
     try:
         with open_index(options, target, progress) as index:
-            previous = release_runner.previous_release_expectation(
-                index.fetch_project(options.project), options
-            )
+            reader = clients.TargetReader(options=options, target=target, progress=progress)
+            page = reader.fetch_project(index, options.project)
+            previous = release_runner.previous_release_expectation(page, options)
     except (NetworkError, CredentialsError) as error:
         progress.info(f"waiting for at least one file; the previous release is unknown: {error}")
         return None

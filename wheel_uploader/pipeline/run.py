@@ -88,8 +88,11 @@ def _run_stages(context: RunContext) -> None:
         destination = upload_stage.run(context, selection, downloaded, verdict, signed)
     if options.until == Stage.UPLOAD or options.dry_run:
         return
+    if destination.index is None:
+        confirm_stage.raise_if_strict(options)
+        return
     with stage(Stage.CONFIRM):
-        confirm_stage.run(context, selection, downloaded, destination)
+        confirm_stage.run(context, selection, downloaded, destination.index, destination.project_page)
 
 
 def _load_later_stages() -> None:

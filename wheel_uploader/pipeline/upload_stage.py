@@ -40,11 +40,12 @@ def run(
     destination = verdict.require_destination()
     if options.dry_run:
         context.record(upload_results=tuple(map(_make_dry_run_result, verdict.upload_plan)))
-        retention.prune(
-            context, selection, downloaded.wheelhouse, destination.index, destination.project_page
-        )
+        if destination.index:
+            retention.prune(
+                context, selection, downloaded.wheelhouse, destination.index, destination.project_page
+            )
         return destination
-    uploader = destination.uploader
+    uploader, index = destination.uploader, destination.index
     uploader.set_signatures(signed.signatures)
     if any(state.result is FileComparison.ABSENT for state in verdict.upload_plan):
         # Resolve credentials before signals are deferred, so that Ctrl-C works at the password prompt.
@@ -56,7 +57,7 @@ def run(
         results = scheduler.upload_all(
             verdict.upload_plan,
             uploader,
-            lambda file: destination.index.fetch_file_state(selection.project, file),
+            (lambda file: index.fetch_file_state(selection.project, file)) if index else None,
             served_filenames=(file.filename for file in destination.project_page.files),
             jobs=options.upload_jobs,
             retries=options.retries,

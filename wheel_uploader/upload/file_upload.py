@@ -55,8 +55,8 @@ class UploadContext:
 
     #: Makes one attempt; returns None if the run ended before it could be made.
     upload: Callable[[LocalFile], UploadResponse | None]
-    #: Queries the index for the file.
-    query_index: Callable[[LocalFile], IndexComparison]
+    #: Queries the index for the file; None if the index is only written to.
+    query_index: Callable[[LocalFile], IndexComparison] | None
     #: Waits that many seconds, or less if the run must end.
     wait: Callable[[float], object]
     #: Returns whether the run must end; then nothing is retried.
@@ -93,9 +93,9 @@ class FileUpload:
                 if self.context.must_end():
                     break
                 state = self._query_index()
-                if state is None:
+                if state is None and self.context.query_index:
                     continue
-                if state.result is not FileComparison.ABSENT:
+                if state and state.result is not FileComparison.ABSENT:
                     return self._result_from_index(state, answer)
                 answer = self._post() or answer
         except ReleaseError as error:
@@ -120,6 +120,9 @@ class FileUpload:
 
     def _query_index(self) -> IndexComparison | None:
         """Return what the index has under this name now; None if it cannot be queried."""
+        if self.context.query_index is None:
+            self.query_error = NetworkError("it is not read (--write-only)")
+            return None
         try:
             return self.context.query_index(self.file)
         except ReleaseError as error:
@@ -156,7 +159,8 @@ class FileUpload:
         """Query the index until it lists the file; only once if the file cannot be there already."""
         context, state = self.context, self._query_index()
         is_possible = answer.kind is ResponseKind.EXISTS or self.may_be_stored
-        if answer.is_final or not is_possible or answer.kind is ResponseKind.RETRY:
+        is_waiting = is_possible and not answer.is_final and answer.kind is not ResponseKind.RETRY
+        if not is_waiting or context.query_index is None:
             return state
         started_at, waited, pause = context.clock(), 0.0, _MIN_PAUSE
         while not (state and state.result is not FileComparison.ABSENT) and not context.must_end():
@@ -172,7 +176,10 @@ class FileUpload:
     def _result_without_index(self, answer: UploadResponse) -> UploadResult:
         """Return the result if the index cannot be queried."""
         problem = self.query_error.message if self.query_error else ""
-        if answer.kind is ResponseKind.REJECTED and not self.may_be_stored:
+        is_told = answer.kind is ResponseKind.REJECTED or (
+            answer.kind is ResponseKind.EXISTS and self.context.query_index is None
+        )
+        if is_told and not self.may_be_stored:
             error = answer.to_error(self.file.filename)
             return self._failure(
                 answer, error.with_details(f"cannot query the index for the file: {problem}")

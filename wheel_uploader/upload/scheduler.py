@@ -46,7 +46,7 @@ _POLL_INTERVAL = 0.1
 def upload_all(
     states: Sequence[IndexComparison],
     uploader: FileUploader,
-    query_index: Callable[[LocalFile], IndexComparison],
+    query_index: Callable[[LocalFile], IndexComparison] | None,
     *,
     progress: Progress,
     jobs: int = 1,
@@ -62,9 +62,10 @@ def upload_all(
 
     The first file is uploaded alone: it creates the release, and shows whether the index accepts uploads and
     how fast. Up to ``jobs`` wheels follow in parallel, and the sdist last. The first rejection stops the
-    upload, unless ``keep_going``. ``served_filenames`` are those of the project on the index, which show the
-    platforms that are new. ``listing_timeout``: seconds to wait for the index to list a file that it may have
-    stored, or says that it has. If ``cancel`` ends the run, uploads in progress get the time that remains.
+    upload, unless ``keep_going``. ``query_index`` is None if the index cannot be read. ``served_filenames``
+    are those of the project on the index, which show the platforms that are new. ``listing_timeout``: seconds
+    to wait for the index to list a file that it may have stored, or says that it has. If ``cancel`` ends the
+    run, uploads in progress get the time that remains.
 
     Raises CredentialsError before anything is uploaded; later errors are in the results.
     """
@@ -132,7 +133,7 @@ class _UploadScheduler:
     """The uploads of one call of upload_all: one task per file in progress, and their shared state."""
 
     uploader: FileUploader
-    query_index: Callable[[LocalFile], IndexComparison]
+    query_index: Callable[[LocalFile], IndexComparison] | None
     progress: Progress
     keep_going: bool
     retries: int

@@ -57,6 +57,12 @@ def options() -> list[Option]:
             metavar="N",
             help="Number of parallel uploads.",
         ),
+        option(
+            "--write-only",
+            is_flag=True,
+            help="The credentials may only write: upload without reading the index. It is not shown that the "
+            "index serves the files.",
+        ),
         option("--keep-going", is_flag=True, help="Keep uploading after a file is rejected."),
         option(
             "--confirm-timeout",

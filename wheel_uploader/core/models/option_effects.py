@@ -42,6 +42,7 @@ _FIRST_STAGE: Mapping[str, Stage] = {
     "attest": Stage.SIGN,
     "dry_run": Stage.UPLOAD,
     "keep_going": Stage.UPLOAD,
+    "write_only": Stage.UPLOAD,
     "upload_jobs": Stage.UPLOAD,
     "skip_existing": Stage.UPLOAD,
     "username": Stage.UPLOAD,
@@ -52,7 +53,12 @@ _FIRST_STAGE: Mapping[str, Stage] = {
 #: Options that a rehearsal does not use, and options that a dry run does not use.
 _UNUSED_BY_REHEARSAL = (
     *("sign", "identity", "sign_with", "attest", "dry_run", "keep_going", "upload_jobs", "skip_existing"),
-    *("username", "confirm_timeout", "keep_releases", "keep_days"),
+    *("username", "confirm_timeout", "keep_releases", "keep_days", "write_only"),
+)
+#: Options that need a look at the index to upload to.
+_UNUSED_BY_WRITE_ONLY = (
+    *("compare_with", "no_compare", "allow_missing", "diff", "index_url", "skip_existing"),
+    *("confirm_timeout", "keep_releases", "keep_days"),
 )
 _UNUSED_BY_DRY_RUN = ("attest", "keep_going", "upload_jobs", "confirm_timeout")
 #: Options that need an index; one is queried if the run uploads or if an index option is set.
@@ -85,6 +91,8 @@ def _find_reasons(options: Options) -> Iterator[tuple[str, tuple[str, ...]]]:
     # Several reasons may apply: a rehearsal, for example, may also stop early.
     if options.rehearse:
         yield "with --rehearse, which publishes to a local index only", _UNUSED_BY_REHEARSAL
+    if options.write_only and until >= Stage.UPLOAD and not options.rehearse:
+        yield "with --write-only, which does not read the index", _UNUSED_BY_WRITE_ONLY
     if options.dry_run:
         yield "with --dry-run, which uploads nothing", _UNUSED_BY_DRY_RUN
     indexes = (options.index_url, options.repository, options.repository_url, options.compare_index)

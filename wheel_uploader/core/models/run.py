@@ -101,6 +101,8 @@ class Options:
     skip_existing: bool = True
     upload_jobs: int = 4
     keep_going: bool = False
+    #: Upload without reading the index: for credentials that may only write.
+    write_only: bool = False
     confirm_timeout: float = 600.0
     #: For the whole run; 0: no limit.
     max_duration: float = 0.0

@@ -48,7 +48,7 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="uploaded",
         emphasis=Emphasis.GOOD,
         character="↑",
-        meaning="uploaded by this run; not yet confirmed on the index",
+        meaning="uploaded by this run; the index has not been seen to serve it",
     ),
     FileStatus.SKIPPED: Symbol(
         shape_id="same",

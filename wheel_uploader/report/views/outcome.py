@@ -93,6 +93,11 @@ def _describe_success(report: Report, rows: Sequence[FileRow]) -> tuple[str, str
             return "Published", f"The index serves {count}{separator}with the sha256 that was checked."
         case Stage.UPLOAD if report.options.dry_run:
             return "Dry run", f"{format_file_count(absent)} would be uploaded; {skipped} would be skipped."
+        case Stage.UPLOAD if report.options.write_only:
+            return "Uploaded", (
+                f"{format_file_count(uploaded)} uploaded; nothing shows that the index serves "
+                f"{'it' if uploaded == 1 else 'them'}, because it is not read (--write-only)."
+            )
         case Stage.UPLOAD:
             return "Uploaded", f"{format_file_count(uploaded)} uploaded; not yet confirmed on the index."
         case Stage.SIGN:
