@@ -269,6 +269,8 @@ class ScriptedIndex:
         #: The response to a request for the list of projects, and for every file.
         self.root: Reply | None = None
         self.file_reply: Reply | None = None
+        #: The responses to the coming requests for files.
+        self.file_script: list[Reply] = []
         #: Seconds since the first POST in which no page shows the posted files.
         self.listing_delay = 0.0
         self.first_post = 0.0
@@ -491,8 +493,11 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.removeprefix(self.scripted.prefix)
         kind, _, name = path.strip("/").partition("/")
         name = unquote(name)
-        if kind == "files" and self.scripted.file_reply:
-            self._answer(self.scripted.file_reply, self.scripted.file_reply.body.encode(), "text/html")
+        file_reply = self.scripted.file_reply
+        if kind == "files" and self.scripted.file_script:
+            file_reply = self.scripted.file_script.pop(0)
+        if kind == "files" and file_reply:
+            self._answer(file_reply, file_reply.body.encode(), "text/html")
         elif kind == "files" and name in self.scripted.files:
             self._answer(Reply(200), self.scripted.files[name], "application/octet-stream")
         elif self.path == "/_/oidc/audience" and self.scripted.minted_token:

@@ -72,6 +72,10 @@ def derive_simple_urls(upload_url: str) -> tuple[str, ...]:
 
 #: Bytes of a file that is taken whole from a host without ranges, and of one range.
 MAX_WHOLE_FILE = 16 << 20
+#: Bytes that show whether a response is the file or a page.
+_PROBED_BYTES = 4
+#: With these statuses, a host may refuse only the range.
+_STATUSES_WITHOUT_RANGES = frozenset({400, 405, 416, 501})
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,20})-([0-9]{1,20})/([0-9]{1,20})\Z")
 
 
@@ -217,6 +221,31 @@ class IndexClient:
 
         return self._http.call_with_retries(f"read {sanitize_url(url)}", read)
 
+    def probe_file(self, served: IndexFile, file: LocalFile) -> str:
+        """Request the first bytes of a served file; return why users cannot download it, or an empty string.
+
+        The size and the bytes are compared with ``file``. Raises NetworkError if there is no response.
+        """
+        if self._http.link_rejection(served.url, listing_url=served.url, has_trusted_digest=True):
+            return ""  # A host that this run may not ask, in contrast to users.
+        host, answer = urlsplit(served.url).netloc.rpartition("@")[2], ""
+        for headers in ({"Range": f"bytes=0-{_PROBED_BYTES - 1}"}, {}):
+            try:
+                with self._http.stream(
+                    served.url, headers=headers, has_trusted_digest="sha256" in served.hashes
+                ) as response:
+                    answer = f"{host} answered {response.status}"
+                    if response.status in (200, 206):
+                        difference = _compare_beginning(response, file)
+                        return f"{answer} with {difference}" if difference else ""
+            except HttpStatusError as error:
+                answer = f"{host} answered {error.status}{f' ({error.reason})' if error.reason else ''}"
+                if error.status not in _STATUSES_WITHOUT_RANGES:
+                    break
+            except RedirectNotAllowed:
+                return ""  # To a host that this run may not ask, in contrast to users.
+        return answer
+
     def _read_range(self, url: str, byte_range: str) -> FileRange:
         with self._http.stream(url, headers={"Range": f"bytes={byte_range}"}) as response:
             declared = _parse_content_range(response.headers.get("content-range", ""))
@@ -237,6 +266,23 @@ class IndexClient:
     def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
         """Compare a local file with what the index serves now."""
         return compare_with_index(self.fetch_project(project, revalidate=True), [file], self.get_sha256)[0]
+
+
+def _compare_beginning(response: StreamedResponse, file: LocalFile) -> str:
+    """Return how a response differs from the first bytes and the size of ``file``; empty if it does not."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        return ""
+    declared = _parse_content_range(response.headers.get("content-range", ""))
+    length = bounds.parse_whole_number(response.headers.get("content-length", ""), bounds.MAX_FILE_SIZE)
+    size = (declared[2] if declared else None) if response.status == 206 else length
+    kind = f" ({sanitize(response.content_type) or 'no content type'})"
+    if size is not None and size != file.size:
+        return f"{size} bytes instead of {file.size}{kind}"
+    beginning = next(iter(response.iter_chunks(_PROBED_BYTES)), b"")[:_PROBED_BYTES]
+    with contextlib.suppress(OSError), file.path.open("rb") as local:
+        if not beginning or not local.read(_PROBED_BYTES).startswith(beginning):
+            return f"other contents{kind}"
+    return ""
 
 
 def _parse_content_range(header: str) -> tuple[int, int, int] | None:

@@ -1,13 +1,16 @@
-"""Confirms an upload: polls the index until all its views list every file with the expected SHA-256."""
+"""Confirms an upload: polls the index until all its views list every file with the expected SHA-256.
+
+A file that is listed may still be missing from the host that serves it, so each is requested as well.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from wheel_uploader.core import cancellation
-from wheel_uploader.core.errors import ConflictError, DeadlineError, NetworkError
+from wheel_uploader.core.errors import ConflictError, CredentialsError, DeadlineError, NetworkError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Confirmation, IndexFile, LocalFile, ProjectPage
 from wheel_uploader.core.progress import Progress
@@ -28,38 +31,55 @@ def confirm_files(
     *,
     timeout: float,
     progress: Progress,
+    log_in: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], None] = cancellation.sleep_unless_cancelled,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Confirmation, ...]:
-    """Poll the index for up to ``timeout`` seconds until it lists every file with the expected SHA-256.
+    """Poll the index for up to ``timeout`` seconds until it lists and serves every file unchanged.
 
     If the index has a JSON and an HTML view, both must list the files: they are cached separately, and
-    installers read either. The requests bypass caches. Raises ConflictError as soon as the index serves
-    different contents under one of the names, and DeadlineError if files are still missing at the end.
+    installers read either. The requests bypass caches. The first bytes of each file are requested; ``log_in``
+    is called once if a file requires credentials, and returns whether there are any. Raises ConflictError as
+    soon as the index serves different contents under one of the names, and DeadlineError if files are still
+    missing at the end.
     """
     deadline = clock() + timeout
     confirmed: _ConfirmedFiles = {}
-    last_error, pause = "", _MIN_PAUSE
+    downloads = _Downloads(index=index, log_in=log_in)
+    last_error, pause, is_permanent = "", _MIN_PAUSE, False
     while True:
         try:
             _poll(index, project, files, confirmed)
             last_error = ""
+            downloads.probe(files, confirmed)
         except NetworkError as error:
-            last_error = error.message
+            last_error, is_permanent = error.message, error.is_permanent
         missing = _describe_missing(files, confirmed)
-        if not missing and not last_error:
+        if not missing and not last_error and not downloads.problems:
             views = tuple(confirmed)
             return tuple(replace(confirmed[views[0]][file.filename], page_formats=views) for file in files)
         remaining = deadline - clock()
-        if remaining <= 0:
+        if remaining <= 0 or is_permanent:
             break
-        text = (
-            last_error or f"the index does not yet list {len(missing)} of {format_count(len(files), 'file')}"
-        )
+        text = last_error or _describe_progress(files, missing, downloads.problems)
         progress.debug(f"{text}; checking again")
         with progress.waiting(f"confirm: {text}", seconds=remaining):
             sleep(min(pause, remaining))
         pause = min(pause * 1.5, _MAX_PAUSE)
+    if is_permanent:
+        raise DeadlineError(
+            f"nothing shows that the index serves {format_count(len(files), 'file')}: {last_error}",
+            hint="The index accepted the files. Correct the URL of its pages (--index-url), or the index.",
+            details=missing,
+        )
+    if downloads.problems and not missing:
+        raise DeadlineError(
+            f"after {timeout:.0f} s {strip_url(index.url)} lists {format_count(len(files), 'file')}, and "
+            f"{len(downloads.problems)} cannot be downloaded",
+            hint="Users cannot install the files named above. Ask the operator of the index; then run the "
+            "same command again to check.",
+            details=[f"{filename}: {problem}" for filename, problem in downloads.problems.items()],
+        )
     problem = f"does not list {len(missing)} of" if missing else "did not return the HTML view of"
     raise DeadlineError(
         f"after {timeout:.0f} s {strip_url(index.url)} {problem} {format_count(len(files), 'file')}"
@@ -67,6 +87,48 @@ def confirm_files(
         hint="The index accepted the files, and its listing may lag: run the same command again to check.",
         details=missing,
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Downloads:
+    """The files that can be downloaded, and the problems of the others by file name."""
+
+    index: IndexClient
+    log_in: Callable[[], bool]
+    available: set[str] = field(default_factory=set)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def probe(self, files: Sequence[LocalFile], confirmed: _ConfirmedFiles) -> None:
+        """Request each file that is listed with the expected SHA-256 and was not available before."""
+        listed = next(iter(confirmed.values()), {})
+        self.problems = {}
+        for file in files:
+            if file.filename in listed and file.filename not in self.available:
+                if problem := self._probe_file(listed[file.filename], file):
+                    self.problems[file.filename] = problem
+                else:
+                    self.available.add(file.filename)
+
+    def _probe_file(self, listed: Confirmation, file: LocalFile) -> str:
+        served = IndexFile(filename=file.filename, url=listed.url, hashes={"sha256": listed.sha256})
+        try:
+            return self.index.probe_file(served, file)
+        except CredentialsError as error:
+            if self.log_in():
+                self.log_in = lambda: False
+                return self._probe_file(listed, file)
+            return error.message
+        except NetworkError as error:
+            return error.message
+
+
+def _describe_progress(
+    files: Sequence[LocalFile], missing: Sequence[str], problems: Mapping[str, str]
+) -> str:
+    if missing or not problems:
+        return f"the index does not yet list {len(missing)} of {format_count(len(files), 'file')}"
+    filename, problem = next(iter(problems.items()))
+    return f"{filename} is listed and cannot be downloaded: {problem}"
 
 
 def _poll(index: IndexClient, project: str, files: Sequence[LocalFile], confirmed: _ConfirmedFiles) -> None:

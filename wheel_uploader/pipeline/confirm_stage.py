@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from wheel_uploader.core.errors import DeadlineError
-from wheel_uploader.core.models import Options, ProjectPage, Selection
+from wheel_uploader.core.models import Options, Selection
 from wheel_uploader.index.client import IndexClient
 from wheel_uploader.index.confirmation import confirm_files
 from wheel_uploader.pipeline import retention
+from wheel_uploader.pipeline.check_stage import UploadDestination
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
+from wheel_uploader.upload import clients
 
 
 def run(
     context: RunContext,
     selection: Selection,
     downloaded: DownloadedRelease,
+    destination: UploadDestination,
     index: IndexClient,
-    project_page: ProjectPage,
 ) -> None:
     """Wait until the index serves exactly these bytes; then remove older releases from the wheelhouse."""
+    log_in: Callable[[], bool] = lambda: False  # noqa: E731
+    if context.upload_target:
+        reader = clients.TargetReader(
+            options=context.options,
+            target=context.upload_target,
+            progress=context.progress,
+            uploader=destination.uploader,
+        )
+        log_in = partial(reader.log_in, index)
     context.record(
         confirmations=confirm_files(
             index,
@@ -26,9 +40,10 @@ def run(
             downloaded.files,
             timeout=context.options.confirm_timeout,
             progress=context.progress,
+            log_in=log_in,
         )
     )
-    retention.prune(context, selection, downloaded.wheelhouse, index, project_page)
+    retention.prune(context, selection, downloaded.wheelhouse, index, destination.project_page)
 
 
 def raise_if_strict(options: Options) -> None:

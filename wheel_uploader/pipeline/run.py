@@ -92,7 +92,7 @@ def _run_stages(context: RunContext) -> None:
         confirm_stage.raise_if_strict(options)
         return
     with stage(Stage.CONFIRM):
-        confirm_stage.run(context, selection, downloaded, destination.index, destination.project_page)
+        confirm_stage.run(context, selection, downloaded, destination, destination.index)
 
 
 def _load_later_stages() -> None:

@@ -82,7 +82,7 @@ class TargetReader:
             refusal = error
         if page and (page.exists or self.target.is_pypi):
             return page
-        if not self._log_in(index, is_required=isinstance(refusal, CredentialsError)):
+        if not self.log_in(index, is_required=isinstance(refusal, CredentialsError)):
             if page:
                 return page
             raise self._explain(refusal, index, is_logged_in=False) from None
@@ -91,7 +91,7 @@ class TargetReader:
         except (NetworkError, CredentialsError) as error:
             raise self._explain(error, index, is_logged_in=True) from None
 
-    def _log_in(self, index: index_client.IndexClient, *, is_required: bool) -> bool:
+    def log_in(self, index: index_client.IndexClient, *, is_required: bool = False) -> bool:
         """Send credentials from now on, and return whether there are any for the origin of the pages."""
         if split_credentials(self.options.index_url or "")[1]:
             return False  # They are sent from the start.

@@ -682,8 +682,12 @@ def test_confirm_checks_every_view_of_the_index(
         open_index(server.index_url), "dipy", release, timeout=0, progress=SilentProgress()
     )
     assert {file.page_formats for file in confirmed} == {formats}
-    assert len(server.index.gets) == get_count
-    assert all("no-cache" in headers["cache-control"] for _, headers in server.index.gets)
+    pages = [headers for path, headers in server.index.gets if path.startswith("/simple/")]
+    assert len(pages) == get_count
+    assert all("no-cache" in headers["cache-control"] for headers in pages)
+    # Each file is requested once, and only its beginning.
+    files = [headers["range"] for path, headers in server.index.gets if path.startswith("/files/")]
+    assert files == ["bytes=0-3"] * len(release)
 
 
 def test_confirm_waits_for_a_delayed_html_view(
