@@ -156,11 +156,40 @@ def test_a_token_that_may_only_write_tries_again_and_quotes_a_rejection(
 def test_a_new_project_on_an_index_without_a_list_of_projects(
     served: Served, tmp_path: Path, wheel: Path
 ) -> None:
-    served.index.prefix, served.index.root = "/pypi/repo", Reply(404)
-    url = f"{served.url}pypi/repo/"
+    served.index.prefix, served.index.root = "/team/repo", Reply(404)
+    url = f"{served.url}team/repo/"
     ended = run(served, tmp_path, "--repository-url", url)
     assert ended.exit_code == 2, ended.stderr
     assert "expected if it is new" in " ".join(ended.stderr.split())
     assert f"--index-url {url}simple/" in " ".join(ended.stderr.split())
     ended = run(served, tmp_path, "--repository-url", url, "--index-url", f"{url}simple/")
     assert ended.exit_code == 0, ended.stderr
+
+
+def test_a_new_project_at_a_path_that_is_known(served: Served, tmp_path: Path, wheel: Path) -> None:
+    """CodeArtifact has no list of projects."""
+    served.index.prefix, served.index.root = "/pypi/repo", Reply(404)
+    ended = run(served, tmp_path, "--repository-url", f"{served.url}pypi/repo/")
+    assert ended.exit_code == 0, ended.stderr
+    assert len(served.index.posts) == 1
+
+
+def test_a_page_that_can_never_be_read_ends_the_wait(served: Served, tmp_path: Path, wheel: Path) -> None:
+    served.index.content_type = "binary/octet-stream"
+    ended = run(served, tmp_path, "--confirm-timeout", "60")
+    assert ended.exit_code == 10, ended.stderr
+    assert "its content type is binary/octet-stream" in " ".join(ended.stderr.split())
+    assert len(served.index.gets) < 6
+
+
+@pytest.mark.parametrize("view", ["json", "html only"])
+def test_pages_with_another_type_or_without_json_are_read(
+    served: Served, tmp_path: Path, wheel: Path, view: str
+) -> None:
+    served.index.view = view
+    served.index.content_type = "application/json" if view == "json" else ""
+    ended = run(served, tmp_path)
+    assert ended.exit_code == 0, ended.stderr
+    again = run(served, tmp_path)
+    assert again.exit_code == 0, again.stderr
+    assert len(served.index.posts) == 1
