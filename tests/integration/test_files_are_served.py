@@ -75,7 +75,7 @@ def test_waits_until_the_file_is_served(served: Served, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 405, 501])
-def test_a_host_that_refuses_ranges_is_asked_for_the_file(
+def test_requests_the_whole_file_from_a_host_that_refuses_ranges(
     served: Served, tmp_path: Path, status: int
 ) -> None:
     served.index.file_script = [Reply(status)]
@@ -89,7 +89,7 @@ def test_files_are_requested_with_a_login_if_they_require_one(served: Served, tm
     assert code == 0, errors
 
 
-def test_a_redirect_to_a_host_that_may_not_be_asked_is_not_a_failure(served: Served, tmp_path: Path) -> None:
+def test_a_redirect_to_a_host_that_is_not_permitted_is_not_a_failure(served: Served, tmp_path: Path) -> None:
     served.index.file_reply = Reply(302, headers={"Location": "http://127.0.0.2:9/signed"})
     code, _, errors = publish(served, tmp_path)
     assert code == 0, errors

@@ -97,7 +97,7 @@ def test_credentials_go_to_the_origin_of_the_upload_only(served: Served, tmp_pat
         assert "netrc" in ended.stderr
         assert sent_logins(other) == []
         assert served.index.posts == []
-        # Credentials in the URL, or in netrc, are meant for it.
+        # Credentials in the URL, or in netrc, belong to that host.
         other.index.password = ("reader", "read-password-1")
         url = other.index_url.replace("//", "//reader:read-password-1@")
         assert run(served, tmp_path, "--index-url", url, "--dry-run").exit_code == 0
