@@ -246,8 +246,11 @@ class ScriptedIndex:
         #: The same for GET requests.
         self.get_script: list[Action | None] = []
         self.by_name: dict[str, Action] = {}
-        #: ``json``, ``html``, ``both`` (by the Accept header), or ``json only``, which rejects HTML requests.
+        #: ``json``, ``html``, ``both`` (by the Accept header), or ``json only`` and ``html only``, which
+        #: answer 406 to a request for the other one.
         self.view = "json"
+        #: The content type of a listing, if it is not that of its format.
+        self.content_type = ""
         self.hashes = True
         #: The yanked files, with the reason, which may be empty.
         self.yanked: dict[str, str] = {}
@@ -320,7 +323,7 @@ class ScriptedIndex:
     def listing(self, project: str, base: str, accept: str = "") -> tuple[str, str]:
         """Return the content type and the text of the project's page."""
         listed = dict(self.files)
-        html = self.view == "html" or (self.view == "both" and "json" not in accept)
+        html = self.view in ("html", "html only") or (self.view == "both" and "json" not in accept)
         if html and self.view == "both":
             listed |= self.html_overrides
         if html and self.stale_html_reads:
@@ -509,15 +512,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(self.scripted.root, b"", "text/html")
         elif kind == "simple" and not name:
             self._answer(Reply(200), b"<title>Simple index</title>", "text/html")
-        elif kind == "simple" and self.scripted.view == "json only" and "json" not in self.headers["Accept"]:
+        elif kind == "simple" and not self._is_acceptable():
             self._answer(Reply(406), b"", "text/plain")
         elif kind == "simple" and self._has_project(name):
             host = f"http://{self.headers['Host']}{self.scripted.prefix}"
             accept = self.headers.get("Accept", "")
             content_type, text = self.scripted.listing(name, host, accept)
-            self._answer(Reply(200), text.encode(), content_type)
+            self._answer(Reply(200), text.encode(), self.scripted.content_type or content_type)
         else:
             self._answer(Reply(404), b"not found", "text/plain")
+
+    def _is_acceptable(self) -> bool:
+        accepts_json = "json" in self.headers["Accept"]
+        return self.scripted.view != ("html only" if accepts_json else "json only")
 
     def _has_project(self, project: str) -> bool:
         if time.monotonic() < self.scripted.first_post + self.scripted.listing_delay:

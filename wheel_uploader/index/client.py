@@ -18,6 +18,7 @@ from wheel_uploader.core.errors import (
     RedirectNotAllowed,
     SignInPageError,
     UnsupportedVersionError,
+    UsageError,
 )
 from wheel_uploader.core.models import (
     FileComparison,
@@ -46,18 +47,42 @@ _KNOWN_PATHS = (
     (re.compile(r"(/api/pypi/[^/]+)/?\Z"), r"\1/simple/"),  # Artifactory
     (re.compile(r"(/repository/[^/]+)/?\Z"), r"\1/simple/"),  # Nexus
     (re.compile(r"(/_packaging/[^/]+/pypi)/upload/?\Z"), r"\1/simple/"),  # Azure Artifacts
+    (re.compile(r"(/pypi/[^/]+(?:/[^/]+)?/simple)/?\Z"), r"\1/"),  # Pulp, which accepts uploads there
+    (re.compile(r"(/pypi/[^/]+)/?\Z"), r"\1/simple/"),  # CodeArtifact
+)
+#: Hosts of services whose upload paths do not identify them: patterns, and the URLs of the pages.
+_KNOWN_HOSTS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
+    (re.compile(r"[a-z0-9-]+-python\.pkg\.dev\Z"), ("{scheme}://{host}{path}/simple/",)),  # Artifact Registry
+    (
+        re.compile(r"python\.(?P<domain>cloudsmith\.io)\Z"),
+        tuple(f"{{scheme}}://dl.{{domain}}/{kind}{{path}}/python/simple/" for kind in ("public", "basic")),
+    ),
+    # The address of the pages of Gemfury contains a token.
+    (re.compile(r"push\.fury\.io\Z"), ()),
 )
 _TWO_SEGMENT_PATH = re.compile(r"/[^/]+/[^/]+/?\Z")
 
 
 def derive_simple_urls(upload_url: str) -> tuple[str, ...]:
-    """Return the URL of an index's simple pages, given its upload URL; guesses, best first, if uncertain."""
+    """Return the URL of an index's simple pages, given its upload URL; guesses, best first, if uncertain.
+
+    Empty if the pages are known to be on another host that cannot be derived.
+    """
     parts = urlsplit(upload_url)
     host = parts.netloc.rpartition("@")[2].removeprefix("upload.")
 
     def with_path(path: str) -> str:
         return urlunsplit((parts.scheme, host, path, "", ""))
 
+    for host_pattern, templates in _KNOWN_HOSTS:
+        if match := host_pattern.match((parts.hostname or "").rstrip(".")):
+            values = {
+                "scheme": parts.scheme,
+                "host": host,
+                "path": parts.path.rstrip("/"),
+                **match.groupdict(),
+            }
+            return tuple(template.format(**values) for template in templates)
     for pattern, replacement in _KNOWN_PATHS:
         if pattern.search(parts.path):
             return (with_path(pattern.sub(replacement, parts.path)),)
@@ -79,6 +104,13 @@ _STATUSES_WITHOUT_RANGES = frozenset({400, 405, 416, 501})
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,20})-([0-9]{1,20})/([0-9]{1,20})\Z")
 
 
+#: For an index that answers no request that names JSON, and the statuses with which it says so.
+_ACCEPT_ONLY_HTML = "text/html"
+_NOT_ACCEPTABLE = frozenset({406, 415})
+#: Content types of JSON that some indexes give their pages.
+_PLAIN_JSON_TYPES = ("application/json", "text/json")
+
+
 class FileRange(NamedTuple):
     """Part of a served file: its bytes, their offset, and the size of the whole file."""
 
@@ -98,6 +130,7 @@ class IndexClient:
         self._http = http
         self._urls = tuple(url if url.endswith("/") else f"{url}/" for url in urls)
         self._digests: dict[Hashable, str] = {}
+        self._accept = project_page.ACCEPT_ANY
 
     @property
     def url(self) -> str:
@@ -141,23 +174,24 @@ class IndexClient:
         try:
             page = self._fetch_page(self.url, name, fresh=True, accept=project_page.ACCEPT_HTML)
         except HttpStatusError as error:
-            if error.status in (406, 415):
+            if error.status in _NOT_ACCEPTABLE:
                 return None
             raise
         if page and page.page_format == "json":
             return None
         return page or ProjectPage(url=f"{self.url}{name}/", exists=False)
 
-    def _fetch_page(
-        self, root: str, name: str, *, fresh: bool, accept: str = project_page.ACCEPT_ANY
-    ) -> ProjectPage | None:
+    def _fetch_page(self, root: str, name: str, *, fresh: bool, accept: str = "") -> ProjectPage | None:
         """Return the project's page below ``root``, or None if the index does not have the project."""
         url = f"{root}{quote(name)}/"
         try:
-            page = self._http.get(url, accept=accept, no_cache=fresh)
+            page = self._http.get(url, accept=accept or self._accept, no_cache=fresh)
         except HttpStatusError as error:
             if error.status in (404, 410):
                 return None
+            if error.status in _NOT_ACCEPTABLE and not accept and self._accept != _ACCEPT_ONLY_HTML:
+                self._accept = _ACCEPT_ONLY_HTML
+                return self._fetch_page(root, name, fresh=fresh)
             raise
         except RedirectNotAllowed:
             # pypiserver redirects requests for an unknown project to PyPI, which is another index. A URL that
@@ -182,11 +216,17 @@ class IndexClient:
 
     def _is_index(self, root: str) -> bool:
         """Return whether ``root`` serves a list of projects. It is not read, because it may be too long."""
-        try:
-            with self._http.stream(root, headers={"Accept": project_page.ACCEPT_ANY}) as response:
-                return response.content_type in (*JSON_CONTENT_TYPES, *HTML_CONTENT_TYPES)
-        except NetworkError:
-            return False
+        for accept in (self._accept, _ACCEPT_ONLY_HTML):
+            try:
+                with self._http.stream(root, headers={"Accept": accept}) as response:
+                    known_types = (*JSON_CONTENT_TYPES, *HTML_CONTENT_TYPES, *_PLAIN_JSON_TYPES)
+                    return response.content_type in known_types
+            except HttpStatusError as error:
+                if error.status not in _NOT_ACCEPTABLE:
+                    return False
+            except NetworkError:
+                return False
+        return False
 
     def get_sha256(self, file: IndexFile) -> str:
         """Return the hexadecimal SHA-256 of a served file, as listed or computed from a download."""
@@ -322,9 +362,14 @@ def _parse_page(page: Page) -> ProjectPage:
             raise SignInPageError(error.message, hint=error.hint)
         return project_page.build_html_page(page.text, page.url, listing.files, listing.yanked_urls)
     project_page.check_content_type(content_type, page.url)
-    raise project_page.build_page_error(
+    if content_type in _PLAIN_JSON_TYPES and '"api-version"' in page.text:
+        return project_page.parse_json_page(page.text, page.url)
+    error = project_page.build_page_error(
         page.url, f"its content type is {sanitize(content_type) or 'missing'}"
     )
+    # An error page in between may have another type of text or JSON.
+    is_certain = not content_type.startswith("text/") and not content_type.endswith("json")
+    raise error.as_permanent() if is_certain else error
 
 
 # --- the comparison --------------------------------------------------------------------------------
@@ -389,6 +434,11 @@ def open_comparison_index(options: Options, url: str, progress: Progress) -> Ite
 def open_index(options: Options, target: Target, progress: Progress) -> Iterator[IndexClient]:
     """Open the target for reading, with its certificates."""
     urls = (options.index_url,) if options.index_url else derive_simple_urls(target.url)
+    if not urls:
+        raise UsageError(
+            f"the pages of the index at {strip_url(target.url)} are on another host",
+            hint="Pass the URL that pip uses for this index with --index-url.",
+        )
     with HttpClient(
         user_urls=urls,
         allow_insecure_hosts=options.allow_insecure_hosts,

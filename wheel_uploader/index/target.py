@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from packaging.version import Version
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.models import Options
 from wheel_uploader.core.redaction import register_basic_auth, register_url_secrets, sanitize, strip_url
-from wheel_uploader.core.urls import unquote
+from wheel_uploader.core.urls import unquote, urlsplit
 from wheel_uploader.http.host_policy import InvalidUrl, parse_origin, split_credentials
 from wheel_uploader.http.hostnames import is_loopback_host
 
@@ -94,6 +95,10 @@ def find_certificate(path: str | None, variable: str = "") -> Path | None:
     return file
 
 
+#: Pages that accept uploads as well: those of Pulp. The pages of Artifactory have a similar path.
+_ACCEPTS_UPLOADS = re.compile(r"(?<!/api)/pypi/[^/]+(?:/[^/]+)?/simple/?\Z")
+
+
 def validate_upload_url(url: str, allow_insecure_hosts: Sequence[str]) -> tuple[str, str, str]:
     """Return an upload URL without its user info, the user name and the password.
 
@@ -117,7 +122,7 @@ def validate_upload_url(url: str, allow_insecure_hosts: Sequence[str]) -> tuple[
             f"refusing to send credentials and files to {shown} without encryption",
             hint=f"Use https or, in a network that you trust, --allow-insecure-host {origin.host}.",
         )
-    if url.rstrip("/").endswith(("/simple", "/+simple")):
+    if url.rstrip("/").endswith(("/simple", "/+simple")) and not _ACCEPTS_UPLOADS.search(urlsplit(url).path):
         raise UsageError(
             f"{shown} is the URL for reading an index, not for uploads",
             hint="Pass the upload URL with --repository-url; this one may be right for --index-url.",

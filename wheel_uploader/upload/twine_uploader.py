@@ -27,6 +27,8 @@ from wheel_uploader.core.models import Attestation, AttestationPolicy, LocalFile
 from wheel_uploader.core.ownership import explain_untrusted
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import register_basic_auth, register_secret, sanitize, strip_url
+from wheel_uploader.core.urls import urlsplit
+from wheel_uploader.http.host_policy import parse_origin
 from wheel_uploader.http.proxy_settings import ProxyServer
 from wheel_uploader.http.requests_network import Network, find_proxy_problem
 from wheel_uploader.index.target import (
@@ -86,9 +88,7 @@ def _settings(options: Options) -> tuple[Settings, CredentialsResolver]:
     section = pypirc.select(name) if pypirc else {}
     raw_url = explicit_url or section["repository"]
     url, username, password = validate_upload_url(raw_url, options.allow_insecure_hosts)
-    if f"{url}/" in (utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY):
-        # PyPI would redirect.
-        url += "/"
+    url = _canonicalize_pypi_url(url)
     try:
         settings = Settings(
             username=option_or_variable(options.username, "TWINE_USERNAME"),
@@ -133,6 +133,24 @@ def _pypirc_note(pypirc: Pypirc | None, name: str) -> str:
     if pypirc is None or name not in pypirc.unlisted:
         return ""
     return f"the section [{name}] of {pypirc.path} is not used: it is not listed in index-servers"
+
+
+def _canonicalize_pypi_url(url: str) -> str:
+    """Return PyPI's or TestPyPI's upload URL as twine spells it, for any spelling of it.
+
+    It may have capitals, the default port, a trailing dot of the host, or no trailing slash, with which PyPI
+    would redirect.
+    """
+    for known_url in (utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY):
+        has_same_path = urlsplit(url).path.rstrip("/") == urlsplit(known_url).path.rstrip("/")
+        if has_same_path and _parse_dotless_origin(url) == _parse_dotless_origin(known_url):
+            return str(known_url)
+    return url
+
+
+def _parse_dotless_origin(url: str) -> tuple[str, str, int | None]:
+    origin = parse_origin(url)
+    return origin.scheme, origin.host.rstrip("."), origin.port
 
 
 def _require_own(path: Path) -> None:

@@ -83,6 +83,21 @@ def open_index() -> Iterator[Callable[..., IndexClient]]:
         ("http://127.0.0.1:8080/", ["http://127.0.0.1:8080/simple/", "http://127.0.0.1:8080/+simple/"]),
         ("http://127.0.0.1:8080", ["http://127.0.0.1:8080/simple/", "http://127.0.0.1:8080/+simple/"]),
         ("https://me:secret@example.com/legacy/", ["https://example.com/simple/"]),
+        ("https://pulp.example.com/pypi/main/simple/", ["https://pulp.example.com/pypi/main/simple/"]),
+        ("https://pulp.example.com/pypi/main/legacy/", ["https://pulp.example.com/pypi/main/simple/"]),
+        ("https://aws.example.com/pypi/repo/", ["https://aws.example.com/pypi/repo/simple/"]),
+        (
+            "https://europe-west1-python.pkg.dev/project/repo/",
+            ["https://europe-west1-python.pkg.dev/project/repo/simple/"],
+        ),
+        (
+            "https://python.cloudsmith.io/owner/repo/",
+            [
+                "https://dl.cloudsmith.io/public/owner/repo/python/simple/",
+                "https://dl.cloudsmith.io/basic/owner/repo/python/simple/",
+            ],
+        ),
+        ("https://push.fury.io/account", []),
     ],
 )
 def test_derives_simple_urls(upload: str, expected: list[str]) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -127,8 +128,12 @@ def test_returns_the_release_page_url(pypirc: Path) -> None:
 
 
 def test_adds_the_trailing_slash_to_the_pypi_url() -> None:
-    target = resolve_target(options(repository_url=utils.DEFAULT_REPOSITORY.rstrip("/")))
-    assert (target.url, target.is_pypi) == (utils.DEFAULT_REPOSITORY, True)
+    host = urlsplit(utils.DEFAULT_REPOSITORY).netloc
+    for spelling in (host, host.upper(), f"{host}:443", f"{host}.", f"{host.title()}.:443"):
+        for path in ("/legacy/", "/legacy"):
+            target = resolve_target(options(repository_url=f"https://{spelling}{path}"))
+            assert (target.url, target.is_pypi) == (utils.DEFAULT_REPOSITORY, True), spelling
+    assert not resolve_target(options(repository_url=f"https://{host}:8443/legacy/")).is_pypi
 
 
 def test_reads_a_section_of_pypirc(pypirc: Path, tmp_path: Path) -> None:
