@@ -10,7 +10,7 @@ from wheel_uploader.core.errors import CredentialsError, NetworkError, Transport
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http.proxy_settings import ProxyServer
 
-_VARIABLES = "HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
+_VARIABLES = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
 _CHECK_PROXY = f"Check that the proxy is running, and {_VARIABLES}; NO_PROXY lists hosts to reach without it."
 _SOCKS_LOGIN = re.compile("username/password|authentication|acceptable|NO AUTH|rejected your", re.IGNORECASE)
 #: "502 Bad Gateway", the answer of a proxy to CONNECT.
