@@ -515,7 +515,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "simple" and not self._is_acceptable():
             self._answer(Reply(406), b"", "text/plain")
         elif kind == "simple" and self._has_project(name):
-            host = f"http://{self.headers['Host']}{self.scripted.prefix}"
+            scheme = "https" if isinstance(self.connection, ssl.SSLSocket) else "http"
+            host = f"{scheme}://{self.headers['Host']}{self.scripted.prefix}"
             accept = self.headers.get("Accept", "")
             content_type, text = self.scripted.listing(name, host, accept)
             self._answer(Reply(200), text.encode(), self.scripted.content_type or content_type)

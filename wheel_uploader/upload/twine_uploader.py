@@ -226,8 +226,7 @@ class TwineUploader:
         self._progress = progress
         self._timeout = options.timeout
         self._network = Network(str(target.cert) if target.cert else True)
-        if isinstance(self._settings.auth, CredentialsResolver):
-            self._settings.auth.index_network = self._network
+        self._resolver.index_network = self._network
         self._along = Attachments(target)
         self._connections = ConnectionPool(self._connect)
         self._login: AuthBase | None = None

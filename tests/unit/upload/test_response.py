@@ -498,7 +498,7 @@ def test_other_bodies_of_a_success_are_acceptances(body: str) -> None:
     assert upload_response.classify_response(201, body=body).kind is ResponseKind.ACCEPTED
 
 
-@pytest.mark.parametrize("row", RESPONSES, ids=lambda row: str(row[1])[:30])
+@pytest.mark.parametrize("row", RESPONSES, ids=lambda row: f"{row[0]} {row[1][:30]}")
 def test_no_hint_names_the_variables_that_were_used(
     row: tuple[int, str, ResponseKind, type[ReleaseError], str],
 ) -> None:
