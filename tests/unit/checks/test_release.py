@@ -213,6 +213,16 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         "release/odd-one-out",
         WINDOWS,
     ),
+    "another version of the build tool": (
+        release(
+            changed={
+                name: {"generator": f"setuptools ({'82.0.1' if name == WINDOWS else '84.0.0'})"}
+                for name in matrix()
+            }
+        ),
+        "release/odd-one-out",
+        WINDOWS,
+    ),
     "other packages": (
         release(
             [*matrix(platforms=["win32", "win_amd64"]), SDIST], {WINDOWS: {"top_level": ("dipy", "tests")}}
@@ -565,6 +575,11 @@ GOOD: dict[str, ReleaseContent] = {
     ),
     "two wheels that differ": release(
         changed={WINDOWS: {"generator": "x"}, wheel("cp313", "win_amd64"): {"generator": "x"}}
+    ),
+    "an older version of the build tool for the only wheel of the oldest Python": release(
+        [*matrix(PYTHONS[1:]), wheel("cp310", "win_amd64"), SDIST],
+        {name: {"generator": "setuptools (84.0.0)"} for name in matrix(PYTHONS[1:])}
+        | {wheel("cp310", "win_amd64"): {"generator": "setuptools (82.0.1)"}},
     ),
     "a little larger": release(changed={WINDOWS: {"size": 15_000_000}}),
     "small wheels": release(changed={name: {"size": 900} for name in FULL} | {WINDOWS: {"size": 9_000}}),
