@@ -74,7 +74,10 @@ def _find_odd_value(
 
 
 def _find_odd_generator(wheels: Sequence[WheelSummary]) -> Iterator[Observation]:
-    """Yield the wheel that another tool built, or another version of it."""
+    """Yield the wheel for some platform that another tool built, or another version of it."""
+    # What builds the extension modules need not build the pure wheel for all other platforms.
+    specific = [wheel for wheel in wheels if wheel.name.platforms != ("any",)]
+    wheels = specific or wheels
     if len({wheel.summary.generator.partition(" ")[0] for wheel in wheels}) == 1:
         # For an old Python, pip installs the last version of the tool that supports it.
         pythons = Counter(python for wheel in wheels for python in wheel.name.pythons)

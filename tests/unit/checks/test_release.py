@@ -137,6 +137,7 @@ UP_TO_NEWEST = [f"cp3{minor}" for minor in range(10, NEWEST_CPYTHON[1] + 1)]
 PREVIOUS = [*matrix(version="1.11.0"), "dipy-1.11.0.tar.gz"]
 STRAY = wheel("cp312", "macosx_15_0_arm64")
 WINDOWS = wheel("cp312", "win_amd64")
+PURE = wheel_filename("dipy", "1.12.0")
 NUMPY_MACS = ("macosx_11_0_arm64", "macosx_14_0_arm64", "macosx_10_13_x86_64", "macosx_14_0_x86_64")
 
 #: Name: a release, the check that reports its fault, and the subject of the finding.
@@ -580,6 +581,9 @@ GOOD: dict[str, ReleaseContent] = {
         [*matrix(PYTHONS[1:]), wheel("cp310", "win_amd64"), SDIST],
         {name: {"generator": "setuptools (84.0.0)"} for name in matrix(PYTHONS[1:])}
         | {wheel("cp310", "win_amd64"): {"generator": "setuptools (82.0.1)"}},
+    ),
+    "another build tool for the pure wheel": release(
+        [*FULL, PURE], {PURE: {"generator": "poetry-core 2.5.0"}}
     ),
     "a little larger": release(changed={WINDOWS: {"size": 15_000_000}}),
     "small wheels": release(changed={name: {"size": 900} for name in FULL} | {WINDOWS: {"size": 9_000}}),
