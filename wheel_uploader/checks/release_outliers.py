@@ -78,13 +78,18 @@ def _find_odd_generator(wheels: Sequence[WheelSummary]) -> Iterator[Observation]
     # What builds the extension modules need not build the pure wheel for all other platforms.
     specific = [wheel for wheel in wheels if wheel.name.platforms != ("any",)]
     wheels = specific or wheels
-    if len({wheel.summary.generator.partition(" ")[0] for wheel in wheels}) == 1:
+    if len({_get_tool(wheel.summary) for wheel in wheels}) == 1:
         # For an old Python, pip installs the last version of the tool that supports it.
         pythons = Counter(python for wheel in wheels for python in wheel.name.pythons)
         wheels = [wheel for wheel in wheels if any(pythons[python] > 1 for python in wheel.name.pythons)]
     return _find_odd_value(
         wheels, lambda wheel: wheel.summary.generator, lambda value: f"was built by '{value}'"
     )
+
+
+def _get_tool(summary: FileSummary) -> str:
+    """Return the name of the build tool; setuptools before 70.1 used the command of the package wheel."""
+    return summary.generator.partition(" ")[0].replace("bdist_wheel", "setuptools")
 
 
 def _describe_top_level(value: Hashable) -> str:

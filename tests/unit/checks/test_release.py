@@ -582,6 +582,11 @@ GOOD: dict[str, ReleaseContent] = {
         {name: {"generator": "setuptools (84.0.0)"} for name in matrix(PYTHONS[1:])}
         | {wheel("cp310", "win_amd64"): {"generator": "setuptools (82.0.1)"}},
     ),
+    "the build command of an older setuptools for the only wheel of the oldest Python": release(
+        [*matrix(PYTHONS[1:]), wheel("cp310", "win_amd64"), SDIST],
+        {name: {"generator": "setuptools (84.0.0)"} for name in matrix(PYTHONS[1:])}
+        | {wheel("cp310", "win_amd64"): {"generator": "bdist_wheel (0.37.1)"}},
+    ),
     "another build tool for the pure wheel": release(
         [*FULL, PURE], {PURE: {"generator": "poetry-core 2.5.0"}}
     ),
