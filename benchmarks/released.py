@@ -5,6 +5,8 @@ that are missing, with pip by name and hash. It checks each release as ``--until
 of PyPI, and prints the errors and warnings by check. benchmarks/released_verdicts.txt argues for each pair of
 check and project: the finding is true, or tolerated. The command exits with 1 if an accusation has no
 argument, or if more than 0.5 % of the wheels have an error that is not argued as true.
+
+To download an sdist, pip runs its build system, in a temporary environment.
 """
 
 from __future__ import annotations
@@ -71,8 +73,8 @@ def _fetch(file: released_files.ReleasedFile, folder: Path) -> str:
         )
     if file.is_in(folder):
         return ""
-    lines = completed.stderr.strip().splitlines()
-    return f"{file.filename}: {lines[-1] if lines else 'pip fetched another file'}"
+    errors = [line for line in completed.stderr.splitlines() if line.startswith("ERROR")]
+    return f"{file.filename}: {errors[-1] if errors else 'pip fetched another file'}"
 
 
 if __name__ == "__main__":

@@ -247,7 +247,8 @@ def _format_totals(outcome: Outcome) -> str:
         f"{wheels} wheels and {files - wheels} sdists of {projects} projects: "
         f"{_format_share(len(outcome.wheels_with_error), wheels)} wheels with an error, "
         f"{_format_share(len(outcome.wheels_with_false_error), wheels)} with one that is not argued as true; "
-        f"{warnings} warnings; {len(outcome.unargued)} accusations without an argument; "
+        f"{format_count(warnings, 'warning')}; "
+        f"{format_count(len(outcome.unargued), 'accusation')} without an argument; "
         f"checked in {outcome.seconds:.0f} s"
     )
 

@@ -42,9 +42,9 @@ def uneven_sboms(release: ReleaseContent) -> Iterator[Observation]:
     A software bill of materials (PEP 770, in .dist-info/sboms) lists what a wheel contains besides the
     project itself; scanners read it from the wheel that they find. The usual cause is a job with an older
     version of the build tool, or a wheel that another machine built. Wheels for any platform are compared
-    among themselves, because the tool that builds the compiled code may not build them. What a repair tool
-    writes is compared among the wheels for the same platform only, because it depends on the bundled
-    libraries. Build all wheels with the same tools.
+    among themselves, because the tool that builds the compiled code may not build them. The SBOM of a repair
+    tool is compared among the wheels for the same platform only, because it depends on the bundled libraries.
+    Build all wheels with the same tools.
     """
     wheels = [summary for summary in release.summaries if isinstance(summary.name, WheelName)]
     for is_pure in (False, True):

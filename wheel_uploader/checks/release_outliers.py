@@ -75,7 +75,7 @@ def _find_odd_value(
 
 def _find_odd_generator(wheels: Sequence[WheelSummary]) -> Iterator[Observation]:
     """Yield the wheel for some platform that another tool built, or another version of it."""
-    # What builds the extension modules need not build the pure wheel for all other platforms.
+    # The tool for extension modules is often not the one for the pure wheel.
     specific = [wheel for wheel in wheels if wheel.name.platforms != ("any",)]
     wheels = specific or wheels
     if len({_get_tool(wheel.summary) for wheel in wheels}) == 1:
