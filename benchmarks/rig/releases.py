@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -41,10 +42,7 @@ def fetch(project: str, version: str, folder: Path) -> None:
     ]
 
     def download(name: WheelName) -> None:
-        command = [*PIP, "download", "--no-deps", "--only-binary", ":all:", "-d", str(folder)]
-        command += ["--implementation", name.pythons[0][:2], "--abi", name.abis[0]]
-        command += ["--python-version", name.pythons[0][2:]]
-        command += [part for tag in name.platforms for part in ("--platform", tag)]
+        command = build_download_command(name, folder)
         subprocess.run([*command, f"{project}=={version}"], check=True, stdout=subprocess.DEVNULL)
 
     with ThreadPoolExecutor(4) as pool:
@@ -52,6 +50,22 @@ def fetch(project: str, version: str, folder: Path) -> None:
     missing = [name.filename for name in missing_names if not (folder / name.filename).exists()]
     if missing:
         raise click.ClickException(f"pip did not download {', '.join(missing)}")
+
+
+def build_download_command(name: DistName, folder: Path) -> list[str]:
+    """Return the pip command that downloads this file into ``folder``; the requirement must be added."""
+    command = [*PIP, "download", "--no-deps", "--ignore-requires-python", "-d", str(folder)]
+    if not isinstance(name, WheelName):
+        return [*command, "--no-binary", ":all:"]
+    command += ["--only-binary", ":all:"]
+    if name.platforms == ("any",):
+        return command
+    command += [part for tag in name.platforms for part in ("--platform", tag)]
+    interpreter = re.fullmatch(r"([a-z]+)(\d*)", name.pythons[-1])
+    if interpreter and interpreter[1] != "py":
+        command += ["--implementation", interpreter[1], "--python-version", interpreter[2]]
+        command += [part for abi in name.abis for part in ("--abi", abi)]
+    return command
 
 
 def _list_release(project: str, version: str) -> list[DistName]:

@@ -121,7 +121,7 @@ def _extract_comparable_fields(metadata: CoreMetadata, budget: Budget) -> dict[s
         ),
         "Requires-Python": _limit_size([_normalize_specifiers(metadata.get_value("requires_python"))]),
         "Provides-Extra": _limit_size(map(canonicalize_name, metadata.get_values("provides_extra"))),
-        "License": _limit_size([" ".join(license_text.split())[:_LICENSE_PREFIX]]),
+        "License": _limit_size([_normalize_license(license_text)]),
         "Description": _digest_description(metadata.get_value("description")),
     }
     if metadata.version >= PARTLY_DYNAMIC_VERSION:
@@ -137,11 +137,19 @@ def _normalize_specifiers(text: str) -> str:
         return text
 
 
+def _normalize_license(text: str) -> str:
+    # Build tools spell the same licence differently: MIT and MIT License.
+    return " ".join(text.split())[:_LICENSE_PREFIX].removesuffix(" License")
+
+
 def _normalize_requirement(text: str, budget: Budget) -> str:
     # Roughly the work of parsing it.
     budget.count_work(4 + len(text) // 4)
     try:
-        return str(Requirement(text))
+        requirement = Requirement(text)
+        # sphinx_rtd_theme and sphinx-rtd-theme are the same project; build tools differ in the spelling.
+        requirement.name = canonicalize_name(requirement.name)
+        return str(requirement)
     except (InvalidRequirement, RecursionError):
         return " ".join(text.split())
 

@@ -167,6 +167,11 @@ def _is_same_python(target: TargetPython, python: str) -> bool:
     return loads_abi(target, python) or (is_pypy and target.abi.partition("-")[0] == python.partition("-")[0])
 
 
+#: The functions that a PyInit function calls with its PyModuleDef, a structure that abi3t lacks. The PyInit
+#: functions of cffi's modules do not call them: another module creates the module.
+_WITH_DEFINITION = frozenset({"PyModuleDef_Init", "PyModule_Create2", "PyModule_FromDefAndSpec2"})
+
+
 @check("native/module-init", Severity.ERROR)
 def module_init(wheel: WheelContent) -> Iterator[Observation]:
     """Extension module does not export the function by which Python loads it.
@@ -174,9 +179,10 @@ def module_init(wheel: WheelContent) -> Iterator[Observation]:
     To load x.so, Python calls its function PyInit_x or, from version 3.15 on, PyModExport_x (PEP 793). If the
     file exports only such functions for other names, the import fails with "dynamic module does not define
     module export function". Python before 3.15 does not know PyModExport functions, and a module for the
-    stable ABI of free-threaded Python (abi3t, PEP 803) cannot use PyInit functions. Common causes are a file
-    that was renamed, a name in PYBIND11_MODULE, #[pymodule] or Py_mod_name that differs from that of the
-    file, and a debug build for Windows (x_d.pyd). Build the module under the name of its function.
+    stable ABI of free-threaded Python (abi3t, PEP 803) cannot create itself from a PyModuleDef in a PyInit
+    function. Common causes are a file that was renamed, a name in PYBIND11_MODULE, #[pymodule] or Py_mod_name
+    that differs from that of the file, and a debug build for Windows (x_d.pyd). Build the module under the
+    name of its function.
     """
     targets = list(dict.fromkeys(iter_targets(wheel.name)))
     modules = list(_iter_modules(wheel))
@@ -207,9 +213,14 @@ def _find_init_problem(module: _Module, targets: list[TargetPython | None], stem
                 f"it exports {module.functions[0]} alone, which Python before 3.15 does not call, but the "
                 f"wheel is for {target.label}"
             )
-        if prefixes == {module_names.INIT_PREFIX} and target.stable_abi == "abi3t":
+        if (
+            prefixes == {module_names.INIT_PREFIX}
+            and target.stable_abi == "abi3t"
+            and (functions := _WITH_DEFINITION.intersection(module.code.slice.python_imports))
+        ):
             return (
-                f"it exports {module.functions[0]} alone, but a module for abi3t needs a PyModExport function"
+                f"it exports {module.functions[0]} alone and calls {join_some(sorted(functions))}, "
+                "but a module for abi3t needs a PyModExport function"
             )
     return ""
 

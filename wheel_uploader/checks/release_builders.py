@@ -41,12 +41,15 @@ def uneven_sboms(release: ReleaseContent) -> Iterator[Observation]:
 
     A software bill of materials (PEP 770, in .dist-info/sboms) lists what a wheel contains besides the
     project itself; scanners read it from the wheel that they find. The usual cause is a job with an older
-    version of the build tool, or a wheel that another machine built. What a repair tool writes is compared
-    among the wheels for the same platform only, because it depends on the bundled libraries. Build all wheels
-    with the same tools.
+    version of the build tool, or a wheel that another machine built. Wheels for any platform are compared
+    among themselves, because the tool that builds the compiled code may not build them. The SBOM of a repair
+    tool is compared among the wheels for the same platform only, because it depends on the bundled libraries.
+    Build all wheels with the same tools.
     """
     wheels = [summary for summary in release.summaries if isinstance(summary.name, WheelName)]
-    yield from _find_uneven(wheels, lambda summary: _list_sboms(summary, from_repair=False))
+    for is_pure in (False, True):
+        alike = [summary for summary in wheels if (_list_platforms(summary) == {"any"}) is is_pure]
+        yield from _find_uneven(alike, lambda summary: _list_sboms(summary, from_repair=False))
     groups: dict[Hashable, list[FileSummary]] = defaultdict(list)
     for summary in wheels:
         for platform in sorted(_list_platforms(summary)):

@@ -44,9 +44,7 @@ def odd_one_out(release: ReleaseContent) -> Iterator[Observation]:
         for summary in release.summaries
         if isinstance(summary.name, WheelName)
     ]
-    yield from _find_odd_value(
-        wheels, lambda wheel: wheel.summary.generator, lambda value: f"was built by '{value}'"
-    )
+    yield from _find_odd_generator(wheels)
     for system in _group_by(wheels, lambda name: {_get_system(tag) for tag in name.platforms}):
         yield from _find_odd_value(system, lambda wheel: wheel.summary.top_level, _describe_top_level)
     several = _find_platforms_with_several(wheels)
@@ -73,6 +71,25 @@ def _find_odd_value(
     (usual, count), (odd, _) = counts.most_common()
     name = group[values.index(odd)].name
     yield name.filename, f"it {describe(odd)}; each of the {count} comparable wheels {describe(usual)}"
+
+
+def _find_odd_generator(wheels: Sequence[WheelSummary]) -> Iterator[Observation]:
+    """Yield the wheel for some platform that another tool built, or another version of it."""
+    # The tool for extension modules is often not the one for the pure wheel.
+    specific = [wheel for wheel in wheels if wheel.name.platforms != ("any",)]
+    wheels = specific or wheels
+    if len({_get_tool(wheel.summary) for wheel in wheels}) == 1:
+        # For an old Python, pip installs the last version of the tool that supports it.
+        pythons = Counter(python for wheel in wheels for python in wheel.name.pythons)
+        wheels = [wheel for wheel in wheels if any(pythons[python] > 1 for python in wheel.name.pythons)]
+    return _find_odd_value(
+        wheels, lambda wheel: wheel.summary.generator, lambda value: f"was built by '{value}'"
+    )
+
+
+def _get_tool(summary: FileSummary) -> str:
+    """Return the name of the build tool; setuptools before 70.1 used the command of the package wheel."""
+    return summary.generator.partition(" ")[0].replace("bdist_wheel", "setuptools")
 
 
 def _describe_top_level(value: Hashable) -> str:

@@ -32,11 +32,13 @@ def metadata_field(name: str, *headers: str, description: str = "") -> tuple[str
         ("Requires-Dist", "Requires-Dist: a; extra=='x'", 'Requires-Dist: a ; extra == "x"'),
         ("Requires-Dist", "Requires-Dist: a\nRequires-Dist: b", "Requires-Dist: b\nRequires-Dist: a"),
         ("Requires-Dist", "Requires-Dist: not  a (requirement", "Requires-Dist: not a (requirement"),
+        ("Requires-Dist", "Requires-Dist: sphinx_rtd_theme>1", "Requires-Dist: Sphinx-RTD-theme>1"),
         ("Requires-Python", "Requires-Python: >=3.9, <4", "Requires-Python: <4,>=3.9"),
         ("Provides-Extra", "Provides-Extra: Test_All", "Provides-Extra: test-all"),
         ("License", "License: The licence\n        text", "License: The licence text"),
         ("License", "License: " + "a b " * 200 + "linux", "License: " + "a b " * 200 + "windows"),
         ("License", "License-Expression: MIT", "License-Expression: MIT\nAuthor: x"),
+        ("License", "License: MIT", "License: MIT License"),
     ],
 )
 def test_equivalent_metadata_is_equal(name: str, first: str, second: str) -> None:
@@ -50,7 +52,9 @@ def test_equivalent_metadata_is_equal(name: str, first: str, second: str) -> Non
         ("Requires-Dist", "Requires-Dist: numpy", "Author: x"),
         ("Requires-Python", "Requires-Python: >=3.9", "Requires-Python: >=3.10"),
         ("Requires-Python", "Requires-Python: three", "Requires-Python: four"),
+        ("Requires-Dist", "Requires-Dist: sphinx_rtd_theme", "Requires-Dist: sphinx_theme"),
         ("License", "License: MIT", "License-Expression: BSD-3-Clause"),
+        ("License", "License: MIT License", "License: BSD License"),
     ],
 )
 def test_different_metadata_is_not_equal(name: str, first: str, second: str) -> None:

@@ -281,9 +281,22 @@ def test_reports_a_module_with_the_function_of_another_name(name: str, function:
 def test_each_python_needs_a_function_that_it_knows(
     tag: str, suffix: str, functions: tuple[str, ...], message: str
 ) -> None:
-    messages = run_checks(tag, {f"dipy/x{suffix}": elf(defined=functions)})
+    creates = ("PyModuleDef_Init",) if "PyInit_x" in functions else ()
+    messages = run_checks(tag, {f"dipy/x{suffix}": elf(defined=functions, undefined=creates)})
     assert list(messages) == (["native/module-init"] if message else [])
     assert all(message in text for texts in messages.values() for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("function", "checks"),
+    [("PyModule_Create2", ["native/module-init"]), ("PyImport_ImportModule", [])],
+)
+def test_an_init_function_for_abi3t_may_get_the_module_from_another_one(
+    function: str, checks: list[str]
+) -> None:
+    # As cffi's modules do: _cffi_backend creates them.
+    module = elf(defined=("PyInit_x",), undefined=(function,))
+    assert list(run_checks(f"cp315-abi3.abi3t-{GNU}", {"dipy/x.abi3t.so": module})) == checks
 
 
 def test_accepts_a_debug_build_if_there_is_an_ordinary_one() -> None:

@@ -137,6 +137,7 @@ UP_TO_NEWEST = [f"cp3{minor}" for minor in range(10, NEWEST_CPYTHON[1] + 1)]
 PREVIOUS = [*matrix(version="1.11.0"), "dipy-1.11.0.tar.gz"]
 STRAY = wheel("cp312", "macosx_15_0_arm64")
 WINDOWS = wheel("cp312", "win_amd64")
+PURE = wheel_filename("dipy", "1.12.0")
 NUMPY_MACS = ("macosx_11_0_arm64", "macosx_14_0_arm64", "macosx_10_13_x86_64", "macosx_14_0_x86_64")
 
 #: Name: a release, the check that reports its fault, and the subject of the finding.
@@ -210,6 +211,16 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
     ),
     "another build tool": (
         release(changed={WINDOWS: {"generator": "bdist_wheel"}}),
+        "release/odd-one-out",
+        WINDOWS,
+    ),
+    "another version of the build tool": (
+        release(
+            changed={
+                name: {"generator": f"setuptools ({'82.0.1' if name == WINDOWS else '84.0.0'})"}
+                for name in matrix()
+            }
+        ),
         "release/odd-one-out",
         WINDOWS,
     ),
@@ -578,6 +589,19 @@ GOOD: dict[str, ReleaseContent] = {
     ),
     "two wheels that differ": release(
         changed={WINDOWS: {"generator": "x"}, wheel("cp313", "win_amd64"): {"generator": "x"}}
+    ),
+    "an older version of the build tool for the only wheel of the oldest Python": release(
+        [*matrix(PYTHONS[1:]), wheel("cp310", "win_amd64"), SDIST],
+        {name: {"generator": "setuptools (84.0.0)"} for name in matrix(PYTHONS[1:])}
+        | {wheel("cp310", "win_amd64"): {"generator": "setuptools (82.0.1)"}},
+    ),
+    "the build command of an older setuptools for the only wheel of the oldest Python": release(
+        [*matrix(PYTHONS[1:]), wheel("cp310", "win_amd64"), SDIST],
+        {name: {"generator": "setuptools (84.0.0)"} for name in matrix(PYTHONS[1:])}
+        | {wheel("cp310", "win_amd64"): {"generator": "bdist_wheel (0.37.1)"}},
+    ),
+    "another build tool for the pure wheel": release(
+        [*FULL, PURE], {PURE: {"generator": "poetry-core 2.5.0"}}
     ),
     "a little larger": release(changed={WINDOWS: {"size": 15_000_000}}),
     "small wheels": release(changed={name: {"size": 900} for name in FULL} | {WINDOWS: {"size": 9_000}}),

@@ -263,6 +263,14 @@ def test_names_the_wheels_without_an_sbom() -> None:
     assert found_in(*one) == {("release/uneven-sboms", one[0].name.filename)}
 
 
+def test_a_pure_wheel_needs_no_sbom_of_the_tool_that_compiles() -> None:
+    tags = ["cp312-cp312-win_amd64", "cp312-cp312-macosx_11_0_arm64"]
+    wheels = [made(tag, sboms=("dipy.cyclonedx.json",)) for tag in tags]
+    assert found_in(*wheels, made("py3-none-any", binary_count=0)) == set()
+    without = made("cp312-cp312-manylinux_2_28_x86_64")
+    assert found_in(*wheels, without) == {("release/uneven-sboms", without.name.filename)}
+
+
 def test_sboms_of_repair_tools_depend_on_the_platform() -> None:
     linux = [f"cp31{minor}-cp31{minor}-manylinux_2_28_x86_64" for minor in (1, 2)]
     repaired = [made(tag, sboms=("auditwheel.cdx.json",)) for tag in linux]
