@@ -216,13 +216,18 @@ def _find_init_problem(module: _Module, targets: list[TargetPython | None], stem
         if (
             prefixes == {module_names.INIT_PREFIX}
             and target.stable_abi == "abi3t"
-            and (functions := _WITH_DEFINITION.intersection(module.code.slice.python_imports))
+            and not _is_created_elsewhere(module)
         ):
             return (
-                f"it exports {module.functions[0]} alone and calls {join_some(sorted(functions))}, "
-                "but a module for abi3t needs a PyModExport function"
+                f"it exports {module.functions[0]} alone, but a module for abi3t needs a PyModExport function"
             )
     return ""
+
+
+def _is_created_elsewhere(module: _Module) -> bool:
+    """Return whether the functions that the module imports are known, and none takes a PyModuleDef."""
+    functions = module.code.slice.python_imports
+    return bool(functions) and _WITH_DEFINITION.isdisjoint(functions)
 
 
 def _is_loaded_by(module: _Module, target: TargetPython) -> bool:

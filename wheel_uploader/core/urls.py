@@ -66,7 +66,7 @@ INVALID_VARIABLE_MESSAGE = "ACTIONS_ID_TOKEN_REQUEST_URL, or the URL of a proxy,
 def may_contain_url(error: BaseException) -> bool:
     """Return whether the message of any library's exception may quote a URL that could not be parsed."""
     return type(error) is ValueError or any(
-        kind.__name__ in {"InvalidURL", "LocationValueError"} for kind in type(error).__mro__
+        kind.__name__ in {"InvalidURL", "InvalidUrl", "LocationValueError"} for kind in type(error).__mro__
     )
 
 

@@ -52,13 +52,16 @@ _KNOWN_PATHS = (
 )
 #: Hosts of services whose upload paths do not identify them: patterns, and the URLs of the pages.
 _KNOWN_HOSTS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
-    (re.compile(r"[a-z0-9-]+-python\.pkg\.dev\Z"), ("{scheme}://{host}{path}/simple/",)),  # Artifact Registry
     (
-        re.compile(r"python\.(?P<domain>cloudsmith\.io)\Z"),
+        re.compile(r"\A[a-z0-9-]+-python\.pkg\.dev\Z"),
+        ("{scheme}://{host}{path}/simple/",),
+    ),  # Artifact Registry
+    (
+        re.compile(r"\Apython\.(?P<domain>cloudsmith\.io)\Z"),
         tuple(f"{{scheme}}://dl.{{domain}}/{kind}{{path}}/python/simple/" for kind in ("public", "basic")),
     ),
     # The address of the pages of Gemfury contains a token.
-    (re.compile(r"push\.fury\.io\Z"), ()),
+    (re.compile(r"\Apush\.fury\.io\Z"), ()),
 )
 _TWO_SEGMENT_PATH = re.compile(r"/[^/]+/[^/]+/?\Z")
 

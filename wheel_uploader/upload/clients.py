@@ -100,14 +100,16 @@ class TargetReader:
         """Send credentials from now on, and return whether there are any for the origin of the pages."""
         if split_credentials(self.options.index_url or "")[1]:
             return False  # They are sent from the start.
-        credentials = None
         if parse_origin(index.url) == parse_origin(self.target.url):
             try:
+                # An upload without a login, which the user asks for, is not followed by another login.
                 credentials = task_pool.call_in_thread(self._get_uploader().credentials)
             except CredentialsError:
-                if is_required and not http_credentials.find_netrc_login(index.url):
+                credentials = http_credentials.find_netrc_login(index.url)
+                if is_required and not credentials:
                     raise
-        credentials = credentials or http_credentials.find_netrc_login(index.url)
+        else:
+            credentials = http_credentials.find_netrc_login(index.url)
         if credentials:
             index.log_in(*credentials)
         return credentials is not None
