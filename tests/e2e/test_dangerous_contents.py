@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.support import in_process
 from tests.support.command_line import CommandLine
 from tools.testing import wheels
 
@@ -36,14 +38,15 @@ Files = Mapping[str, str]
 def check(
     folder: Path, files: Files, metadata: str = METADATA, kind: str = "wheel", *options: str
 ) -> dict[str, str]:
-    """Check a wheel or sdist with the real command; return the severity of each finding by its check."""
+    """Check a wheel or sdist; return the severity of each finding by its check."""
     contents = {path: text.encode() for path, text in {"demo/__init__.py": "x = 1\n", **files}.items()}
     staged = folder / "staged"
     if kind == "wheel":
         wheels.make_wheel(staged, "demo", "1.0", files=contents, metadata=metadata)
     else:
         wheels.make_sdist(staged, "demo", "1.0", files=contents, metadata=metadata)
-    ended = CommandLine(folder).run("--until", "check", "-u", staged, "--format", "json", *options)
+    with contextlib.chdir(folder):
+        ended = in_process.run("--until", "check", "-u", staged, "--format", "json", *options)
     assert TOKEN not in ended.stdout + ended.stderr
     report = json.loads(ended.stdout)
     found = {
