@@ -92,7 +92,7 @@ class FileUpload:
     #: The last response to an upload, and the error on this side that prevented it.
     answer: UploadResponse = _NO_ANSWER
     local_error: ReleaseError | None = None
-    #: What the index had at the last query, and the error of the last query that failed.
+    #: The result of the last query of the index, and the error of the last one that failed.
     comparison: IndexComparison | None = None
     query_error: ReleaseError | None = None
     #: The time of the first query in the current state, the seconds waited since, and the next pause.

@@ -73,7 +73,7 @@ class Event(enum.StrEnum):
     WRITE_ONLY = "no look (--write-only)"
 
 
-#: What is done in each state that is not an end.
+#: The action of each state that is not an end.
 ACTIONS: Mapping[State, str] = {
     State.FIRST_POST: "send the file",
     State.PAUSE: "wait, longer each time",
@@ -115,7 +115,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.UNREADABLE: State.PAUSE,
         Event.WRITE_ONLY: State.POST_AGAIN,
     },
-    State.POST_AGAIN: {**_AFTER_POST, Event.RUN_ENDS: State.LOOK_LAST},
+    State.POST_AGAIN: {**_AFTER_POST, Event.RUN_ENDS: State.PAUSE},
     State.LOOK_REFUSED: {
         Event.SAME: State.SKIPPED,
         Event.OTHER: State.CONFLICT,
@@ -157,7 +157,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     },
 }
 
-#: What the user is told at each end: a status of the file. "Refused" is "failed" if it is not about the file.
+#: The status of the file at each end. A refusal is "rejected" if it is about the file, else "failed".
 RESULTS: Mapping[State, str] = {
     State.NOT_TRIED: "not tried",
     State.ACCEPTED: "uploaded; to be confirmed by hash",
