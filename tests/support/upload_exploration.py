@@ -43,10 +43,12 @@ from wheel_uploader.upload.upload_states import TRANSITIONS, Event, State
 
 Table = Mapping[State, Mapping[Event, State]]
 
-OURS, OTHER = "a" * 64, "b" * 64
+#: Each state of the index: nothing, our bytes, others, or our bytes under another name.
+NOTHING, OURS, OTHER, TWIN = "", "a" * 64, "b" * 64, "twin"
 FILE = LocalFile(
     name=filenames.parse_filename("demo-1.0-py3-none-any.whl"), path=Path("demo"), size=1, sha256=OURS
 )
+_TWIN_NAME = "demo-1.0-1-py3-none-any.whl"
 LENGTH, RETRIES, LISTING_TIMEOUT = 6, 3, 2.0
 #: The maximum number of choices of one path, far above those of any that ends.
 MAX_CHOICES = 200
@@ -61,15 +63,15 @@ class Post:
     #: The hash that the index has afterwards; empty: as before.
     stores: str = ""
     #: The POST ends like this only if the index has these files before it.
-    needs: frozenset[str] = frozenset({"", OURS, OTHER})
+    needs: frozenset[str] = frozenset({NOTHING, OURS, OTHER, TWIN})
     is_signal: bool = False
 
 
-_EXISTING, _FREE = frozenset({OURS, OTHER}), frozenset({"", OURS})
+_EXISTING, _FREE = frozenset({OURS, OTHER, TWIN}), frozenset({NOTHING, OURS})
 _BUSY = classify_response(503)
 POSTS: Mapping[str, Post] = {
     "200": Post(classify_response(200), OURS, _FREE),
-    "200, overwrites": Post(classify_response(200), OURS, frozenset({OTHER})),
+    "200, overwrites": Post(classify_response(200), OURS, frozenset({OTHER, TWIN})),
     "200, not stored": Post(classify_response(200)),
     "sign-in page": Post(classify_response(200, body="<title>Sign in</title><form></form>")),
     "reply lost, not stored": Post(missing_response("the connection broke before the response")),
@@ -77,7 +79,8 @@ POSTS: Mapping[str, Post] = {
     "reset in the body": Post(missing_response("the connection was reset while the file was sent")),
     "503, not stored": Post(_BUSY),
     "503, stored": Post(_BUSY, OURS, _FREE),
-    "503, another party stores": Post(_BUSY, OTHER, frozenset({""})),
+    "503, another party stores": Post(_BUSY, OTHER, frozenset({NOTHING})),
+    "503, another party stores our bytes": Post(_BUSY, TWIN, frozenset({NOTHING})),
     "429": Post(classify_response(429)),
     "507": Post(classify_response(507)),
     "503, retry in a day": Post(classify_response(503, headers={"Retry-After": "86400"})),
@@ -85,7 +88,7 @@ POSTS: Mapping[str, Post] = {
         classify_response(400, "File already exists ('x', with blake2_256 hash 'ab')."), needs=_EXISTING
     ),
     "409 exists": Post(classify_response(409, "The feed already contains the file."), needs=_EXISTING),
-    "409 exists, another party's": Post(classify_response(409), OTHER, frozenset({""})),
+    "409 exists, another party's": Post(classify_response(409), OTHER, frozenset({NOTHING})),
     "400 about the file": Post(classify_response(400, "'x' is not a valid classifier.")),
     "400 in unknown words": Post(classify_response(400, "Datei ist bereits vorhanden")),
     "403": Post(classify_response(403, "no permission to submit")),
@@ -124,7 +127,7 @@ class Violation(BaseException):
 
 @dataclass(slots=True)
 class UploadPath:
-    """One path: the index, the clock and the events so far, over all runs of the command."""
+    """One path: the index, the clock and the earlier events, over all runs of the command."""
 
     sequence: Sequence[str]
     table: Table
@@ -283,8 +286,8 @@ class UploadPath:
 
     def _look(self, file: LocalFile) -> IndexComparison:
         comparison = compare_with_index(self.fetch_project("demo"), [file], self.get_sha256)[0]
-        if comparison.result is FileComparison.DIFFERENT:
-            self.conflict = "the index has other bytes"
+        if comparison.result not in (FileComparison.ABSENT, FileComparison.SAME):
+            self.conflict = f"the index has {comparison.result}"
         return comparison
 
     # --- the index, as IndexClient reads it ---
@@ -302,9 +305,9 @@ class UploadPath:
         self.is_unseen = False
         listed = "" if choice == "stale" else self.stored
         self.seen_same |= listed == OURS
-        files = (
-            (IndexFile(filename=FILE.filename, url=self.url, hashes={"sha256": listed}),) if listed else ()
-        )
+        name, digest = (_TWIN_NAME, OURS) if listed == TWIN else (FILE.filename, listed)
+        served = IndexFile(filename=name, url=self.url, hashes={"sha256": digest})
+        files = (served,) if listed else ()
         return ProjectPage(url=self.url, exists=bool(files), files=files)
 
     def get_sha256(self, file: IndexFile) -> str:

@@ -85,7 +85,7 @@ class FileUpload:
     #: The event that led to ``state``.
     event: Event | None = None
     attempts: int = 0
-    #: The number of pauses before an attempt, some of which the index may have prevented, plus 1.
+    #: The number of pauses plus 1; more than ``attempts`` if the index could not be queried after a pause.
     turn: int = 1
     #: True after a response that leaves open whether the index stored the file.
     may_be_stored: bool = False
