@@ -195,7 +195,7 @@ class UploadPath:
             raise Violation(f"{result.outcome} without the hash of the index")
         if result.outcome is not FileStatus.NOT_TRIED and is_success == bool(result.error):
             raise Violation(f"{result.outcome} with the error {result.error}")
-        if result.outcome is FileStatus.CONFLICT and not self.conflict:
+        if result.outcome is FileStatus.CONFLICT and not self.conflict.startswith("the index has"):
             raise Violation("a conflict that the index does not show")
 
     def _confirm(self, outcome: FileStatus) -> str:

@@ -77,6 +77,10 @@ WRONG = {
         *(State.LOOK_EXISTS, Event.ABSENT, State.POST_AGAIN),
         "posted again after a conflict",
     ),
+    "takes the index's words for a conflict": (
+        *(State.LOOK_EXISTS, Event.ABSENT, State.CONFLICT),
+        "a conflict that the index does not show",
+    ),
     "looks for ever": (State.LOOK, Event.UNREADABLE, State.LOOK, "does not end"),
     "waits for ever": (State.LOOK_EXISTS, Event.ABSENT, State.LOOK_EXISTS, "does not end"),
     "tries for ever": (State.PAUSE, Event.USED_UP, State.LOOK, "does not end"),
