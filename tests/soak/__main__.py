@@ -21,6 +21,7 @@ from tests.soak import (
     mutants,
     runs,
     signals,
+    states,
     storms,
     swaps,
     syscalls,
@@ -38,6 +39,7 @@ SOAKS = {
     "leaks": leaks.soak,
     "fuzz": fuzz.soak,
     "swaps": swaps.soak,
+    "states": states.soak,
     "mutants": mutants.soak,
 }
 

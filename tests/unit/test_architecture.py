@@ -102,6 +102,7 @@ PURE_MODULES = (
     *("facts/archive/record", "facts/archive/zip_*", "facts/archive/tar_headers"),
     *("facts/archive/decompress", "facts/archive/obfuscation"),
     *("index/project_page", "upload/response", "upload/response_rules", "upload/trusted_publishing"),
+    "upload/upload_states",
     "upload/credential_values",
 )
 #: Rendering uses a child process, because a renderer may hang; release_runner reads the clock.

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.support import upload_page
 from tests.support.readme import README, generated_parts, with_generated_parts
 from wheel_uploader.core import errors
 
@@ -19,6 +20,14 @@ def test_generated_parts_are_current(part: str) -> None:
 
 def test_regenerating_the_readme_changes_nothing() -> None:
     assert with_generated_parts(TEXT) == TEXT, "run: python -m tests.support.readme"
+
+
+def test_the_page_about_the_upload_is_current_and_renders() -> None:
+    from readme_renderer import rst
+
+    text = upload_page.PAGE.read_text(encoding="utf-8")
+    assert upload_page.with_generated_parts(text) == text, "run: python -m tests.support.upload_page"
+    assert rst.render(text) is not None
 
 
 def test_lists_every_exit_code() -> None:

@@ -6,8 +6,8 @@ The verdict depends on the bytes that the index has, and not on the words of its
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
 
@@ -32,9 +32,12 @@ from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http import retry
 from wheel_uploader.upload.response import UploadResponse
 from wheel_uploader.upload.response_rules import ResponseKind
+from wheel_uploader.upload.upload_states import TRANSITIONS, Event, State
 
 #: Seconds between two queries of a listing that may lag: short at first.
 _MIN_PAUSE, _MAX_PAUSE = 1.0, 20.0
+#: Before the first upload.
+_NO_ANSWER = UploadResponse(kind=ResponseKind.RETRY, status=0)
 
 
 class FileUploader(Protocol):
@@ -70,70 +73,158 @@ class UploadContext:
 
 @dataclass(slots=True)
 class FileUpload:
-    """The upload of one file; after each unclear response the index is queried before the next attempt."""
+    """The upload of one file; after each unclear response the index is queried before the next attempt.
+
+    Each state has an action, which returns an event; the table in upload_states.py decides what follows.
+    """
 
     file: LocalFile
     context: UploadContext
+    table: Mapping[State, Mapping[Event, State]] = field(default_factory=lambda: TRANSITIONS)
+    state: State = State.FIRST_POST
+    #: The event that led to ``state``.
+    event: Event | None = None
     attempts: int = 0
+    #: The number of pauses plus 1; more than ``attempts`` if the index could not be queried after a pause.
+    turn: int = 1
     #: True after a response that leaves open whether the index stored the file.
     may_be_stored: bool = False
-    #: The error of the last query of the index.
+    #: The last response to an upload, and the error on this side that prevented it.
+    answer: UploadResponse = _NO_ANSWER
+    local_error: ReleaseError | None = None
+    #: The result of the last query of the index, and the error of the last one that failed.
+    comparison: IndexComparison | None = None
     query_error: ReleaseError | None = None
+    #: The time of the first query in the current state, the seconds waited since, and the next pause.
+    started_at: float = 0.0
+    waited: float = 0.0
+    pause: float = _MIN_PAUSE
 
     def run(self) -> UploadResult:
         """Upload the file, with retries if they make sense, and return the result."""
+        while not self.state.is_end:
+            self.event = self._act()
+            self.state = self.table[self.state][self.event]
+        return self._end()
+
+    # --- the actions of the states ---------------------------------------------------------------------
+
+    def _act(self) -> Event:
+        """Perform the action of the current state, and return its event."""
+        match self.state:
+            case State.FIRST_POST | State.POST_AGAIN:
+                return self._post()
+            case State.PAUSE:
+                return self._pause()
+            case State.LOOK | State.LOOK_REFUSED | State.LOOK_LAST:
+                return self._look()
+            case _:
+                return self._look_until_listed()
+
+    def _post(self) -> Event:
         try:
-            answer = self._post()
-            if answer is None:
-                return self._result(FileStatus.NOT_TRIED)
-            for attempt in range(2, self.context.retries + 1):
-                if answer.kind is not ResponseKind.RETRY:
-                    break
-                self._pause(answer, attempt)
-                if self.context.must_end():
-                    break
-                state = self._query_index()
-                if state is None and self.context.query_index:
-                    continue
-                if state and state.result is not FileComparison.ABSENT:
-                    return self._result_from_index(state, answer)
-                answer = self._post() or answer
+            answer = self.context.upload(self.file)
         except ReleaseError as error:
-            return self._result(FileStatus.FAILED, error)
-        return self._last_result(answer)
+            self.local_error = error
+            return Event.FAIL_LOCALLY
+        if answer is None:
+            return Event.RUN_ENDS
+        self.answer = answer
+        self.attempts += 1
+        self.may_be_stored |= _leaves_open(answer)
+        return self._classify(answer)
 
-    def _post(self) -> UploadResponse | None:
-        answer = self.context.upload(self.file)
-        if answer:
-            self.attempts += 1
-            self.may_be_stored |= _leaves_open(answer)
-        return answer
+    def _classify(self, answer: UploadResponse) -> Event:
+        """Return the event that a response is, in view of the earlier ones."""
+        if answer.kind is ResponseKind.ACCEPTED:
+            return Event.ACCEPT
+        if answer.kind is ResponseKind.RETRY:
+            return Event.NOT_FINAL
+        if self.may_be_stored:
+            is_about_file = issubclass(answer.error_type, FileError | ConflictError)
+            return (
+                Event.ABOUT_FILE_IN_DOUBT if is_about_file and not answer.is_final else Event.OTHER_IN_DOUBT
+            )
+        if _nothing_arrived(answer):
+            return Event.NOTHING_SENT
+        return Event.SAYS_EXISTS if answer.kind is ResponseKind.EXISTS else Event.REFUSE
 
-    def _pause(self, answer: UploadResponse, attempt: int) -> None:
+    def _pause(self) -> Event:
+        """Wait before the next look."""
+        if self.turn >= self.context.retries:
+            return Event.USED_UP
+        self.turn += 1
+        answer = self.answer
         status = HttpStatusError(answer.status, "", retry_after=answer.retry_after)
-        seconds = retry.compute_backoff(status, attempt - 1)
+        seconds = retry.compute_backoff(status, self.turn - 1)
         self.context.progress.debug(
-            f"{self.file.filename}: {answer.summary}; checking the index, then attempt {attempt} of "
+            f"{self.file.filename}: {answer.summary}; checking the index, then attempt {self.turn} of "
             f"{self.context.retries} in {seconds:.1f} s"
         )
         self.context.wait(seconds)
+        return Event.RUN_ENDS if self.context.must_end() else Event.PAUSED
 
-    def _query_index(self) -> IndexComparison | None:
-        """Return what the index has under this name now; None if it cannot be queried."""
+    def _look(self) -> Event:
+        """Query the index once."""
+        self.comparison = None
         if self.context.query_index is None:
             self.query_error = NetworkError("it is not read (--write-only)")
-            return None
+            return Event.WRITE_ONLY
         try:
-            return self.context.query_index(self.file)
+            self.comparison = self.context.query_index(self.file)
         except ReleaseError as error:
             self.query_error = error
-            return None
+            return Event.UNREADABLE
+        match self.comparison.result:
+            case FileComparison.SAME:
+                return Event.SAME
+            case FileComparison.ABSENT if self.state is State.LOOK_LAST and self.context.must_end():
+                return Event.ABSENT_AT_END
+            case FileComparison.ABSENT:
+                return Event.ABSENT
+            case _:
+                return Event.OTHER
 
-    def _result_from_index(self, state: IndexComparison, answer: UploadResponse) -> UploadResult:
-        """Return the result if the index has a file with this name or these bytes."""
-        if state.result is not FileComparison.SAME:
-            return self._result(FileStatus.CONFLICT, conflict_error(state))
-        if not self.may_be_stored and answer.kind is not ResponseKind.RETRY:
+    def _look_until_listed(self) -> Event:
+        """Query the index; if the file is not listed, wait for the next query while the listing may lag."""
+        context, answer = self.context, self.answer
+        if self.event is not Event.NOT_YET:
+            self.started_at, self.waited, self.pause = context.clock(), 0.0, _MIN_PAUSE
+        event = self._look()
+        if event not in (Event.ABSENT, Event.UNREADABLE) or answer.is_final or context.must_end():
+            return event
+        remaining = context.listing_timeout - max(self.waited, context.clock() - self.started_at)
+        if remaining <= 0:
+            return event
+        context.progress.debug(f"{self.file.filename}: {answer.summary}; the index does not list it yet")
+        pause = min(self.pause, remaining)
+        context.wait(pause)
+        self.waited, self.pause = self.waited + pause, min(self.pause * 1.5, _MAX_PAUSE)
+        return Event.NOT_YET
+
+    # --- the results -----------------------------------------------------------------------------------
+
+    def _end(self) -> UploadResult:
+        """Return the result for the state in which the upload ended."""
+        match self.state:
+            case State.NOT_TRIED:
+                return self._result(FileStatus.NOT_TRIED)
+            case State.LOCAL_ERROR:
+                return self._result(FileStatus.FAILED, self.local_error)
+            case State.ACCEPTED:
+                return self._result(FileStatus.UPLOADED)
+            case State.FOUND | State.SKIPPED:
+                return self._found(self.answer)
+            case State.CONFLICT if self.comparison:
+                return self._result(FileStatus.CONFLICT, conflict_error(self.comparison))
+            case State.NOT_SENT | State.REFUSED | State.REFUSED_UNREAD:
+                return self._refused(self.answer)
+            case _:
+                return self._result(FileStatus.UNKNOWN, self._unknown_error(self.answer))
+
+    def _found(self, answer: UploadResponse) -> UploadResult:
+        """Return the result if the index has the file, although it did not accept the last upload."""
+        if self.state is State.SKIPPED:
             self.context.progress.debug(f"{self.file.filename}: {answer.summary}; the index has these bytes")
             return self._result(FileStatus.SKIPPED)
         if 400 <= answer.status < 500 and answer.kind is not ResponseKind.RETRY:
@@ -142,73 +233,37 @@ class FileUpload:
             self.context.progress.debug(f"{self.file.filename}: {answer.summary}; but the index has the file")
         return self._result(FileStatus.UPLOADED)
 
-    def _last_result(self, answer: UploadResponse) -> UploadResult:
-        """Return the result after the last attempt: unless the index accepted the file, its bytes decide."""
-        if answer.kind is ResponseKind.ACCEPTED:
-            return self._result(FileStatus.UPLOADED)
-        if not self.may_be_stored and _nothing_arrived(answer):
-            return self._failure(answer, answer.to_error(self.file.filename))
-        state = self._wait_for_listing(answer)
-        if state is None:
-            return self._result_without_index(answer)
-        if state.result is not FileComparison.ABSENT:
-            return self._result_from_index(state, answer)
-        return self._result_if_absent(answer)
-
-    def _wait_for_listing(self, answer: UploadResponse) -> IndexComparison | None:
-        """Query the index until it lists the file; only once if the file cannot be there already."""
-        context, state = self.context, self._query_index()
-        is_possible = answer.kind is ResponseKind.EXISTS or self.may_be_stored
-        is_waiting = is_possible and not answer.is_final and answer.kind is not ResponseKind.RETRY
-        if not is_waiting or context.query_index is None:
-            return state
-        started_at, waited, pause = context.clock(), 0.0, _MIN_PAUSE
-        while not (state and state.result is not FileComparison.ABSENT) and not context.must_end():
-            remaining = context.listing_timeout - max(waited, context.clock() - started_at)
-            if remaining <= 0:
-                break
-            context.progress.debug(f"{self.file.filename}: {answer.summary}; the index does not list it yet")
-            context.wait(min(pause, remaining))
-            waited, pause = waited + min(pause, remaining), min(pause * 1.5, _MAX_PAUSE)
-            state = self._query_index()
-        return state
-
-    def _result_without_index(self, answer: UploadResponse) -> UploadResult:
-        """Return the result if the index cannot be queried."""
-        problem = self.query_error.message if self.query_error else ""
-        is_told = answer.kind is ResponseKind.REJECTED or (
-            answer.kind is ResponseKind.EXISTS and self.context.query_index is None
-        )
-        if is_told and not self.may_be_stored:
-            error = answer.to_error(self.file.filename)
-            return self._failure(
-                answer, error.with_details(f"cannot query the index for the file: {problem}")
-            )
-        unknown = NetworkError(
-            f"{self.file.filename}: {answer.summary}; cannot query the index for the file: {problem}"
-        )
-        return self._result(FileStatus.UNKNOWN, unknown)
-
-    def _result_if_absent(self, answer: UploadResponse) -> UploadResult:
-        """Return the result if the index does not list the file: only its words are certain."""
-        filename, error = self.file.filename, answer.to_error(self.file.filename)
-        is_about_file = issubclass(answer.error_type, FileError | ConflictError)
-        if answer.kind is ResponseKind.RETRY and self.context.must_end():
-            # There is no time to wait until the listing is current.
-            error.message += "; the index does not list the file yet"
-            return self._result(FileStatus.UNKNOWN, error)
-        if self.may_be_stored and is_about_file and not answer.is_final:
-            unknown = DeadlineError(
-                f"{filename}: {answer.summary}; an earlier upload of it got no answer, and the index did not "
-                f"list the file within {self.context.listing_timeout:.0f} s",
-                hint="The index may have stored this file: run the same command again to look for it.",
-            )
-            return self._result(FileStatus.UNKNOWN, unknown)
-        if answer.kind is ResponseKind.EXISTS and not answer.is_final:
+    def _refused(self, answer: UploadResponse) -> UploadResult:
+        """Return the result if the index does not have the file: only its words are certain."""
+        error = answer.to_error(self.file.filename)
+        if self.state is State.REFUSED_UNREAD:
+            error = error.with_details(f"cannot query the index for the file: {self._query_problem()}")
+        elif self.state is State.REFUSED and answer.kind is ResponseKind.EXISTS and not answer.is_final:
             error = error.with_details(
                 message=f"{error.message}; its page does not show the file", hint=_UNLISTED_HINT
             )
         return self._failure(answer, error)
+
+    def _unknown_error(self, answer: UploadResponse) -> ReleaseError:
+        """Return the error if nothing shows whether the index has the file."""
+        filename = self.file.filename
+        if self.state is State.UNKNOWN_ENDED:
+            # There is no time to wait until the listing is current.
+            error = answer.to_error(filename)
+            error.message += "; the index does not list the file yet"
+            return error
+        if self.state is State.UNKNOWN_UNLISTED:
+            return DeadlineError(
+                f"{filename}: {answer.summary}; an earlier upload of it got no answer, and the index did not "
+                f"list the file within {self.context.listing_timeout:.0f} s",
+                hint="The index may have stored this file: run the same command again to look for it.",
+            )
+        return NetworkError(
+            f"{filename}: {answer.summary}; cannot query the index for the file: {self._query_problem()}"
+        )
+
+    def _query_problem(self) -> str:
+        return self.query_error.message if self.query_error else ""
 
     def _failure(self, answer: UploadResponse, error: ReleaseError) -> UploadResult:
         """Return the result of an upload that the index rejected, or that failed for another reason."""

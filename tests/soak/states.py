@@ -1,0 +1,23 @@
+"""Every sequence of events in the upload of one file, with the program's own code on an index in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.soak import Figure
+from tests.support.upload_exploration import Exploration
+
+#: Beyond the length of the complete exploration, only new situations are continued.
+LONG = 12
+
+
+def soak(part: int, jobs: int) -> Iterator[Figure]:
+    """Follow every sequence of events in the upload of one file; check four properties."""
+    for reads in (True, False):
+        for exploration in (
+            Exploration(reads=reads, prunes=False),
+            Exploration(reads=reads),
+            Exploration(reads=reads, length=LONG),
+        ):
+            exploration.run()
+            yield Figure(exploration.summary, exploration.problems)

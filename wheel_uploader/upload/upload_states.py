@@ -1,0 +1,174 @@
+"""The upload of one file as a state machine: states, events, and the table of transitions. Performs no I/O.
+
+``file_upload.py`` performs the action of each state, and the table decides the next state.
+docs/explanation/upload.rst shows the table and a drawing of it (``python -m tests.support.upload_page``).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+
+class State(enum.StrEnum):
+    """A state of the upload of one file. A look is a query of the index for the file's name and hash."""
+
+    FIRST_POST = "first post"
+    #: The last answer was not final.
+    PAUSE = "pause"
+    LOOK = "look"
+    POST_AGAIN = "post again"
+    # The looks after the last answer; they differ in what the answer and the earlier ones leave open.
+    LOOK_REFUSED = "look after a refusal"
+    LOOK_EXISTS = "look for an existing file"
+    LOOK_IN_DOUBT = "look for a file in doubt"
+    LOOK_UNCLEAR = "look after an unclear answer"
+    LOOK_LAST = "last look"
+    # The ends.
+    NOT_TRIED = "not tried"
+    ACCEPTED = "accepted"
+    FOUND = "found"
+    SKIPPED = "skipped"
+    CONFLICT = "conflict"
+    NOT_SENT = "not sent"
+    REFUSED = "refused"
+    REFUSED_UNREAD = "refused, index not read"
+    UNKNOWN_UNREAD = "unknown, index not read"
+    UNKNOWN_UNLISTED = "unknown, not listed"
+    UNKNOWN_ENDED = "unknown, run ended"
+    LOCAL_ERROR = "error on this side"
+
+    @property
+    def is_end(self) -> bool:
+        """Return whether nothing follows: the state is a result."""
+        return self not in ACTIONS
+
+
+class Event(enum.StrEnum):
+    """The outcome of an action: the class of an answer, of a look, or of a pause."""
+
+    # Of a POST.
+    ACCEPT = "2xx"
+    NOT_FINAL = "not final: no answer, 429, 5xx"
+    NOTHING_SENT = "nothing arrived: TLS, redirect"
+    REFUSE = "refused"
+    SAYS_EXISTS = "the name exists"
+    ABOUT_FILE_IN_DOUBT = "refused or exists, and an earlier POST may have stored the file"
+    OTHER_IN_DOUBT = "any other refusal, and a POST may have stored the file"
+    FAIL_LOCALLY = "error on this side"
+    #: Also of a pause.
+    RUN_ENDS = "the run ends"
+    # Of a pause.
+    PAUSED = "paused"
+    USED_UP = "all attempts used up"
+    # Of a look.
+    SAME = "same hash"
+    OTHER = "other hash or other name"
+    ABSENT = "absent"
+    #: A signal or a time limit leaves no time until the listing is current.
+    ABSENT_AT_END = "absent, and the run ends"
+    #: Absent or unreadable, while the listing may lag; the next look follows after a pause.
+    NOT_YET = "not listed yet"
+    UNREADABLE = "unreadable"
+    WRITE_ONLY = "no look (--write-only)"
+
+
+#: The action of each state that is not an end.
+ACTIONS: Mapping[State, str] = {
+    State.FIRST_POST: "send the file",
+    State.PAUSE: "wait, longer each time",
+    State.LOOK: "query the index",
+    State.POST_AGAIN: "send the file",
+    State.LOOK_REFUSED: "query the index",
+    State.LOOK_EXISTS: "query the index until the file is listed",
+    State.LOOK_IN_DOUBT: "query the index until the file is listed",
+    State.LOOK_UNCLEAR: "query the index until the file is listed",
+    State.LOOK_LAST: "query the index",
+}
+
+_AFTER_POST = {
+    Event.ACCEPT: State.ACCEPTED,
+    Event.NOT_FINAL: State.PAUSE,
+    Event.NOTHING_SENT: State.NOT_SENT,
+    Event.REFUSE: State.LOOK_REFUSED,
+    Event.SAYS_EXISTS: State.LOOK_EXISTS,
+    Event.ABOUT_FILE_IN_DOUBT: State.LOOK_IN_DOUBT,
+    Event.OTHER_IN_DOUBT: State.LOOK_UNCLEAR,
+    Event.FAIL_LOCALLY: State.LOCAL_ERROR,
+}
+
+#: The table: for each state the possible events, and the state that follows.
+TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
+    State.FIRST_POST: {
+        **{event: state for event, state in _AFTER_POST.items() if event is not Event.ABOUT_FILE_IN_DOUBT},
+        Event.RUN_ENDS: State.NOT_TRIED,
+    },
+    State.PAUSE: {
+        Event.PAUSED: State.LOOK,
+        Event.USED_UP: State.LOOK_LAST,
+        Event.RUN_ENDS: State.LOOK_LAST,
+    },
+    State.LOOK: {
+        Event.SAME: State.FOUND,
+        Event.OTHER: State.CONFLICT,
+        Event.ABSENT: State.POST_AGAIN,
+        Event.UNREADABLE: State.PAUSE,
+        Event.WRITE_ONLY: State.POST_AGAIN,
+    },
+    State.POST_AGAIN: {**_AFTER_POST, Event.RUN_ENDS: State.PAUSE},
+    State.LOOK_REFUSED: {
+        Event.SAME: State.SKIPPED,
+        Event.OTHER: State.CONFLICT,
+        Event.ABSENT: State.REFUSED,
+        Event.UNREADABLE: State.REFUSED_UNREAD,
+        Event.WRITE_ONLY: State.REFUSED_UNREAD,
+    },
+    State.LOOK_EXISTS: {
+        Event.SAME: State.SKIPPED,
+        Event.OTHER: State.CONFLICT,
+        Event.NOT_YET: State.LOOK_EXISTS,
+        Event.ABSENT: State.REFUSED,
+        Event.UNREADABLE: State.UNKNOWN_UNREAD,
+        Event.WRITE_ONLY: State.REFUSED_UNREAD,
+    },
+    State.LOOK_IN_DOUBT: {
+        Event.SAME: State.FOUND,
+        Event.OTHER: State.CONFLICT,
+        Event.NOT_YET: State.LOOK_IN_DOUBT,
+        Event.ABSENT: State.UNKNOWN_UNLISTED,
+        Event.UNREADABLE: State.UNKNOWN_UNREAD,
+        Event.WRITE_ONLY: State.UNKNOWN_UNREAD,
+    },
+    State.LOOK_UNCLEAR: {
+        Event.SAME: State.FOUND,
+        Event.OTHER: State.CONFLICT,
+        Event.NOT_YET: State.LOOK_UNCLEAR,
+        Event.ABSENT: State.REFUSED,
+        Event.UNREADABLE: State.UNKNOWN_UNREAD,
+        Event.WRITE_ONLY: State.UNKNOWN_UNREAD,
+    },
+    State.LOOK_LAST: {
+        Event.SAME: State.FOUND,
+        Event.OTHER: State.CONFLICT,
+        Event.ABSENT: State.REFUSED,
+        Event.ABSENT_AT_END: State.UNKNOWN_ENDED,
+        Event.UNREADABLE: State.UNKNOWN_UNREAD,
+        Event.WRITE_ONLY: State.UNKNOWN_UNREAD,
+    },
+}
+
+#: The status of the file at each end. A refusal is "rejected" if it is about the file, else "failed".
+RESULTS: Mapping[State, str] = {
+    State.NOT_TRIED: "not tried",
+    State.ACCEPTED: "uploaded; to be confirmed by hash",
+    State.FOUND: "uploaded",
+    State.SKIPPED: "skipped",
+    State.CONFLICT: "conflict",
+    State.NOT_SENT: "failed",
+    State.REFUSED: "rejected or failed",
+    State.REFUSED_UNREAD: "rejected or failed",
+    State.UNKNOWN_UNREAD: "unknown",
+    State.UNKNOWN_UNLISTED: "unknown",
+    State.UNKNOWN_ENDED: "unknown",
+    State.LOCAL_ERROR: "failed",
+}
