@@ -5,6 +5,7 @@ The verdict depends on the bytes that the index has, and not on the words of its
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,10 @@ class FileUploader(Protocol):
     def upload(self, file: LocalFile) -> UploadResponse:
         """Make one attempt, in any thread. Raises a ReleaseError for a problem on this side."""
         ...
+
+
+#: Seconds at most until the index lists a file that it has from elsewhere; one of our own may take longer.
+_FOREIGN_LISTING_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +198,8 @@ class FileUpload:
         event = self._look()
         if event not in (Event.ABSENT, Event.UNREADABLE) or answer.is_final or context.must_end():
             return event
-        remaining = context.listing_timeout - max(self.waited, context.clock() - self.started_at)
+        limit = min(context.listing_timeout, math.inf if self.may_be_stored else _FOREIGN_LISTING_TIMEOUT)
+        remaining = limit - max(self.waited, context.clock() - self.started_at)
         if remaining <= 0:
             return event
         context.progress.debug(f"{self.file.filename}: {answer.summary}; the index does not list it yet")

@@ -272,6 +272,17 @@ def test_waits_for_a_listing_that_lags_behind() -> None:
     assert index.time.slept[1:] == [1.0, 1.5, 2.25]
 
 
+@pytest.mark.parametrize(("lost", "seconds"), [(False, 30), (True, 600)])
+def test_waits_longer_for_a_file_that_this_run_may_have_uploaded(lost: bool, seconds: int) -> None:
+    class SlowIndex(ScriptedIndex):
+        LISTING_TIMEOUT = 600.0
+
+    index = SlowIndex(**{A: [*[NO_RESPONSE] * lost, NAME_TAKEN]})
+    index.listed[A] = [FileComparison.ABSENT]
+    index.run(A)
+    assert sum(index.time.slept[lost:]) == pytest.approx(seconds)
+
+
 @pytest.mark.parametrize(
     ("lost", "response", "state", "outcome", "code"),
     [
