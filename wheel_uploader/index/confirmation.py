@@ -84,14 +84,16 @@ def confirm_files(
             details=[f"{filename}: {problem}" for filename, problem in downloads.problems.items()],
         )
     problem = f"does not list {len(missing)} of" if missing else "did not return the HTML view of"
-    raise DeadlineError(
+    unlisted = DeadlineError(
         f"{after}{strip_url(index.url)} {problem} {format_count(len(files), 'file')}"
         + (f" ({last_error})" if last_error else ""),
         hint="The index accepted the files, and its listing may lag: run the same command again to check."
         if was_uploaded
-        else "Upload the missing files: run the same command without --verify.",
+        else "If they were uploaded just now, wait with --confirm-timeout; otherwise publish the missing "
+        "files without --verify.",
         details=missing,
     )
+    raise unlisted if was_uploaded else unlisted.as_permanent()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -62,7 +62,7 @@ def build_html_page(
     yanked_urls: Collection[str] = frozenset(),
     provenance_urls: Mapping[str, str] = MappingProxyType({}),
 ) -> ProjectPage:
-    """Build a project page from a PEP 503 page, its parsed ``links``, and its other statements about their URLs.
+    """Build a project page from a PEP 503 page, its parsed ``links``, and the data of their URLs.
 
     Raises NetworkError if it is not an index page, or has another version.
     """

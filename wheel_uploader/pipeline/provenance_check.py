@@ -55,7 +55,7 @@ def _describe_unread(comparisons: Sequence[ProvenanceComparison]) -> list[str]:
     sentences = []
     for reason, names in filenames.items():
         subject = names[0] if len(names) == 1 else format_count(len(names), "file")
-        sentences.append(f"the attestations of {subject} on the index: {reason}")
+        sentences.append(f"the attestations of {subject}: {reason}")
     return sentences
 
 
