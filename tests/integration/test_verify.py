@@ -148,3 +148,28 @@ def test_options_that_contradict_it_are_refused(served: Served, house: Path, opt
     assert ended.exit_code == 2, ended.stderr
     assert "--verify" in ended.stderr
     assert served.index.gets == []
+
+
+def test_a_configured_signature_does_not_hinder_it(
+    served: Served, house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(house.parent)
+    settings = ["[tool.wheel-uploader]", "sign = true", 'identity = "me@example.org"', "strict = true"]
+    Path("pyproject.toml").write_text("\n".join(settings))
+    ended = verify(served, house)
+    assert ended.exit_code == 0, ended.stderr
+    assert "no effect" not in ended.stderr
+
+
+def test_a_real_pypiserver_is_verified(tmp_path: Path) -> None:
+    wheel = wheels.make_wheel(tmp_path / "house", "demo", "1.0")
+    store = tmp_path / "store"
+    with indexes.pypiserver(store, users={USER: PASSWORD}) as url:
+        source: list[str | Path] = ["--verify", "-w", tmp_path / "house", "--repository-url", url]
+        environment = {"HOME": str(tmp_path), "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+        codes = [in_process.run(*source, "demo", "1.0", env=environment).exit_code]
+        (store / wheel.name).write_bytes(wheel.read_bytes())
+        codes.append(in_process.run(*source, "demo", "1.0", env=environment).exit_code)
+        (store / "demo-1.0.tar.gz").write_bytes(b"uploaded by someone else")
+        codes.append(in_process.run(*source, "demo", "1.0", env=environment).exit_code)
+    assert codes == [10, 0, 7]

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 
-from wheel_uploader.core.errors import DeadlineError
+from wheel_uploader.core.errors import CredentialsError, DeadlineError, NetworkError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileStatus, Options, Selection
 from wheel_uploader.index.client import IndexClient
 from wheel_uploader.index.confirmation import confirm_files
@@ -59,7 +60,13 @@ def _check_attestations(context: RunContext, selection: Selection, index: IndexC
         if attestation.subject_filename in uploaded and not attestation.malformed_reason:
             contents[attestation.subject_filename].append(attestation.content)
     if contents:
-        page = index.fetch_project(selection.project, revalidate=True)
+        try:
+            page = index.fetch_project(selection.project, revalidate=True)
+        except (NetworkError, CredentialsError) as error:
+            # The files themselves are confirmed.
+            sentence = f"the attestations of {format_count(len(contents), 'file')}: {error.message}"
+            context.record(checks_not_run=(*report.checks_not_run, sentence))
+            return
         provenance_check.check_provenance(context, index, page, contents, is_complete=True)
 
 
