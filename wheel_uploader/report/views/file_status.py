@@ -41,7 +41,7 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="confirmed",
         emphasis=Emphasis.GOOD,
         character="✓",
-        meaning="uploaded or verified by this run; the index serves the same sha256",
+        meaning="uploaded by this run, or verified; the index serves the sha256 that was checked",
     ),
     FileStatus.UPLOADED: Symbol(
         shape_id="uploaded",
