@@ -173,3 +173,9 @@ def test_a_real_pypiserver_is_verified(tmp_path: Path) -> None:
         (store / "demo-1.0.tar.gz").write_bytes(b"uploaded by someone else")
         codes.append(in_process.run(*source, "demo", "1.0", env=environment).exit_code)
     assert codes == [10, 0, 7]
+
+
+def test_the_doctor_requires_no_login_for_it(served: Served, house: Path) -> None:
+    ended = verify(served, house, "--doctor")
+    assert "only if the index requires one for reading" in ended.stdout
+    assert "no source given" not in ended.stdout
