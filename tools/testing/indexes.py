@@ -278,6 +278,9 @@ class ScriptedIndex:
         self.listing_delay = 0.0
         self.first_post = 0.0
         self.status: dict[str, str] = {}
+        #: The attestations (PEP 740) of each file, decoded; posted ones are added. Pages name them if True.
+        self.attestations: dict[str, list[Any]] = {}
+        self.has_provenance = False
         #: The token for trusted publishers; empty if there is no trusted publishing.
         self.minted_token = ""
         #: Returns why PyPI would reject the attachments of a POST; empty if it accepts them.
@@ -307,7 +310,14 @@ class ScriptedIndex:
             blake = hashlib.blake2b(post.content, digest_size=32).hexdigest()
             return Reply(400, f"File already exists ('{post.filename}', with blake2_256 hash '{blake}').")
         self.files[post.filename] = post.content
+        if "attestations" in post.fields:
+            self.attestations[post.filename] = json.loads(post.fields["attestations"])
         return Reply(200)
+
+    def provenance(self, filename: str) -> str:
+        """Return the provenance object of a file."""
+        bundle = {"publisher": {"kind": "GitHub"}, "attestations": self.attestations[filename]}
+        return json.dumps({"version": 1, "attestation_bundles": [bundle]}, indent=1)
 
     def next_action(self, post: Post) -> Action | None:
         with self._lock:
@@ -334,7 +344,8 @@ class ScriptedIndex:
             listed = {}
         if html:
             links = "".join(
-                f'<a href="{base}/files/{name}{self._fragment(data)}"{self._yanked_attribute(name)}>'
+                f'<a href="{base}/files/{name}{self._fragment(data)}"{self._yanked_attribute(name)}'
+                f"{self._provenance_attribute(name)}>"
                 f"{name}</a><br>\n"
                 for name, data in listed.items()
             )
@@ -347,6 +358,7 @@ class ScriptedIndex:
                 "size": len(data),
                 "upload-time": "2026-01-02T03:04:05.678901Z",
                 "yanked": (self.yanked[name] or True) if name in self.yanked else False,
+                "provenance": f"{base}/integrity/{name}" if self._names_provenance(name) else None,
             }
             for name, data in listed.items()
         ]
@@ -357,6 +369,12 @@ class ScriptedIndex:
 
     def _yanked_attribute(self, name: str) -> str:
         return f' data-yanked="{self.yanked[name]}"' if name in self.yanked else ""
+
+    def _names_provenance(self, name: str) -> bool:
+        return self.has_provenance and name in self.attestations
+
+    def _provenance_attribute(self, name: str) -> str:
+        return f' data-provenance="/integrity/{name}"' if self._names_provenance(name) else ""
 
     def _fragment(self, data: bytes) -> str:
         return f"#sha256={hashlib.sha256(data).hexdigest()}" if self.hashes else ""
@@ -503,6 +521,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(file_reply, file_reply.body.encode(), "text/html")
         elif kind == "files" and name in self.scripted.files:
             self._answer(Reply(200), self.scripted.files[name], "application/octet-stream")
+        elif kind == "integrity" and name in self.scripted.attestations:
+            text = self.scripted.provenance(name)
+            self._answer(Reply(200), text.encode(), "application/vnd.pypi.integrity.v1+json")
         elif self.path == "/_/oidc/audience" and self.scripted.minted_token:
             self._answer(Reply(200), b'{"audience": "pypi"}', "application/json")
         elif kind == "simple" and self.scripted.page:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from packaging.utils import (
     InvalidSdistFilename,
@@ -111,14 +111,16 @@ def uneven(release: ReleaseContent) -> Iterator[Observation]:
 
 @check("attestation/required", Severity.ERROR)
 def required(release: ReleaseContent) -> Iterator[Observation]:
-    """File has no attestation, and --attestations is set to require.
+    """File has no valid attestation, and --attestations is set to require.
 
-    Every file of the release must have an attestation next to it or get one from --attest. Check why the job
-    that creates the attestations did not create this one.
+    Every file of the release must have a valid attestation next to it or get one from --attest. A file that
+    is not an attestation, or whose signature does not verify, does not count. Check why the job that creates
+    the attestations did not create this one.
     """
     if release.attestations_required:
-        for filename in _find_unattested(release):
-            yield filename, "it has no attestation"
+        invalid = {each.subject_filename for each in release.attestations if not _is_valid(each)}
+        for filename in _find_unattested(release, is_counted=_is_valid):
+            yield filename, f"it has no {'valid ' if filename in invalid else ''}attestation"
 
 
 @check("attestation/built-by", Severity.ERROR)
@@ -150,9 +152,17 @@ def other_repository(release: ReleaseContent) -> Iterator[Observation]:
             yield attestation.subject_filename, f"{origin}, but this job runs in {release.job_repository}"
 
 
-def _find_unattested(release: ReleaseContent) -> list[str]:
+def _is_valid(attestation: Attestation) -> bool:
+    return not (attestation.malformed_reason or attestation.verification_error)
+
+
+def _find_unattested(
+    release: ReleaseContent, is_counted: Callable[[Attestation], bool] = lambda _: True
+) -> list[str]:
     """Return the names of the files that have no attestation and will not get one."""
-    attested = {attestation.subject_filename for attestation in release.attestations}
+    attested = {
+        attestation.subject_filename for attestation in release.attestations if is_counted(attestation)
+    }
     return [
         file.filename for file in release.files if file.filename not in attested and not release.will_attest
     ]

@@ -131,6 +131,9 @@ def _run_doctor(
     from wheel_uploader.cli.doctor import run_doctor
     from wheel_uploader.pipeline.doctor import Subject
 
+    verifies_wheelhouse = values["verify"] and bool(values["wheelhouse"])
+    if verifies_wheelhouse and not values["urls"]:
+        values = {**values, "urls": (str(values["wheelhouse"]),)}
     has_project, has_source = bool(values["project"]), bool(values["urls"])
     # The doctor does not wait, and without a project there is no release to wait for.
     completed = {

@@ -83,6 +83,8 @@ class _Anchor:
     last_character: str = ""
     #: The reason, or True if there is none; False if the file is not yanked (PEP 592).
     yanked: str | bool = False
+    #: The URL of the file's attestations (PEP 740).
+    provenance: str = ""
     #: Approximate size in bytes, from the text between this link and the next one.
     approximate_size: int | None = None
 
@@ -121,6 +123,8 @@ class _AnchorTarget:
                 anchor = _Anchor(
                     href, yanked="data-yanked" in attributes and (attributes["data-yanked"] or True)
                 )
+                if provenance := attributes.get("data-provenance"):
+                    anchor.provenance = provenance.strip(_URL_WHITESPACE)
                 if self._reads_text and (download := attributes.get("download")):
                     anchor.download = download[: link_names.MAX_TEXT_LENGTH]
                 self.anchors.append(anchor)
@@ -223,6 +227,9 @@ def read_html_listing(text: str, base_url: str, source: str) -> Listing:
         ),
         asks_for_password=target.has_password,
         yanked_urls=frozenset(links.files[key].url for key in links.yanked),
+        provenance_urls={
+            links.files[key].url: _resolve(base, provenance) for key, provenance in links.provenance.items()
+        },
         next_url=_resolve(base, target.next_href).partition("#")[0] or links.page_links.find_next_page(),
     )
 
@@ -246,6 +253,7 @@ class _LinkCollector:
         self.files: dict[str, RemoteFile] = {}
         self.pages: dict[str, str] = {}
         self.yanked: set[str] = set()
+        self.provenance: dict[str, str] = {}
         #: Keys of the files that only the text of their link names.
         self._named_by_text: set[str] = set()
 
@@ -302,6 +310,8 @@ class _LinkCollector:
         _merge_file(self.files, key, file)
         if anchor.yanked:
             self.yanked.add(key)
+        if anchor.provenance:
+            self.provenance[key] = anchor.provenance
 
     def get_files(self) -> tuple[RemoteFile, ...]:
         """Return the files. One that only a text names may be the page of one that its URL names."""

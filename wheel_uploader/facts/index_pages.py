@@ -95,7 +95,7 @@ def read_project_page(text: str, url: str, source: str) -> ProjectPage:
     Raises UnsupportedVersionError, and ListingError if it is another page, if an entry is not a file, or if
     it exceeds the limits for listings.
     """
-    data = load_listing_json(text, source, _FILE_KEYS | {"yanked"})
+    data = load_listing_json(text, source, _FILE_KEYS | {"provenance"})
     if isinstance(data, dict) and data.get("meta"):
         check_version(_get_version(data), source)
     files = data.get("files") if isinstance(data, dict) else None
@@ -126,6 +126,7 @@ def _parse_index_file(entry: Any, base_url: str, source: str) -> IndexFile:
         upload_time=file.modified_at,
         yanked=bool(entry.get("yanked")),
         yanked_reason=get_yanked_reason(file.unavailable_reason),
+        provenance_url=resolve_link(base_url, entry["provenance"]) if _has_text(entry, "provenance") else "",
     )
 
 

@@ -63,6 +63,8 @@ class Listing:
     asks_for_password: bool = False
     #: URLs of the files that an index has withdrawn (PEP 592).
     yanked_urls: frozenset[str] = frozenset()
+    #: URL of a file to that of its attestations (PEP 740).
+    provenance_urls: Mapping[str, str] = field(default_factory=dict)
     #: Absolute URL of the next page of the same listing; empty on the last page.
     next_url: str = ""
 

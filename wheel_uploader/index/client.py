@@ -264,6 +264,13 @@ class IndexClient:
 
         return self._http.call_with_retries(f"read {sanitize_url(url)}", read)
 
+    def fetch_linked_bytes(self, url: str, limit: int) -> bytes:
+        """Return a small document that a page of this index links to. Raises NetworkError."""
+        reason = self._http.link_rejection(url, listing_url=self.url, has_trusted_digest=False)
+        if reason:
+            raise NetworkError(f"refusing to fetch {sanitize_url(url)}: {reason}").as_permanent()
+        return self.fetch_bytes(url, limit)
+
     def probe_file(self, served: IndexFile, file: LocalFile) -> str:
         """Request the first bytes of a served file; return why users cannot download it, or an empty string.
 
@@ -363,7 +370,9 @@ def _parse_page(page: Page) -> ProjectPage:
         if listing.asks_for_password:
             error = project_page.build_page_error(page.url, "it is a login page")
             raise SignInPageError(error.message, hint=error.hint)
-        return project_page.build_html_page(page.text, page.url, listing.files, listing.yanked_urls)
+        return project_page.build_html_page(
+            page.text, page.url, listing.files, listing.yanked_urls, listing.provenance_urls
+        )
     project_page.check_content_type(content_type, page.url)
     if content_type in _PLAIN_JSON_TYPES and '"api-version"' in page.text:
         return project_page.parse_json_page(page.text, page.url)

@@ -32,6 +32,7 @@ def confirm_files(
     timeout: float,
     progress: Progress,
     log_in: Callable[[], bool] = lambda: False,
+    was_uploaded: bool = True,
     sleep: Callable[[float], None] = cancellation.sleep_unless_cancelled,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Confirmation, ...]:
@@ -41,7 +42,7 @@ def confirm_files(
     installers read either. The requests bypass caches. The first bytes of each file are requested; ``log_in``
     is called once if a file requires credentials, and returns whether there are any. Raises ConflictError as
     soon as the index serves different contents under one of the names, and DeadlineError if files are still
-    missing at the end.
+    missing at the end; ``was_uploaded`` says whether the index accepted them just before.
     """
     deadline = clock() + timeout
     confirmed: _ConfirmedFiles = {}
@@ -66,27 +67,33 @@ def confirm_files(
         with progress.waiting(f"confirm: {text}", seconds=remaining):
             sleep(min(pause, remaining))
         pause = min(pause * 1.5, _MAX_PAUSE)
+    after = f"after {timeout:.0f} s " if timeout else ""
+    accepted = "The index accepted the files. " if was_uploaded else ""
     if is_permanent:
         raise DeadlineError(
             f"nothing shows that the index serves {format_count(len(files), 'file')}: {last_error}",
-            hint="The index accepted the files. Correct the URL of its pages (--index-url), or the index.",
+            hint=f"{accepted}Correct the URL of its pages (--index-url), or the index.",
             details=missing,
         )
     if downloads.problems and not missing:
         raise DeadlineError(
-            f"after {timeout:.0f} s {strip_url(index.url)} lists {format_count(len(files), 'file')}, and "
+            f"{after}{strip_url(index.url)} lists {format_count(len(files), 'file')}, and "
             f"{len(downloads.problems)} cannot be downloaded",
             hint="Users cannot install the files named above. Ask the operator of the index; then run the "
             "same command again to check.",
             details=[f"{filename}: {problem}" for filename, problem in downloads.problems.items()],
         )
     problem = f"does not list {len(missing)} of" if missing else "did not return the HTML view of"
-    raise DeadlineError(
-        f"after {timeout:.0f} s {strip_url(index.url)} {problem} {format_count(len(files), 'file')}"
+    unlisted = DeadlineError(
+        f"{after}{strip_url(index.url)} {problem} {format_count(len(files), 'file')}"
         + (f" ({last_error})" if last_error else ""),
-        hint="The index accepted the files, and its listing may lag: run the same command again to check.",
+        hint="The index accepted the files, and its listing may lag: run the same command again to check."
+        if was_uploaded
+        else "If they were uploaded just now, wait with --confirm-timeout; otherwise publish the missing "
+        "files without --verify.",
         details=missing,
     )
+    raise unlisted if was_uploaded else unlisted.as_permanent()
 
 
 @dataclass(slots=True, kw_only=True)

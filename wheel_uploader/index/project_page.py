@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import ListingError, NetworkError, UnsupportedVersionError
@@ -55,9 +56,13 @@ def parse_json_page(text: str, url: str) -> ProjectPage:
 
 
 def build_html_page(
-    text: str, url: str, links: Iterable[RemoteFile], yanked_urls: Collection[str] = frozenset()
+    text: str,
+    url: str,
+    links: Iterable[RemoteFile],
+    yanked_urls: Collection[str] = frozenset(),
+    provenance_urls: Mapping[str, str] = MappingProxyType({}),
 ) -> ProjectPage:
-    """Build a project page from a PEP 503 page, its parsed ``links``, and the ``yanked_urls``.
+    """Build a project page from a PEP 503 page, its parsed ``links``, and the data of their URLs.
 
     Raises NetworkError if it is not an index page, or has another version.
     """
@@ -71,6 +76,7 @@ def build_html_page(
             size=link.size,
             yanked=link.url in yanked_urls,
             yanked_reason=get_yanked_reason(link.unavailable_reason),
+            provenance_url=provenance_urls.get(link.url, ""),
         )
         for link in links
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 
-from wheel_uploader.core.errors import DeadlineError
-from wheel_uploader.core.models import Options, Selection
+from wheel_uploader.core.errors import CredentialsError, DeadlineError, NetworkError
+from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.models import FileStatus, Options, Selection
 from wheel_uploader.index.client import IndexClient
 from wheel_uploader.index.confirmation import confirm_files
-from wheel_uploader.pipeline import retention
+from wheel_uploader.pipeline import provenance_check, retention
 from wheel_uploader.pipeline.check_stage import UploadDestination
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
@@ -43,7 +45,29 @@ def run(
             log_in=log_in,
         )
     )
+    _check_attestations(context, selection, index)
     retention.prune(context, selection, downloaded.wheelhouse, index, destination.project_page)
+
+
+def _check_attestations(context: RunContext, selection: Selection, index: IndexClient) -> None:
+    """Compare the attestations that this run uploaded with those that the index serves."""
+    report = context.report
+    uploaded = {
+        result.file.filename for result in report.upload_results if result.outcome is FileStatus.UPLOADED
+    }
+    contents = defaultdict(list)
+    for attestation in report.attestations if report.uploads_attestations else ():
+        if attestation.subject_filename in uploaded and not attestation.malformed_reason:
+            contents[attestation.subject_filename].append(attestation.content)
+    if contents:
+        try:
+            page = index.fetch_project(selection.project, revalidate=True)
+        except (NetworkError, CredentialsError) as error:
+            # The files themselves are confirmed.
+            sentence = f"the attestations of {format_count(len(contents), 'file')}: {error.message}"
+            context.record(checks_not_run=(*report.checks_not_run, sentence))
+            return
+        provenance_check.check_provenance(context, index, page, contents, is_complete=True)
 
 
 def raise_if_strict(options: Options) -> None:

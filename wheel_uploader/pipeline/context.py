@@ -106,7 +106,7 @@ class RunContext:
             profile = options.profile or default_profile
             builder.record(upload_url=strip_url(upload_target.url) if upload_target else "", profile=profile)
             attestations.require_attestation_support(options, upload_target)
-            uploader = _prepare_uploader(options, upload_target, progress)
+            uploader = None if options.verify else _prepare_uploader(options, upload_target, progress)
             yield cls(
                 options=options,
                 builder=builder,

@@ -116,6 +116,11 @@ def _describe_target(target: Target) -> str:
 
 def _diagnose_login(options: Options, target: Target) -> Iterator[Diagnosis]:
     """Yield the origins of user name and password, and warnings about their values."""
+    if options.verify:
+        yield Diagnosis(
+            subject="login", text="needed with --verify only if the index requires one for reading"
+        )
+        return
     if options.until <= Stage.SIGN:
         yield Diagnosis(subject="login", text=f"not needed with --until {options.until.name.lower()}")
         return

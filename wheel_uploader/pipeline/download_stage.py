@@ -44,7 +44,7 @@ class DownloadedRelease:
 def checks_in_place(options: Options) -> bool:
     """Return whether local files are checked where they are, so that no wheelhouse is needed."""
     all_local = all(LocalFiles.claims(url) for url in options.urls)
-    return options.until == Stage.CHECK and options.wheelhouse is None and all_local
+    return (options.until == Stage.CHECK or options.verify) and options.wheelhouse is None and all_local
 
 
 def open_wheelhouse(context: RunContext) -> Wheelhouse | None:
@@ -63,7 +63,7 @@ def open_wheelhouse(context: RunContext) -> Wheelhouse | None:
 def run(context: RunContext, selection: Selection, wheelhouse: Wheelhouse | None) -> DownloadedRelease:
     """Download and verify every file, and run the checks of single files in the same pass."""
     options = context.options
-    profile = context.profile if options.until >= Stage.CHECK else None
+    profile = context.profile if options.until >= Stage.CHECK and not options.verify else None
     downloads = scheduler.download_files(
         selection.files,
         wheelhouse,

@@ -48,7 +48,9 @@ def run(context: RunContext) -> Selection:
     if limit := context.options.max_age:
         built = freshness.require_fresh(selection, context.http, limit=limit, now=datetime.now(UTC))
         progress.debug(f"the newest staged file is dated {built}")
-    unchecked = attestations.unchecked_attestations(selection, context.options, context.upload_target)
+    unchecked: tuple[str, ...] = ()
+    if not context.options.verify:
+        unchecked = attestations.unchecked_attestations(selection, context.options, context.upload_target)
     context.record(checks_not_run=(*context.requirements.checks_not_run, *unchecked))
     return selection
 
@@ -179,7 +181,8 @@ def _raise_if_unusable(selection: Selection, context: RunContext) -> None:
     """
     problems = [file for file in selection.excluded_files if file.failed_check]
     ignored = {finding.subject for finding in context.report.findings if finding.is_ignored}
-    is_reported_later = context.options.until >= Stage.CHECK and selection.files
+    options = context.options
+    is_reported_later = options.until >= Stage.CHECK and not options.verify and selection.files
     unusable = [
         file
         for file in problems

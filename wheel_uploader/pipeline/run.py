@@ -68,6 +68,12 @@ def _run_stages(context: RunContext) -> None:
     if options.until == Stage.DOWNLOAD:
         return
     index = context.open_index()
+    if options.verify:
+        from wheel_uploader.pipeline import verify_stage
+
+        with stage(Stage.CONFIRM):
+            verify_stage.run(context, selection, downloaded, index)
+        return
     with stage(Stage.CHECK):
         verdict = check_stage.run(context, selection, downloaded, index)
     if options.until == Stage.CHECK:

@@ -510,6 +510,11 @@ def test_finds_options_without_effect_in_a_rehearsal_and_a_dry_run(
             "with --rehearse, which publishes to a local index only",
         ),
         ({"keep_releases": 3, "until": Stage.UPLOAD}, "--keep-releases has", "with --until upload"),
+        (
+            {"verify": True, "strict": True, "smoke": "x"},
+            "--strict, --smoke have",
+            "with --verify, which only compares files with the index",
+        ),
     ],
 )
 def test_explains_why_an_option_has_no_effect(fields: dict[str, Any], names: str, because: str) -> None:

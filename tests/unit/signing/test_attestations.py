@@ -306,6 +306,48 @@ def test_rejects_a_malformed_attestation(
     assert reason in stderr
 
 
+@pytest.mark.parametrize("profile", ["any", "pypi"])
+def test_an_invalid_attestation_does_not_count_as_a_required_one(sigstore: Sigstore, profile: str) -> None:
+    invalid = attestations_for(Sigstore(), PUBLISH, of={SDIST: FILES[SDIST]})
+    files = {**FILES, f"{WHEEL}.publish.attestation": b"garbage", **invalid}
+    options = ("--until", "check", "--attestations", "require", "--profile", profile)
+    result, _ = run_on_staged(files, *options)
+    assert result.exit_code == 6, result.output
+    assert f"attestation/required: {WHEEL} and 1 more: it has no valid attestation" in result.stderr
+    valid, _ = run_on_staged({**FILES, **attestations_for(sigstore, PUBLISH)}, "-c", *options)
+    assert valid.exit_code == 0, valid.output
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_confirms_that_the_index_serves_the_uploaded_attestations(
+    sigstore: Sigstore, pypi: PyPI, ci: Services, serves: bool
+) -> None:
+    pypi.served.index.has_provenance = serves
+    result, _ = run_on_staged({**FILES, **attestations_for(sigstore, PUBLISH, SLSA)}, *pypi.options)
+    assert result.exit_code == 0, result.output
+    assert ("same sha256, and the attestations of 2 files" in result.stdout) is serves
+    missing = "the attestations of 2 files: the index does not serve them"
+    assert (missing in " ".join(result.stdout.split())) is not serves
+
+
+def test_other_attestations_on_the_index_are_a_conflict(
+    sigstore: Sigstore, pypi: PyPI, ci: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = pypi.served.index
+    index.has_provenance = True
+    provenance = index.provenance
+
+    def add_another(filename: str) -> str:
+        other = json.loads(sigstore.attestation(WHEEL, FILES[WHEEL], predicate_type=SLSA))
+        index.attestations[WHEEL] = [*index.attestations[WHEEL][:1], other]
+        return provenance(filename)
+
+    monkeypatch.setattr(index, "provenance", add_another)
+    result, _ = run_on_staged({**FILES, **attestations_for(sigstore, PUBLISH)}, *pypi.options)
+    assert result.exit_code == 7, result.output
+    assert f"{WHEEL}: 1 attestation served that this run did not upload" in result.stderr
+
+
 def test_rejects_a_predicate_type_unknown_to_pypi(sigstore: Sigstore, pypi: PyPI, ci: Services) -> None:
     data = sigstore.attestation(WHEEL, FILES[WHEEL], predicate_type="https://example.com/\x1b[31m/v1")
     stderr = run_and_expect_refusal({f"{WHEEL}.slsa.attestation": data}, pypi)

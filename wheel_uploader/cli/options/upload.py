@@ -68,6 +68,12 @@ def options() -> list[Option]:
             help="The credentials may only write: upload without reading the index. It is not shown that the "
             "index serves the files.",
         ),
+        option(
+            "--verify",
+            is_flag=True,
+            help="Upload nothing: prove that the index serves exactly these files, by sha256. -w DIR without "
+            "-u verifies a wheelhouse.",
+        ),
         option("--keep-going", is_flag=True, help="Keep uploading after a file is rejected."),
         option(
             "--confirm-timeout",
@@ -75,6 +81,6 @@ def options() -> list[Option]:
             default=600.0,
             show_default=True,
             metavar="SECONDS",
-            help="Wait up to this long for the index to list every file.",
+            help="Wait up to this long for the index to list every file (--verify: default one look).",
         ),
     ]

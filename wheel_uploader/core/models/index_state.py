@@ -28,6 +28,8 @@ class IndexFile:
     yanked: bool = False
     #: The reason for yanking, if the page gives one.
     yanked_reason: str = ""
+    #: URL of the attestations that the index serves for it (PEP 740); empty if the page names none.
+    provenance_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,3 +127,5 @@ class Confirmation:
     url: str
     #: Formats of the project page that list it: ``json``, ``html``, or both.
     page_formats: tuple[str, ...] = ()
+    #: Number of our attestations that the index serves for it.
+    attestation_count: int = 0

@@ -29,7 +29,7 @@ class IneffectiveOptions:
 #: Options that every run uses, or that change nothing but its output.
 ALWAYS_EFFECTIVE = frozenset(
     {
-        *("project", "version", "urls", "url_token", "types", "exclude", "until", "profile"),
+        *("project", "version", "urls", "url_token", "types", "exclude", "until", "profile", "verify"),
         *("expect", "max_age", "wait", "sha256sums", "require_hashes"),
         # A target also decides the rule set of the checks and, with --wait, the files to wait for.
         *("repository", "repository_url"),
@@ -93,11 +93,21 @@ def _has_remote_source(options: Options) -> bool:
 
 
 def _uses_wheelhouse(options: Options) -> bool:
-    return options.until != Stage.CHECK or options.wheelhouse is not None or _has_remote_source(options)
+    in_place = options.until == Stage.CHECK or options.verify
+    return not in_place or options.wheelhouse is not None or _has_remote_source(options)
 
 
 #: Several reasons may apply: a rehearsal, for example, may also stop early. The first one is reported.
 NEEDS = (
+    Need(
+        field_names=(
+            *("strict", "ignore", "compare_with", "no_compare", "compare_index", "diff", "allow_missing"),
+            *("built_by", "smoke", "smoke_env", "identity", "sign_with", "keep_going", "upload_jobs"),
+            *("skip_existing", "keep_releases", "keep_days"),
+        ),
+        is_met=lambda options: not options.verify,
+        reason="with --verify, which only compares files with the index",
+    ),
     Need(
         field_names=(
             *("sign", "identity", "sign_with", "attest", "dry_run", "ask", "keep_going", "upload_jobs"),

@@ -78,6 +78,7 @@ MUTUALLY_EXCLUSIVE = (
     ("diff", "no_compare"),
     ("repository", "repository_url"),
     ("ask", "non_interactive"),
+    *(("verify", name) for name in ("sign", "attest", "ask", "dry_run", "rehearse", "write_only")),
 )
 
 
@@ -304,6 +305,14 @@ def _validate_exclusive(options: Options) -> None:
             )
 
 
+def _validate_verification(options: Options) -> None:
+    if options.verify and options.until is not Stage.CONFIRM:
+        raise UsageError(
+            "--verify and --until (or --no-upload) are mutually exclusive",
+            hint="Remove one of the two: --verify uploads nothing.",
+        )
+
+
 def _validate_signing(options: Options) -> None:
     """Reject options that would publish without the requested attestation."""
     if options.attest and options.attestations is AttestationPolicy.NONE:
@@ -314,6 +323,8 @@ def _validate_signing(options: Options) -> None:
 
 def _validate_required_options(options: Options) -> None:
     """Reject options that would be ignored because another one is missing, with harm to the release."""
+    if options.verify:
+        return  # Nothing is published.
     for name, required in REQUIRED_OPTIONS.items():
         is_set = getattr(options, name) != default_value(options, name)
         if is_set and options.until >= required.stage and not getattr(options, required.needed):
@@ -364,6 +375,7 @@ _VALIDATORS: tuple[Callable[[Options], None], ...] = (
     _validate_comparison,
     _validate_urls,
     _validate_exclusive,
+    _validate_verification,
     _validate_signing,
     _validate_required_options,
     _validate_builder,

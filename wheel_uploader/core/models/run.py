@@ -107,6 +107,8 @@ class Options:
     write_only: bool = False
     #: Ask on the terminal before the first step that cannot be undone.
     ask: bool = False
+    #: Upload nothing: prove that the index serves exactly the files of the source.
+    verify: bool = False
     confirm_timeout: float = 600.0
     #: For the whole run; 0: no limit.
     max_duration: float = 0.0
@@ -120,6 +122,10 @@ class Options:
     verbose: int = 0
 
     def __post_init__(self) -> None:
+        if self.verify and not self.urls and self.wheelhouse is not None:
+            # The wheelhouse itself is verified, and is read in place.
+            object.__setattr__(self, "urls", (str(self.wheelhouse),))
+            object.__setattr__(self, "wheelhouse", None)
         option_rules.validate_options(self)
         # Pasted URLs often have blanks around them.
         object.__setattr__(self, "urls", tuple(map(option_rules.strip_blanks, self.urls)))

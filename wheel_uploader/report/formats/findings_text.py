@@ -40,6 +40,8 @@ def format_findings(
         if findings[0].severity is not Severity.NOTE or verbose:
             yield from _format_ignored(report, check, findings, style)
     if Stage.CHECK not in report.stage_seconds:
+        if report.options.verify:
+            yield from _format_checks_not_run(report, style, verbose=verbose)
         return
     for check_id in find_unused_ignores(report) if verbose else ():
         yield f"unused ignore: {sanitize(check_id)} has no findings"
@@ -49,10 +51,14 @@ def format_findings(
         for line in format_changes(report.changes, verbose=verbose):
             indent = "  " if line.startswith(" ") else ""
             yield from wrap_text(line.strip(), indent, indent + "  ", style)
+    yield from _format_checks_not_run(report, style, verbose=verbose)
+    yield f"checks: {format_counts(report)} (profile {report.profile})"
+
+
+def _format_checks_not_run(report: Report, style: TerminalStyle, *, verbose: bool) -> Iterator[str]:
     # Files that are checked on their own are not expected to form a complete release.
     for sentence in report.checks_not_run if report.options.project or verbose else ():
         yield from wrap_text(f"not checked: {sanitize(sentence)}", "", "  ", style)
-    yield f"checks: {format_counts(report)} (profile {report.profile})"
 
 
 def group_by_severity_and_check(findings: Sequence[Finding]) -> dict[tuple[Severity, str], list[Finding]]:

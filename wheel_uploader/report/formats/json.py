@@ -60,6 +60,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
         "version": str(selection.version) if selection else report.options.version,
         "sources": [sanitize_source(url) for url in report.options.urls],
         "target": report.upload_url,
+        "verify": report.options.verify,
         "profile": report.profile,
         "began": report.started_at.isoformat(timespec="seconds") if report.started_at else None,
         "reached": report.last_stage.name.lower() if report.last_stage else None,
@@ -159,6 +160,7 @@ def _build_files(report: Report) -> list[dict[str, Any]]:
             }
         if confirmation := row.confirmation:
             entry["confirmed_sha256"] = confirmation.sha256
+            entry["confirmed_attestations"] = confirmation.attestation_count
         if row.previous:
             entry["previous"] = {"filename": row.previous.filename, "size": row.previous.size}
         files.append(entry)

@@ -55,6 +55,8 @@ def _format_heading(report: Report, style: TerminalStyle) -> Iterator[str]:
         sources = ", ".join(sanitize(source) for source in _list_sources(report))
         release = f"{report.selection.project} {report.selection.version} from {sources}"
         preposition = ", rehearsed for" if report.options.rehearse else " to"
+        if report.options.verify:
+            preposition = ", verified on"
         target = f"{preposition} {report.upload_url}" if report.upload_url else ""
         two_lines = style.is_terminal and len(release + target) > style.width
         yield from (
@@ -150,8 +152,10 @@ def _format_stage_results(report: Report) -> Iterator[str]:
             if result.reason:
                 yield f"    {result.file.filename}: {sanitize(result.reason)}"
     if report.confirmations:
-        confirmed = f"{len(report.confirmations)} of {format_count(len(report.upload_results), 'file')}"
-        yield f"confirmed: the index serves {confirmed} with the same sha256"
+        total = len(report.upload_results) or len(report.confirmations)
+        confirmed = f"{len(report.confirmations)} of {format_count(total, 'file')}"
+        attested = attestations.describe_confirmed(report)
+        yield f"confirmed: the index serves {confirmed} with the same sha256{attested}"
     for removal in report.pruned_releases:
         removed = "would be removed" if report.options.dry_run else "removed"
         size = f"{format_count(len(removal.filenames), 'file')}, {format_size(removal.size)}"

@@ -34,6 +34,12 @@ def summarize_publishers(report: Report) -> tuple[str, ...]:
     )
 
 
+def describe_confirmed(report: Report) -> str:
+    """Return a clause about the attestations that the index was confirmed to serve; empty if none."""
+    attested = sum(confirmation.attestation_count > 0 for confirmation in report.confirmations)
+    return f", and the attestations of {format_count(attested, 'file')}" if attested else ""
+
+
 def is_verified(attestation: Attestation) -> bool:
     """Return whether the signature, the certificate and the log entry were verified."""
     return not (attestation.malformed_reason or attestation.verification_error)

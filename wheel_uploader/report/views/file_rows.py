@@ -117,12 +117,17 @@ def build_file_rows(report: Report) -> tuple[FileRow, ...]:
         if result := results.get(filename):
             is_confirmed = result.outcome is FileStatus.UPLOADED and filename in confirmations
             return FileStatus.CONFIRMED if is_confirmed else result.outcome
+        if report.options.verify and filename in confirmations:
+            return FileStatus.CONFIRMED
         planned = _STATUS_BY_COMPARISON[plan[filename].result] if filename in plan else None
         if planned is FileStatus.CONFLICT:
             return planned
         if filename in failed:
             return FileStatus.FAILED_CHECKS
-        if planned is FileStatus.SKIPPED or (planned and Stage.UPLOAD in report.stage_seconds):
+        if planned is FileStatus.WOULD_UPLOAD and report.options.verify:
+            return FileStatus.MISSING
+        is_final = planned is FileStatus.SKIPPED and not report.options.verify
+        if planned and (is_final or Stage.UPLOAD in report.stage_seconds):
             return planned
         if filename in signatures:
             return FileStatus.SIGNED

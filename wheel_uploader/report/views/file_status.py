@@ -41,7 +41,7 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="confirmed",
         emphasis=Emphasis.GOOD,
         character="✓",
-        meaning="uploaded by this run; the index serves the sha256 that was checked",
+        meaning="uploaded by this run, or verified; the index serves the sha256 that was checked",
     ),
     FileStatus.UPLOADED: Symbol(
         shape_id="uploaded",
@@ -160,7 +160,7 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="missing",
         emphasis=Emphasis.BAD,
         character="□",
-        meaning="a wheel is expected here, but there is none",
+        meaning="a file is expected here or on the index, but there is none",
         cell_word="MISSING",
     ),
 }

@@ -72,6 +72,8 @@ def _choose_headline(report: Report) -> str:
     code = report.exit_code
     if code == 6 and any(is_blocking(report, finding) for finding in report.findings):
         return "Failed the checks"
+    if report.options.verify and code in {7, 10}:
+        return "Not verified"
     return "Interrupted" if code > 128 else _FAILURE_HEADLINES.get(code, "Unexpected error")
 
 
@@ -85,6 +87,9 @@ def _describe_success(report: Report, rows: Sequence[FileRow]) -> tuple[str, str
     uploaded = states[FileStatus.CONFIRMED] + states[FileStatus.UPLOADED]
     count = format_file_count(len(rows))
     match report.last_stage:
+        case Stage.CONFIRM if report.options.verify:
+            files = "this file" if len(rows) == 1 else f"these {count}"
+            return "Verified", f"The index serves exactly {files}, with the same sha256."
         case Stage.CONFIRM if not uploaded:
             have = "has" if len(rows) == 1 else "have"
             return "Already published", f"{count} {have} the same sha256 on the index; nothing was uploaded."
@@ -142,7 +147,8 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
     if staging_locations:
         yield SummaryField(label="From", code_texts=staging_locations)
     if report.upload_url:
-        yield SummaryField(label="For" if report.options.rehearse else "To", code_texts=(report.upload_url,))
+        label = "For" if report.options.rehearse else "Index" if report.options.verify else "To"
+        yield SummaryField(label=label, code_texts=(report.upload_url,))
     if rows:
         total = filter(None, (format_file_count(len(rows)), _format_total_size(report, rows)))
         yield SummaryField(label="Files", text=f"{', '.join(total)}{_count_not_selected(report)}")
@@ -159,7 +165,8 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
         )
     if report.confirmations:
         served = f"the index serves {len(report.confirmations)} of {len(rows)} with the same sha256"
-        yield SummaryField(label="Confirmed", text=served)
+        attested = attestations.describe_confirmed(report)
+        yield SummaryField(label="Confirmed", text=f"{served}{attested}")
     if report.signatures:
         new = sum(signature.is_new for signature in report.signatures)
         counts = f"{new} new, {len(report.signatures) - new} reused, by"
