@@ -157,7 +157,7 @@ def kill_points(log: str, folder: Path) -> list[tuple[str, int]]:
     return points
 
 
-def test_next_run_completes_after_a_kill_at_any_system_call(tmp_path: Path) -> None:
+def test_next_run_completes_after_a_kill_at_a_system_call(tmp_path: Path) -> None:
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
     name, data = big_wheel("1", 200_000)
@@ -170,7 +170,8 @@ def test_next_run_completes_after_a_kill_at_any_system_call(tmp_path: Path) -> N
         assert (code, text) == (0, "")
         points = kill_points(log.read_text(), wheelhouse)
         assert len(points) >= 10
-        for call, count in points:
+        # Every third one; "python -m tests.soak kills syscalls" kills the whole command at each.
+        for call, count in points[::3]:
             shutil.rmtree(wheelhouse)
             # strace counts per thread, so some of these points are slightly off, which does not matter.
             kill = [*strace, "-e", f"inject={call}:signal=KILL:when={count}"]

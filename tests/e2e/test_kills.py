@@ -14,7 +14,7 @@ from tests.soak import kills
 from tools.testing import gpg
 
 
-@pytest.mark.parametrize(("signed", "count"), [(False, 30), (True, 10)])
+@pytest.mark.parametrize(("signed", "count"), [(False, 10), (True, 6)])
 def test_next_run_completes_a_killed_run(signed: bool, count: int) -> None:
     if signed and not shutil.which(gpg.GPG):
         pytest.skip("gpg is not installed")
