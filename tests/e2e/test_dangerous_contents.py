@@ -30,7 +30,7 @@ Description-Content-Type: text/markdown
 DATA, DIST_INFO = "demo-1.0.data", "demo-1.0.dist-info"
 KEY = "-----BEGIN OPENSSH PRIVATE" + " KEY-----\n"
 CONFLICT = "<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> x\n"
-TOKEN = "pypi-AgEIcHlwaS5vcmcCJDAwMTEyMjMzLTQ0NTUtNjY3Ny04ODk5LWFhYmJjY2RkZWVmZgACKlszLCJhYmMi"
+TOKEN = "pypi-" + "AgEIcHlwaS5vcmcCJDAwMTEyMjMzLTQ0NTUtNjY3Ny04ODk5LWFhYmJjY2RkZWVmZgACKlszLCJhYmMi"
 
 Files = Mapping[str, str]
 

