@@ -186,9 +186,9 @@ def _find_counting_variables() -> list[list[CertificatePath]]:
 def _find_machine_certificates() -> frozenset[str]:
     """Return the files and directories with the machine's own certificates."""
     paths = ssl.get_default_verify_paths()
-    return frozenset(
-        map(os.path.realpath, (paths.openssl_cafile, paths.openssl_capath, *_MACHINE_CERTIFICATES))
-    )
+    # A build without OpenSSL's defaults has None.
+    defaults = filter(None, (paths.openssl_cafile, paths.openssl_capath))
+    return frozenset(map(os.path.realpath, (*defaults, *_MACHINE_CERTIFICATES)))
 
 
 def _bare_context(*, verify: bool = True) -> ssl.SSLContext:
@@ -211,7 +211,7 @@ def _machine_context() -> ssl.SSLContext:
     paths = ssl.get_default_verify_paths()
     if sys.platform not in {"darwin", "win32"}:
         # Not ``set_default_verify_paths``, which reads the variables even if they are empty.
-        file, directory = Path(paths.openssl_cafile), Path(paths.openssl_capath)
+        file, directory = Path(paths.openssl_cafile or ""), Path(paths.openssl_capath or os.devnull)
         if file.is_file() or _contains_certificates(directory):
             context = _bare_context()
             context.load_verify_locations(

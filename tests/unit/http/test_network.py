@@ -138,6 +138,17 @@ def test_a_variable_that_names_the_certificates_of_the_machine_does_not_hide_the
     assert find_ignored_variables() == ""
 
 
+def test_a_python_without_default_certificates_can_be_used(
+    pair: Certificate, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CPython for WebAssembly has None for each of OpenSSL's default places."""
+    nothing = ssl.DefaultVerifyPaths(None, None, None, None, None, None)  # type: ignore[arg-type]
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nothing)
+    assert "is not trusted" in error_of(server.url).message
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pair.cert))
+    assert get(server.url) == b"ok"
+
+
 def test_an_option_counts_before_the_variables(
     pair: Certificate, other: Certificate, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
