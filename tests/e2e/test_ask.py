@@ -8,30 +8,15 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.command_line import CommandLine
-from tools.testing import wheels
-from tools.testing.indexes import Served, scripted_index
+from tools.testing.indexes import Served
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 
 LOGIN = {"TWINE_USERNAME": "jane", "TWINE_PASSWORD": "hunter2-hunter2"}
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with scripted_index() as running:
-        yield running
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> CommandLine:
-    wheels.make_wheel(tmp_path / "staged", project="demo", version="1.0")
-    return CommandLine(tmp_path)
 
 
 def arguments(served: Served) -> list[str]:

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.support.command_line import CommandLine, RunResult
-from tools.testing import wheels
-from tools.testing.indexes import Served, scripted_index
+from tools.testing.indexes import Served
 
 LOGIN = {"TWINE_USERNAME": "jane", "TWINE_PASSWORD": "hunter2-hunter2"}
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with scripted_index() as running:
-        yield running
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> CommandLine:
-    wheels.make_wheel(tmp_path / "staged", project="demo", version="1.0")
-    return CommandLine(tmp_path)
 
 
 def target(served: Served) -> list[str]:

@@ -7,29 +7,14 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.command_line import CommandLine
-from tools.testing import wheels
-from tools.testing.indexes import Served, scripted_index
+from tools.testing.indexes import Served
 
 TOKEN = "pypi-" + "AgEIcHlwaS5vcmcCJDEyMzQ1Njc4"
 RELEASE = ("demo", "1.0")
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with scripted_index() as running:
-        yield running
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> CommandLine:
-    wheels.make_wheel(tmp_path / "staged", project="demo", version="1.0")
-    return CommandLine(tmp_path)
 
 
 def arguments(served: Served) -> list[str]:

@@ -7,9 +7,7 @@ import contextlib
 import json
 import os
 import re
-import selectors
 import socket
-import socketserver
 import subprocess
 import sys
 import threading
@@ -23,6 +21,7 @@ from twine.utils import DEFAULT_REPOSITORY
 
 from tools.testing.indexes import ScriptedIndex, basic
 from tools.testing.scripted import Request, Step, answer
+from tools.testing.tcp_server import ConnectionServer, relay
 
 #: This many consecutive characters of a secret are a leak.
 _LEAK_LENGTH = 12
@@ -92,48 +91,26 @@ def echo(status: int, request: Request, redirect_base: str) -> bytes:
     return answer(status, body.encode(), headers).replace(b" Status\r\n", f" {echoed}\r\n".encode(), 1)
 
 
-class Tunnel:
+class Tunnel(ConnectionServer):
     """A proxy that connects every CONNECT to one local port, whatever host is requested."""
 
+    scheme = "http"
+
     def __init__(self, port: int) -> None:
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                head = b""
-                while b"\r\n\r\n" not in head:
-                    piece = self.request.recv(4096)
-                    if not piece:
-                        return
-                    head += piece
-                self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-                with socket.create_connection(("127.0.0.1", port)) as inner, contextlib.suppress(OSError):
-                    _pump(self.request, inner)
+        self._port = port
+        super().__init__()
 
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Tunnel:
-        threading.Thread(target=self._server.serve_forever, args=[0.02], daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def _pump(one: socket.socket, other: socket.socket) -> None:
-    """Copy data in both directions until one side closes the connection."""
-    with selectors.DefaultSelector() as ready:
-        ready.register(one, selectors.EVENT_READ, other)
-        ready.register(other, selectors.EVENT_READ, one)
-        while True:
-            for key, _ in ready.select():
-                data = key.fileobj.recv(65536)  # type: ignore[union-attr]
-                if not data:
-                    return
-                key.data.sendall(data)
+    def handle(self, client: socket.socket) -> None:
+        """Answer a CONNECT request, and copy the data that follows it."""
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = client.recv(4096)
+            if not piece:
+                return
+            head += piece
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", self._port)) as inner, contextlib.suppress(OSError):
+            relay(client, inner)
 
 
 # --- where a secret is given -----------------------------------------------------------------------

@@ -6,6 +6,7 @@ import re
 
 import click
 
+from tests.support.generated_parts import replace_parts
 from tools.testing import tested_package
 from wheel_uploader import cli
 from wheel_uploader.checks import CHECKS
@@ -52,11 +53,7 @@ def checks_table() -> str:
 
 def with_generated_parts(text: str) -> str:
     """Return the README's text with the generated parts replaced."""
-    for name, part in generated_parts().items():
-        before, _, rest = text.partition(f".. {name} begins\n")
-        _, _, after = rest.partition(f".. {name} ends\n")
-        text = f"{before}.. {name} begins\n\n{part}\n\n.. {name} ends\n{after}"
-    return text
+    return replace_parts(text, generated_parts())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tests.support.generated_parts import replace_parts
 from tools.testing import tested_package
 from wheel_uploader.upload.upload_states import ACTIONS, RESULTS, TRANSITIONS, Event, State
 
@@ -54,11 +55,7 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 def with_generated_parts(text: str) -> str:
     """Return the page's text with the generated parts replaced."""
-    for name, part in generated_parts().items():
-        before, _, rest = text.partition(f".. {name} begins\n")
-        _, _, after = rest.partition(f".. {name} ends\n")
-        text = f"{before}.. {name} begins\n\n{part}\n\n.. {name} ends\n{after}"
-    return text
+    return replace_parts(text, generated_parts())
 
 
 if __name__ == "__main__":

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import selectors
 import socket
-import socketserver
-import threading
 from collections.abc import Mapping
-from typing import Self
+
+from tools.testing.tcp_server import ConnectionServer, relay
 
 _NO_LOGIN, _PASSWORD, _NO_METHOD = 0, 2, 0xFF
 _SUCCEEDED, _UNREACHABLE = 0, 4
 
 
-class SocksServer:
+class SocksServer(ConnectionServer):
     """Connects clients to ports of this machine; ``url`` is its URL.
 
     ``username`` and ``password``: the required login, if any. ``resolve``: the addresses of names.
     ``greeting``: what to send instead of the protocol, until the client closes the connection.
     """
+
+    scheme = "socks5"
 
     def __init__(
         self,
@@ -34,29 +34,15 @@ class SocksServer:
         self.resolve = {"127.0.0.1": "127.0.0.1", **(resolve or {})}
         #: The hosts and ports to which clients wanted to connect.
         self.targets: list[tuple[str, int]] = []
-        outer = self
+        super().__init__()
 
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                with contextlib.suppress(OSError, EOFError):
-                    outer._serve(self.request)
-
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"socks5://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=[0.02], daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def handle(self, client: socket.socket) -> None:
+        """Serve the protocol; a client may leave at any time."""
+        client.settimeout(10)
+        with contextlib.suppress(OSError, EOFError):
+            self._serve(client)
 
     def _serve(self, client: socket.socket) -> None:
-        client.settimeout(10)
         if self.greeting is not None:
             client.sendall(self.greeting)
             while client.recv(4096):
@@ -80,7 +66,7 @@ class SocksServer:
             return
         with socket.create_connection((self.resolve[host], port), timeout=10) as server:
             client.sendall(bytes([5, _SUCCEEDED, 0, 1, 127, 0, 0, 1, 0, 1]))
-            _relay(client, server)
+            relay(client, server)
 
     def _read_target(self, client: socket.socket) -> tuple[str, int]:
         _version, _command, _, kind = _read(client, 4)
@@ -102,16 +88,3 @@ def _read(client: socket.socket, size: int) -> bytes:
             raise EOFError
         data += piece
     return data
-
-
-def _relay(one: socket.socket, other: socket.socket) -> None:
-    """Copy data in both directions until one side closes the connection."""
-    with selectors.DefaultSelector() as ready:
-        ready.register(one, selectors.EVENT_READ, other)
-        ready.register(other, selectors.EVENT_READ, one)
-        while True:
-            for key, _ in ready.select():
-                data = key.fileobj.recv(65536)  # type: ignore[union-attr]
-                if not data:
-                    return
-                key.data.sendall(data)
