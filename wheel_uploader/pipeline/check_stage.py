@@ -63,7 +63,7 @@ def run(
     unproven = build_evidence.find_unproven_files(options, downloaded.files, verified, context.progress)
     with context.progress.waiting(f"check: reading the index page of {selection.project}"):
         state = clients.fetch_index_state(
-            index, _create_reader(context, uploader), selection.project, downloaded.files
+            index, context.create_target_reader(), selection.project, downloaded.files
         )
     second = _fetch_second_page(context, selection.project)
     context.record(
@@ -117,14 +117,6 @@ def run(
         page = state.project_page or ProjectPage(url=target.url, exists=False)
         destination = UploadDestination(index=index, uploader=uploader, project_page=page)
     return Verdict(attestations=verified, upload_plan=state.comparisons, destination=destination)
-
-
-def _create_reader(context: RunContext, uploader: TwineUploader | None) -> clients.TargetReader | None:
-    if context.target is None:
-        return None
-    return clients.TargetReader(
-        options=context.options, target=context.target, progress=context.progress, uploader=uploader
-    )
 
 
 def _fetch_second_page(context: RunContext, project: str) -> clients.IndexState:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from functools import partial
 
 from wheel_uploader.core.errors import CredentialsError, DeadlineError, NetworkError
@@ -15,7 +14,6 @@ from wheel_uploader.pipeline import provenance_check, retention
 from wheel_uploader.pipeline.check_stage import UploadDestination
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
-from wheel_uploader.upload import clients
 
 
 def run(
@@ -26,15 +24,7 @@ def run(
     index: IndexClient,
 ) -> None:
     """Wait until the index serves exactly these bytes; then remove older releases from the wheelhouse."""
-    log_in: Callable[[], bool] = lambda: False  # noqa: E731
-    if context.upload_target:
-        reader = clients.TargetReader(
-            options=context.options,
-            target=context.upload_target,
-            progress=context.progress,
-            uploader=destination.uploader,
-        )
-        log_in = partial(reader.log_in, index)
+    reader = context.create_target_reader()
     context.record(
         confirmations=confirm_files(
             index,
@@ -42,7 +32,7 @@ def run(
             downloaded.files,
             timeout=context.options.confirm_timeout,
             progress=context.progress,
-            log_in=log_in,
+            log_in=partial(reader.log_in, index) if reader else lambda: False,
         )
     )
     _check_attestations(context, selection, index)

@@ -132,6 +132,14 @@ class RunContext:
         """Add results to the report, by the names of its fields."""
         self.builder.record(**results)
 
+    def create_target_reader(self) -> clients.TargetReader | None:
+        """Return the reader of the target's pages, which logs in if it must; None if there is no target."""
+        if self.target is None:
+            return None
+        return clients.TargetReader(
+            options=self.options, target=self.target, progress=self.progress, uploader=self.uploader
+        )
+
     def open_index(self) -> IndexClient | None:
         """Open the target for reading until the run ends; None if there is none, or it is only written to."""
         if self.target is None or (self.options.write_only and self.upload_target):

@@ -181,12 +181,12 @@ def _describe_attesting(options: Options) -> str:
 
 def _describe_extras(options: Options) -> str:
     """Return which extras are installed. Raises UsageError if the options need one that is not."""
-    if options.rehearse:
-        rehearsal.require_rehearsal_tools()
     can_rehearse = True
     try:
         rehearsal.require_rehearsal_tools()
     except UsageError:
+        if options.rehearse:
+            raise
         can_rehearse = False
     parts = {"attestations": attestations.is_attestation_extra_installed(), "rehearse": can_rehearse}
     return ", ".join(f"{name}: {'installed' if found else 'not installed'}" for name, found in parts.items())

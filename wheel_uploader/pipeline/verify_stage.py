@@ -20,7 +20,6 @@ from wheel_uploader.index.confirmation import confirm_files
 from wheel_uploader.pipeline import provenance_check
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
-from wheel_uploader.upload import clients
 
 
 def run(
@@ -31,10 +30,9 @@ def run(
     Raises ConflictError for other contents, and for files of this version that are not among ours;
     DeadlineError for files that are missing or cannot be downloaded.
     """
-    options, target = context.options, context.target
-    if index is None or target is None:
+    options, reader = context.options, context.create_target_reader()
+    if index is None or reader is None:
         raise ReleaseError("there is no index to verify")
-    reader = clients.TargetReader(options=options, target=target, progress=context.progress)
     timeout = options.confirm_timeout if is_option_set(options, "confirm_timeout") else 0.0
 
     def look() -> ProjectPage:
