@@ -296,7 +296,7 @@ def test_responses_of_the_index_to_uploads(sandbox: Sandbox) -> None:
             served.index.by_name[path.name] = reply
         ended = sandbox.run(
             *("-u", "staged", "--repository-url", served.upload_url, "--keep-going", "--profile", "any"),
-            # The page lists none of the files whose names are said to exist.
+            # Some responses say that a name exists, and the page never lists the file.
             *("--confirm-timeout", "1"),
         )
     assert len(served.index.posts) == len(texts)

@@ -13,7 +13,7 @@ from wheel_uploader.facts.archive import installed_paths
 _STARTUP_MODULE = re.compile(
     r"(?P<name>sitecustomize|usercustomize)(?:/__init__)?(?:\.[^/]{1,80})?\.(?:py|pyc|so|pyd)\Z"
 )
-#: What site.py executes in a .pth file; other lines are directories.
+#: The lines of a .pth file that site.py executes; the others are directories.
 _IMPORT_LINE = re.compile(r"import[ \t]")
 #: A function that it calls from a .start file (PEP 829).
 _START_ENTRY = re.compile(r"\A[ \t]{0,20}[\w.]{1,500}[ \t]{0,20}:[ \t]{0,20}[\w.]")

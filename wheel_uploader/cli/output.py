@@ -130,7 +130,7 @@ def write_github_outputs(result: Report, exit_code: int) -> None:
 
 
 def _quiet_count() -> int:
-    """Return the number of ``-q`` options that have been parsed so far."""
+    """Return the number of ``-q`` options parsed until now."""
     context = click.get_current_context(silent=True)
     return (context and context.params.get("quiet")) or 0
 

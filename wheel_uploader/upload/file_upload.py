@@ -53,7 +53,7 @@ class FileUploader(Protocol):
         ...
 
 
-#: Seconds at most until the index lists a file that it has from elsewhere; one of our own may take longer.
+#: Seconds to wait at most for the listing of a file that another run uploaded; our files may take longer.
 _FOREIGN_LISTING_TIMEOUT = 30.0
 
 

@@ -320,7 +320,7 @@ REFUSED_BY_PIP = [
 
 
 @pytest.mark.parametrize("fault", REFUSED_BY_PIP)
-def test_what_pip_refuses_is_an_error(fault: str, tmp_path: Path) -> None:
+def test_wheels_that_pip_refuses_are_errors(fault: str, tmp_path: Path) -> None:
     if fault in FAULTS:
         data, _, severity = FAULTS[fault]
     else:
