@@ -12,11 +12,13 @@ from packaging.utils import canonicalize_name
 
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import (
+    FileError,
     HttpStatusError,
     IndexNotFoundError,
     NetworkError,
     RedirectNotAllowed,
     SignInPageError,
+    StorageError,
     UnsupportedVersionError,
     UsageError,
 )
@@ -31,6 +33,7 @@ from wheel_uploader.core.models import (
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize, sanitize_url, strip_url
 from wheel_uploader.core.urls import quote, urlsplit, urlunsplit
+from wheel_uploader.core.verified_file import VerifiedFile, open_regular_file
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.response import Page, StreamedResponse
 from wheel_uploader.index import project_page
@@ -329,10 +332,25 @@ def _compare_beginning(response: StreamedResponse, file: LocalFile) -> str:
     if size is not None and size != file.size:
         return f"{size} bytes instead of {file.size}{kind}"
     beginning = next(iter(response.iter_chunks(_PROBED_BYTES)), b"")[:_PROBED_BYTES]
-    with contextlib.suppress(OSError), file.path.open("rb") as local:
-        if not beginning or not local.read(_PROBED_BYTES).startswith(beginning):
-            return f"other contents{kind}"
-    return ""
+    if beginning and _read_beginning(file).startswith(beginning):
+        return ""
+    # The served bytes are not compared with a file that was changed after it had been uploaded.
+    try:
+        VerifiedFile(file.path, file.sha256).close()
+    except (FileError, StorageError):
+        return ""
+    return f"other contents{kind}"
+
+
+def _read_beginning(file: LocalFile) -> bytes:
+    """Return the first bytes of the file; none if it cannot be read any more."""
+    try:
+        descriptor = open_regular_file(file.path)
+    except (FileError, StorageError):
+        return b""
+    with contextlib.suppress(OSError), open(descriptor, "rb") as local:  # noqa: PTH123 - a descriptor
+        return local.read(_PROBED_BYTES)
+    return b""
 
 
 def _parse_content_range(header: str) -> tuple[int, int, int] | None:
