@@ -129,7 +129,10 @@ def _describe_invalid_url(url: str) -> str:
         return ""
     if len(url) > MAX_URL_LENGTH:
         return f"it is longer than {MAX_URL_LENGTH} characters"
-    return _describe_invalid_origin(f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}/")
+    host = rest.partition("/")[0]
+    if "?" in host or "#" in host:
+        host = re.split("[?#]", host, maxsplit=1)[0]
+    return _describe_invalid_origin(f"{scheme}://{host}/")
 
 
 @lru_cache(maxsize=64)
