@@ -244,6 +244,8 @@ class _LinkCollector:
         self._base = base
         self._source = source
         self._describe_withdrawal = describe_withdrawal
+        #: The withdrawal of all files of the page.
+        self._page_withdrawal = describe_withdrawal(False)
         self._base_parts = _split_or_empty(base)
         self._base_directory = get_directory(base)
         self.page_links = PageLinks(page_url, self._base_directory)
@@ -296,7 +298,7 @@ class _LinkCollector:
         *,
         is_source_archive: bool = False,
     ) -> None:
-        withdrawal = self._describe_withdrawal(anchor.yanked)
+        withdrawal = self._describe_withdrawal(anchor.yanked) if anchor.yanked else self._page_withdrawal
         file = RemoteFile(
             filename=name,
             url=url,

@@ -105,12 +105,12 @@ def list_staged_files(
     try:
         for source in sources:
             for entry in source.iter_files(query):
-                if isinstance(entry, ListingGap):
-                    gaps.append(entry)
-                elif isinstance(entry, ListingNote):
-                    notes.append(entry)
-                else:
+                if isinstance(entry, RemoteFile):
                     files.append(_mark_invalid_link(entry))
+                elif isinstance(entry, ListingGap):
+                    gaps.append(entry)
+                else:
+                    notes.append(entry)
     except RedirectNotAllowed as error:
         raise error.as_nothing_found() from None
     return StagedFiles(files=tuple(files), gaps=tuple(gaps), notes=tuple(notes))
