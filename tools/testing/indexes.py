@@ -252,6 +252,9 @@ class ScriptedIndex:
         #: The content type of a listing, if it is not that of its format.
         self.content_type = ""
         self.hashes = True
+        #: The upload time in JSON by file name, and that of all other files; None: the page has none.
+        self.upload_times: dict[str, str | None] = {}
+        self.default_upload_time: str | None = "2026-01-02T03:04:05.678901Z"
         #: The yanked files, with the reason, which may be empty.
         self.yanked: dict[str, str] = {}
         #: The response for the project page instead of a listing: status, content type and text.
@@ -356,7 +359,7 @@ class ScriptedIndex:
                 "url": f"{base}/files/{name}",
                 "hashes": {"sha256": hashlib.sha256(data).hexdigest()} if self.hashes else {},
                 "size": len(data),
-                "upload-time": "2026-01-02T03:04:05.678901Z",
+                "upload-time": self.upload_times.get(name, self.default_upload_time),
                 "yanked": (self.yanked[name] or True) if name in self.yanked else False,
                 "provenance": f"{base}/integrity/{name}" if self._names_provenance(name) else None,
             }

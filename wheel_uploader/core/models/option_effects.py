@@ -101,12 +101,17 @@ def _uses_wheelhouse(options: Options) -> bool:
 NEEDS = (
     Need(
         field_names=(
-            *("strict", "ignore", "compare_with", "no_compare", "compare_index", "diff", "allow_missing"),
+            *("strict", "ignore", "compare_with", "no_compare", "compare_index", "diff"),
             *("built_by", "smoke", "smoke_env", "identity", "sign_with", "keep_going", "upload_jobs"),
             *("skip_existing", "keep_releases", "keep_days"),
         ),
         is_met=lambda options: not options.verify,
         reason="with --verify, which only compares files with the index",
+    ),
+    Need(
+        field_names=("allow_missing",),
+        is_met=lambda options: not options.verify or options.max_age,
+        reason="with --verify, unless --max-age limits the age of each platform's newest file",
     ),
     Need(
         field_names=(
