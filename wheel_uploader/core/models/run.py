@@ -116,6 +116,8 @@ class Options:
     rehearse: bool = False
     #: A command to run in the environment of each installed wheel; None: none.
     smoke: str | None = None
+    #: After the confirmation, install the release from the index and run that command again.
+    smoke_index: bool = False
     #: Names of environment variables to pass to pip and this command in addition.
     smoke_env: tuple[str, ...] = ()
 

@@ -72,6 +72,8 @@ def _choose_headline(report: Report) -> str:
     code = report.exit_code
     if code == 6 and any(is_blocking(report, finding) for finding in report.findings):
         return "Failed the checks"
+    if code == 6 and report.last_stage is Stage.CONFIRM:
+        return "Published, but failed the smoke test"
     if report.options.verify and code in {3, 7, 10}:
         return "Not verified"
     return "Interrupted" if code > 128 else _FAILURE_HEADLINES.get(code, "Unexpected error")
