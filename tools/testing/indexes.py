@@ -455,6 +455,30 @@ def tls_index(folder: Path, *, require_client_certificate: bool = False) -> Iter
 
 
 @contextlib.contextmanager
+def private_ca_index(folder: Path) -> Iterator[tuple[Served, Path]]:
+    """Run a ScriptedIndex behind TLS; yield it and the certificate of the authority that signed its own.
+
+    Unlike that of ``tls_index``, the certificate is also valid for clients that refuse self-signed ones.
+    """
+
+    def openssl(*arguments: str | Path) -> None:
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        subprocess.run([*command, *map(str, arguments)], check=True, capture_output=True)
+
+    authority, key, certificate = folder / "authority.pem", folder / "index.key", folder / "index.pem"
+    openssl("-subj", "/CN=Private CA", "-keyout", folder / "authority.key", "-out", authority)
+    openssl(
+        *("-subj", "/CN=127.0.0.1", "-keyout", key, "-out", certificate),
+        *("-CA", authority, "-CAkey", folder / "authority.key"),
+        *("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"),
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with scripted_index(context) as served:
+        yield served, authority
+
+
+@contextlib.contextmanager
 def redirect_server(location: str) -> Iterator[str]:
     """Yield the URL of a server that redirects every GET and POST to ``location``."""
 
