@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
@@ -266,6 +267,22 @@ class IndexClient:
                 return _read_limited(response, limit)
 
         return self._http.call_with_retries(f"read {sanitize_url(url)}", read)
+
+    def fetch_date(self, served: IndexFile) -> datetime | None:
+        """Return the Last-Modified of a served file; None if its host states none. Raises NetworkError."""
+        if self._http.link_rejection(served.url, listing_url=served.url, has_trusted_digest=True):
+            return None
+
+        def request() -> str:
+            # For one byte, because not every server supports HEAD.
+            with self._http.stream(
+                served.url, headers={"Range": "bytes=0-0"}, has_trusted_digest="sha256" in served.hashes
+            ) as response:
+                return response.headers.get("last-modified", "")
+
+        return bounds.parse_listed_date(
+            self._http.call_with_retries(f"request the date of {sanitize(served.filename)}", request)
+        )
 
     def fetch_linked_bytes(self, url: str, limit: int) -> bytes:
         """Return a small document that a page of this index links to. Raises NetworkError."""

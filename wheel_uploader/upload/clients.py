@@ -114,6 +114,13 @@ class TargetReader:
             index.log_in(*credentials)
         return credentials is not None
 
+    def find_stored_password(self) -> tuple[str, str]:
+        """Return the stored password of the upload and its origin, without a prompt; empty if there is none.
+
+        Raises CredentialsError if it cannot be right.
+        """
+        return task_pool.call_in_thread(self._get_uploader().find_stored_password)
+
     def _get_uploader(self) -> TwineUploader:
         if self.uploader is None:
             # A run that uploads nothing does not prompt.

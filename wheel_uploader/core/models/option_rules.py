@@ -106,12 +106,15 @@ REQUIRED_OPTIONS: Mapping[str, RequiredOption] = {
             hint="Add -s to sign, or remove {flag} to publish unsigned files.",
         ),
     ),
-    "smoke_env": RequiredOption(
-        needed="smoke",
-        stage=Stage.UPLOAD,
-        problem="nothing would be installed and tried without --smoke",
-        hint="Add --smoke COMMAND, or remove {flag} to publish without a smoke test.",
-        may_be_general=True,
+    **dict.fromkeys(
+        ("smoke_env", "smoke_index"),
+        RequiredOption(
+            needed="smoke",
+            stage=Stage.UPLOAD,
+            problem="nothing would be installed and tried without --smoke",
+            hint="Add --smoke COMMAND, or remove {flag} to publish without a smoke test.",
+            may_be_general=True,
+        ),
     ),
 }
 
