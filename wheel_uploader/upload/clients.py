@@ -13,6 +13,7 @@ from wheel_uploader.core.errors import (
     HttpStatusError,
     IndexNotFoundError,
     NetworkError,
+    RedirectLoopError,
     RedirectNotAllowed,
     ReleaseError,
     SignInPageError,
@@ -132,7 +133,8 @@ class TargetReader:
         self, error: ReleaseError, index: index_client.IndexClient, *, is_logged_in: bool
     ) -> ReleaseError:
         """Return the error for a page that cannot be read; the hints of a staging place do not apply."""
-        if not _may_need_login(error) or isinstance(error, IndexNotFoundError | RedirectNotAllowed):
+        has_own_hint = IndexNotFoundError | RedirectNotAllowed | RedirectLoopError
+        if not _may_need_login(error) or isinstance(error, has_own_hint):
             return error
         hint = _LOGIN_HINT
         if not is_logged_in and parse_origin(index.url) != parse_origin(self.target.url):
@@ -150,7 +152,8 @@ def _may_need_login(error: ReleaseError) -> bool:
         return False
     if isinstance(error, HttpStatusError):
         return error.status in (403, 404)
-    return isinstance(error, CredentialsError | SignInPageError | RedirectNotAllowed | IndexNotFoundError)
+    redirects = RedirectNotAllowed | RedirectLoopError
+    return isinstance(error, CredentialsError | SignInPageError | IndexNotFoundError | redirects)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -344,7 +344,7 @@ def _validate_builder(options: Options) -> None:
     except ValueError:
         raise _make_option_error(
             "built_by",
-            f"'{sanitize(options.built_by)}' is not OWNER/REPO[/WORKFLOW][@REF]",
+            f"'{sanitize(options.built_by)}' is not [https://HOST/]OWNER/REPO[/WORKFLOW][@REF]",
             hint="For example: --built-by dipy/dipy/release.yml@refs/tags/1.11.0",
         ) from None
 
