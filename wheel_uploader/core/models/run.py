@@ -93,6 +93,8 @@ class Options:
 
     repository: str | None = None
     repository_url: str | None = None
+    #: Labels on anaconda.org; empty: those of the target's section, or main.
+    labels: tuple[str, ...] = ()
     #: Targets that ``repository`` may name, in addition to the sections of .pypirc.
     targets: Mapping[str, TargetSettings] = field(default_factory=dict)
     index_url: str | None = None
