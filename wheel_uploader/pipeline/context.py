@@ -219,7 +219,7 @@ def _open_targets(
 ) -> tuple[PublishTarget, ...]:
     """Return the targets to upload to or to compare with, in the order of the uploads.
 
-    PyPI is last: what was uploaded there cannot be replaced.
+    PyPI is last: its files cannot be replaced.
     """
     names_index = any((options.index_url, options.repository, options.repository_url))
     if options.until <= Stage.SIGN and not names_index:

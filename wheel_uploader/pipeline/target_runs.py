@@ -64,7 +64,7 @@ class _TargetRun:
 
     @property
     def error(self) -> ReleaseError | None:
-        """Why the release is not complete on the target; None if nothing has failed."""
+        """The reason that the release is not complete on the target; None if nothing has failed."""
         return self.context.report.error
 
 

@@ -145,5 +145,5 @@ class TargetReport:
     upload_plan: tuple[IndexComparison, ...] = ()
     upload_results: tuple[UploadResult, ...] = ()
     confirmations: tuple[Confirmation, ...] = ()
-    #: Why the release is not complete there; None if it is, or if the run did not get that far.
+    #: The reason that the release is not complete there; None if it is, or if the run ended before.
     error: ReleaseError | None = None

@@ -275,7 +275,7 @@ _ONE_TARGET_FIELDS = ("repository_url", "index_url", "labels", "verify", "write_
 
 
 def _validate_targets(options: Options) -> None:
-    """Refuse what is about one target in a run with several."""
+    """Raise UsageError for options of one target in a run with several."""
     if not options.more_repositories:
         return
     names = (options.repository or "", *options.more_repositories)

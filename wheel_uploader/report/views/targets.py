@@ -1,4 +1,4 @@
-"""What each target of a run with several has."""
+"""The lines of a report about each target of a run with several."""
 
 from __future__ import annotations
 
