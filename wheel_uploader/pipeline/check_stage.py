@@ -103,7 +103,6 @@ def run(context: RunContext, selection: Selection, downloaded: DownloadedRelease
     if options.diff and (reference := results.comparison):
         context.record(changes=compare_contents(reference.version, reference.page_url))
     release_gate.raise_if_blocked(context.report)
-    _run_smoke_tests(context, downloaded)
     destination = None
     if context.target and context.uploads:
         page = state.project_page or ProjectPage(url=context.target.info.url, exists=False)
@@ -197,7 +196,8 @@ def _describe_unread(url: str, reason: str) -> str:
     return f"the release against the second index, {strip_url(url)}: {reason}"
 
 
-def _run_smoke_tests(context: RunContext, downloaded: DownloadedRelease) -> None:
+def run_smoke_tests(context: RunContext, downloaded: DownloadedRelease) -> None:
+    """Install the wheels and run the command of the options; raise ReleaseError if one fails."""
     options = context.options
     if not options.smoke:
         return

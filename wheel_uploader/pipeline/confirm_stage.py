@@ -9,7 +9,7 @@ from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileStatus, Options, Selection
 from wheel_uploader.http.host_policy import split_credentials
 from wheel_uploader.index.client import IndexClient
-from wheel_uploader.pipeline import provenance_check, retention
+from wheel_uploader.pipeline import provenance_check
 from wheel_uploader.pipeline.check_stage import UploadDestination
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
@@ -23,7 +23,7 @@ def run(
     downloaded: DownloadedRelease,
     destination: UploadDestination,
 ) -> None:
-    """Wait until the target serves exactly these bytes; then remove older releases from the wheelhouse."""
+    """Wait until the target serves exactly these bytes."""
     target = destination.target
     context.record(
         confirmations=target.confirm(
@@ -32,7 +32,6 @@ def run(
     )
     if target.index:
         _check_attestations(context, selection, target.index)
-    retention.prune(context, selection, downloaded.wheelhouse, destination)
 
 
 def _check_attestations(context: RunContext, selection: Selection, index: IndexClient) -> None:

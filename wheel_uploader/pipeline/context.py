@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -42,10 +42,13 @@ class ReportBuilder:
 
     def __init__(self, options: Options) -> None:
         self.report = Report(options, started_at=datetime.now(UTC))
+        #: Called after each change of the report.
+        self.on_record: Callable[[], object] = int
 
     def record(self, **results: Any) -> None:
         """Add results to the report, by the names of its fields."""
         self.report = replace(self.report, **results)
+        self.on_record()
 
     @contextlib.contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
@@ -73,12 +76,15 @@ class RunContext:
     exit_stack: contextlib.ExitStack
     requirements: expectations.ReleaseRequirements
     profile: CheckProfile
-    #: None if nothing is to be uploaded and no index was named to compare with.
+    #: None if nothing is to be uploaded and no index was named to compare with. Of several targets the one
+    #: that decides the rule set.
     target: PublishTarget | None
     signer: gpg_signer.GpgSigner | None
     attestation_signer: AttestationSigner | None
     http: HttpClient
     temp_dir: sources.UnpackDirectory
+    #: All targets of a run with several, in the order of the uploads; otherwise empty.
+    targets: tuple[PublishTarget, ...] = ()
 
     @classmethod
     @contextlib.contextmanager
@@ -97,17 +103,18 @@ class RunContext:
         _require_tools(options)
         _require_terminal(options)
         with contextlib.ExitStack() as exit_stack:
-            target = _open_target(options, progress, exit_stack)
+            opened = _open_targets(options, progress, exit_stack)
+            target = _find_strictest(opened)
             upload_info = target.info if target and options.until > Stage.SIGN else None
             signer = _find_signer(options, progress)
             default_profile = target.default_profile if target else CheckProfile.PYPI
             profile = options.profile or default_profile
-            builder.record(upload_url=strip_url(upload_info.url) if upload_info else "", profile=profile)
-            attestations.require_attestation_support(options, upload_info)
-            if target and upload_info and options.replace:
-                target.require_replaceable()
-            if target and upload_info and not options.verify and not options.rehearse:
-                target.prepare_login(is_required=not options.dry_run)
+            url = ", ".join(strip_url(each.info.url) for each in opened)
+            builder.record(upload_url=url if upload_info else "", profile=profile)
+            for each in opened:
+                _prepare_target(options, each)
+            if not opened:
+                attestations.require_attestation_support(options, None)
             yield cls(
                 options=options,
                 builder=builder,
@@ -121,6 +128,7 @@ class RunContext:
                 attestation_signer=attestations.create_attestation_signer(options, upload_info),
                 http=exit_stack.enter_context(open_staging_client(options, progress)),
                 temp_dir=exit_stack.enter_context(sources.UnpackDirectory()),
+                targets=opened if len(opened) > 1 else (),
             )
 
     @property
@@ -208,14 +216,40 @@ def _require_terminal(options: Options) -> None:
         )
 
 
-def _open_target(
+def _open_targets(
     options: Options, progress: Progress, exit_stack: contextlib.ExitStack
-) -> PublishTarget | None:
-    """Return the target to upload to or to compare with; None if there is neither."""
+) -> tuple[PublishTarget, ...]:
+    """Return the targets to upload to or to compare with, in the order of the uploads.
+
+    PyPI is last: its files cannot be replaced.
+    """
     names_index = any((options.index_url, options.repository, options.repository_url))
     if options.until <= Stage.SIGN and not names_index:
-        return None
-    return exit_stack.enter_context(contextlib.closing(targets.open_target(options, progress)))
+        return ()
+    opened = []
+    for name in (options.repository, *options.more_repositories):
+        selected = replace(options, repository=name, more_repositories=())
+        target = targets.open_target(selected, progress)
+        opened.append(exit_stack.enter_context(contextlib.closing(target)))
+    return tuple(sorted(opened, key=lambda target: target.info.is_pypi))
+
+
+def _find_strictest(opened: Sequence[PublishTarget]) -> PublishTarget | None:
+    """Return the target that decides the rule set of the checks; None if there is none."""
+    strict = [target for target in opened if target.default_profile is CheckProfile.PYPI]
+    return next(iter(strict or opened), None)
+
+
+def _prepare_target(options: Options, target: PublishTarget) -> None:
+    """Raise ReleaseError for options that the target does not support, or if there is no way to log in."""
+    if options.until <= Stage.SIGN:
+        attestations.require_attestation_support(options, None)
+        return
+    attestations.require_attestation_support(options, target.info)
+    if options.replace:
+        target.require_replaceable()
+    if not options.verify and not options.rehearse:
+        target.prepare_login(is_required=not options.dry_run)
 
 
 def _find_signer(options: Options, progress: Progress) -> gpg_signer.GpgSigner | None:

@@ -11,7 +11,7 @@ from wheel_uploader.core.models import (
     Selection,
     UploadResult,
 )
-from wheel_uploader.pipeline import last_check, release_gate, retention
+from wheel_uploader.pipeline import last_check, release_gate
 from wheel_uploader.pipeline.check_stage import UploadDestination, Verdict
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
@@ -40,7 +40,6 @@ def run(
     destination = verdict.require_destination()
     if options.dry_run:
         context.record(upload_results=tuple(map(_make_dry_run_result, verdict.upload_plan)))
-        retention.prune(context, selection, downloaded.wheelhouse, destination)
         return destination
     target = destination.target
     release = Release(

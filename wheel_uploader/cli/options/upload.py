@@ -13,8 +13,9 @@ def options() -> list[Option]:
         option(
             "-r",
             "--repository",
+            multiple=True,
             metavar="NAME",
-            help="Section of .pypirc with the index to upload to.  [default: pypi]",
+            help="Target, a section of .pypirc or of the configuration.  [default: pypi]",
         ),
         option("--repository-url", metavar="URL", help="Upload to this URL instead of one from .pypirc."),
         option(

@@ -50,6 +50,7 @@ from wheel_uploader.core.models.index_state import (
     IndexComparison,
     IndexFile,
     ProjectPage,
+    TargetReport,
     UploadOutcome,
     UploadResult,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "SmokeResult",
     "Stage",
     "StagedFiles",
+    "TargetReport",
     "TargetSettings",
     "TextFact",
     "TextFactKind",

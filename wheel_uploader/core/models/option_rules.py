@@ -66,6 +66,7 @@ _TUPLE_FIELDS = (
     "allow_missing",
     "smoke_env",
     "labels",
+    "more_repositories",
 )
 _ENUM_FIELDS: Mapping[str, type[enum.Enum]] = {
     "until": Stage,
@@ -124,7 +125,7 @@ REQUIRED_OPTIONS: Mapping[str, RequiredOption] = {
 
 #: Field name to option, for options that are not named after their field.
 _IRREGULAR_FLAGS = {"urls": "--url", "types": "--type", "skip_existing": "--no-skip-existing"}
-_IRREGULAR_FLAGS |= {"labels": "--label"}
+_IRREGULAR_FLAGS |= {"labels": "--label", "more_repositories": "--repository"}
 _IRREGULAR_FLAGS |= {"allow_hosts": "--allow-host", "allow_insecure_hosts": "--allow-insecure-host"}
 
 #: A project name (PEP 508).
@@ -272,6 +273,29 @@ def _validate_release(options: Options) -> None:
         )
 
 
+#: Options that are about one target. With several, the sections of the targets have them.
+_ONE_TARGET_FIELDS = ("repository_url", "index_url", "labels", "verify", "write_only")
+
+
+def _validate_targets(options: Options) -> None:
+    """Raise UsageError for options of one target in a run with several."""
+    if not options.more_repositories:
+        return
+    names = (options.repository or "", *options.more_repositories)
+    if not all(names):
+        raise _make_option_error("repository", "one of the names is empty")
+    if len(set(names)) < len(names):
+        raise _make_option_error("repository", "a name is given twice", hint="Name each target once.")
+    for name in _ONE_TARGET_FIELDS:
+        if getattr(options, name):
+            raise _make_option_error(
+                name,
+                f"it is about one target, and --repository names {len(names)}",
+                hint="Put it into the section of the target, in .pypirc or in "
+                "[tool.wheel-uploader.targets.NAME], or name one target.",
+            )
+
+
 def _validate_comparison(options: Options) -> None:
     if options.compare_with is None:
         return
@@ -384,6 +408,7 @@ _VALIDATORS: tuple[Callable[[Options], None], ...] = (
     _validate_ranges,
     _require_source,
     _validate_release,
+    _validate_targets,
     _validate_comparison,
     _validate_urls,
     _validate_exclusive,

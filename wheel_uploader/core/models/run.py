@@ -20,6 +20,7 @@ from wheel_uploader.core.models.index_state import (
     ComparisonReference,
     Confirmation,
     IndexComparison,
+    TargetReport,
     UploadResult,
 )
 from wheel_uploader.core.models.target_settings import TargetSettings
@@ -92,6 +93,8 @@ class Options:
     attest: bool = False
 
     repository: str | None = None
+    #: Further repositories that get the same files in the same run.
+    more_repositories: tuple[str, ...] = ()
     repository_url: str | None = None
     #: Labels on anaconda.org; empty: those of the target's section, or main.
     labels: tuple[str, ...] = ()
@@ -209,6 +212,9 @@ class Report:
     upload_plan: tuple[IndexComparison, ...] = ()
     upload_results: tuple[UploadResult, ...] = ()
     confirmations: tuple[Confirmation, ...] = ()
+    #: One for each target of a run with several, in the order of the uploads; otherwise empty. The plan, the
+    #: results and the confirmations above are then those of the target that each file is furthest from.
+    targets: tuple[TargetReport, ...] = ()
     #: Older releases that were removed from the wheelhouse, or would be under ``dry_run``.
     pruned_releases: tuple[PrunedRelease, ...] = ()
     #: The file that pip installs on each platform, according to the rehearsal.
