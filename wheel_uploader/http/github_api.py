@@ -101,14 +101,17 @@ def choose_token_variables(host: str) -> tuple[str, ...]:
 class GitHubApi:
     """A client of GitHub's API, which sends the token of the environment to the API and to no other URL."""
 
-    def __init__(self, http: HttpClient, base_url: str, location: RepositoryLocation) -> None:
+    def __init__(
+        self, http: HttpClient, base_url: str, location: RepositoryLocation, token: tuple[str, str] = ("", "")
+    ) -> None:
+        """Create a client; ``token``: the variable that has another token, and the token."""
         self._http = http
         #: URL of the API, without a trailing slash.
         self.base_url = location.build_api_url(base_url)
         self.token_variables = choose_token_variables(location.host)
-        tokens = ((name, os.environ.get(name, "").strip()) for name in self.token_variables)
+        variables = ((name, os.environ.get(name, "").strip()) for name in self.token_variables)
         #: The token and the variable that has it; both are empty without a token.
-        self.token_variable, self.token = next(filter(lambda pair: pair[1], tokens), ("", ""))
+        self.token_variable, self.token = next((pair for pair in (token, *variables) if pair[1]), ("", ""))
         if self.token:
             register_secret(self.token)
             self.send_token_to(f"{self.base_url}/")

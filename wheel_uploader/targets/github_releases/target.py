@@ -1,0 +1,374 @@
+"""The target for GitHub releases: a draft, its assets, and its publication as the last step."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from wheel_uploader.targets.protocol import IndexState, PublishTarget, Release
+from wheel_uploader.targets.settings import read_token
+
+from wheel_uploader.core import filenames
+from wheel_uploader.core.errors import ConflictError, CredentialsError, ReleaseError
+from wheel_uploader.core.formatting import format_count, join_some
+from wheel_uploader.core.models import (
+    Attestation,
+    AttestationPolicy,
+    Confirmation,
+    FileComparison,
+    IndexComparison,
+    IndexFile,
+    LocalFile,
+    Options,
+    ProjectPage,
+    Signature,
+    TargetSettings,
+)
+from wheel_uploader.core.progress import Progress
+from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.http import github_api
+from wheel_uploader.http.client import HttpClient
+from wheel_uploader.index.target import Target, find_certificate, option_or_variable
+from wheel_uploader.targets.github_releases import checksums, location, responses
+from wheel_uploader.targets.github_releases.api import ReleaseApi
+from wheel_uploader.targets.github_releases.assets import AssetContent, ReleaseAssets
+from wheel_uploader.targets.github_releases.attempts import Attempts
+from wheel_uploader.targets.github_releases.confirmation import Confirmer
+from wheel_uploader.targets.github_releases.release_json import Asset, GitHubRelease, Repository
+from wheel_uploader.targets.github_releases.releases import FoundRelease, Releases
+from wheel_uploader.upload.response import UploadResponse
+
+#: Names that a message quotes.
+_MAX_NAMES = 6
+
+
+class GitHubReleasesTarget(PublishTarget):
+    """The release of one version in a repository of GitHub."""
+
+    def __init__(self, options: Options, progress: Progress, settings: TargetSettings) -> None:
+        """Read the URL and the token. Raises UsageError, and CredentialsError for a token that is not set."""
+        self.settings = settings
+        self._progress = progress
+        self._location = location.parse_release_url(settings.url)
+        cert = find_certificate(option_or_variable(options.cert, "TWINE_CERT"))
+        self.info = Target(
+            url=self._location.url,
+            is_pypi=False,
+            name=f"the releases of {self._location.full_name}",
+            cert=cert,
+        )
+        site = self._location.repository
+        uploads_url = f"{site.scheme}://uploads.{site.site_url.partition('://')[2]}"
+        self._http = HttpClient(
+            user_urls=(site.build_api_url(github_api.API_URL), site.site_url, uploads_url),
+            allow_hosts=options.allow_hosts,
+            allow_insecure_hosts=options.allow_insecure_hosts,
+            timeout=options.timeout,
+            retries=options.retries,
+            verify=str(cert) if cert else True,
+            progress=progress,
+        )
+        token = (settings.token_variable, read_token(settings))
+        self._api = ReleaseApi(self._http, self._location, github_api.API_URL, token)
+        self._attempts = Attempts(count=options.retries, progress=progress)
+        self._releases = Releases(
+            api=self._api,
+            location=self._location,
+            attempts=self._attempts,
+            release_id=options.release_id or self._location.release_id,
+        )
+        self._found: FoundRelease | None = None
+        self._assets: ReleaseAssets | None = None
+        self._signatures: tuple[Signature, ...] = ()
+        self._attestations: tuple[Attestation, ...] = ()
+        #: Signatures, attestations and SHA256SUMS that the release has from this run.
+        self._attached: list[AssetContent] = []
+        self._page_url = ""
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.__exit__()
+
+    def release_page_url(self, project: str, version: Version) -> str:  # noqa: ARG002 - known from the API
+        """Return the URL of the page of the published release."""
+        return self._page_url
+
+    # --- login -----------------------------------------------------------------------------------------
+
+    @property
+    def login(self) -> str:
+        """How the run logs in."""
+        return f"token in {self._api.api.token_variable}" if self._api.api.token else ""
+
+    def prepare_login(self, *, is_required: bool) -> None:
+        """Print which token is used. Raises CredentialsError if there is none and one is required."""
+        variables = " or ".join(self._api.api.token_variables)
+        if self.login:
+            self._progress.info(f"login: {self.login}")
+        elif is_required:
+            raise CredentialsError(
+                f"there is no token for GitHub: set {variables}", hint=responses.RIGHTS_HINT
+            )
+        else:
+            self._progress.info(
+                f"no token is known ({variables}); this run does not need one, but sees no drafts"
+            )
+
+    # --- reading ---------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _repository(self) -> Repository:
+        repository = self._api.fetch_repository()
+        if repository.full_name.lower() != self._api.full_name.lower():
+            shown = sanitize(repository.full_name, limit=200)
+            self._progress.info(f"{self._api.full_name} is called {shown} now")
+        return repository
+
+    def fetch_project(self, project: str) -> ProjectPage:
+        """Return the wheels and sdists of all published releases."""
+        self._require_repository()
+        releases = self._found.others if self._found else self._api.list_releases()
+        own = [self._found.release] if self._found and self._found.release else []
+        files: dict[str, IndexFile] = {}
+        for release in (*own, *(entry for entry in releases if not entry.is_draft)):
+            for file in _list_files(release, release.assets, project, self._api):
+                files.setdefault(file.filename, file)
+        return ProjectPage(url=self.info.url, exists=True, files=tuple(files.values()), page_format="json")
+
+    def _require_repository(self) -> None:
+        self._api.full_name = self._repository.full_name
+
+    def get_sha256(self, file: IndexFile) -> str:
+        """Return the sha256 of an asset, computed from a download if GitHub does not know it."""
+        if "sha256" in file.hashes:
+            return file.hashes["sha256"]
+        return self._api.compute_sha256(int(file.url.rpartition("/")[2]))
+
+    def fetch_state(self, project: str, version: Version, files: Sequence[LocalFile]) -> IndexState:
+        """Find the release of the version, and compare its assets with the files.
+
+        Raises UsageError if several releases are possible, ConflictError if the release is immutable and
+        incomplete, and what requests raise.
+        """
+        self._find(version, files)
+        comparisons = self._compare_assets(project, files)
+        self._require_open(comparisons)
+        return IndexState(project_page=self.fetch_project(project), comparisons=comparisons)
+
+    def _find(self, version: Version, files: Sequence[LocalFile]) -> None:
+        self._require_repository()
+        spelling = files[0].name.raw_version if files else str(version)
+        self._found = self._releases.find(version, spelling)
+        if self._found.release:
+            self._use(self._found.release)
+
+    def _use(self, release: GitHubRelease) -> None:
+        self._assets = ReleaseAssets(self._api, release, self._progress)
+        self._page_url = "" if release.is_draft else release.page_url
+
+    def _compare_assets(self, project: str, files: Sequence[LocalFile]) -> tuple[IndexComparison, ...]:
+        """Compare the files with the finished assets of the release, read now."""
+        assets = self._assets.refresh() if self._assets else []
+        served = _list_files(self._assets.release, assets, project, self._api) if self._assets else []
+        page = ProjectPage(url=self.info.url, exists=True, files=tuple(served))
+        return self.compare(page, files)
+
+    def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
+        """Compare a file with the asset that the release has now."""
+        return self._compare_assets(project, [file])[0]
+
+    def _require_open(self, comparisons: Sequence[IndexComparison]) -> None:
+        """Raise ConflictError if files are missing in a release that accepts none any more."""
+        release = self._assets.release if self._assets else None
+        absent = [state for state in comparisons if state.result is FileComparison.ABSENT]
+        if release is None or not release.is_immutable or release.is_draft or not absent:
+            return
+        lines = [f"{'not in' if state in absent else 'in'}: {state.file.filename}" for state in comparisons]
+        raise ConflictError(
+            f"the release {release.shown_tag} is published and immutable, and lacks "
+            f"{len(absent)} of {format_count(len(comparisons), 'file')}",
+            hint=responses.IMMUTABLE_HINT,
+            details=lines,
+        )
+
+    # --- writing ---------------------------------------------------------------------------------------
+
+    def set_signatures(self, signatures: Sequence[Signature]) -> None:
+        """Upload these signatures after the files."""
+        self._signatures = tuple(signatures)
+
+    def set_attestations(self, attestations: Sequence[Attestation], mode: AttestationPolicy) -> bool:  # noqa: ARG002
+        """Upload these attestations after the files."""
+        self._attestations = tuple(entry for entry in attestations if not entry.malformed_reason)
+        return bool(self._attestations)
+
+    def begin(self, release: Release) -> None:
+        """Create the draft if there is none, or print which release gets the files."""
+        found = self._require_found(release)
+        if found.release is None:
+            self._use(self._releases.create(found.tag, is_prerelease=release.version.is_prerelease))
+            assets = self._require_assets()
+            assets.refresh()
+            self._progress.info(
+                f"the files go to the draft {assets.release.id} of {assets.release.shown_tag}"
+            )
+        elif found.release.is_draft:
+            self._progress.info(
+                f"the files go to the draft {found.release.id} of {found.release.shown_tag}, which exists"
+            )
+        else:
+            self._progress.info(
+                f"the release {found.release.shown_tag} is published already: missing files are added to it"
+            )
+
+    def upload(self, file: LocalFile) -> UploadResponse:
+        """Make one attempt to upload a file as an asset."""
+        return self._require_assets().upload(AssetContent.from_file(file))
+
+    def finish(self, release: Release) -> None:
+        """Add signatures, attestations and SHA256SUMS, and publish the draft when it has everything."""
+        self._require_found(release)
+        assets = self._require_assets()
+        if assets.release.is_immutable and not assets.release.is_draft:
+            return
+        for content in self._list_attachments():
+            self._attach(content)
+        self._put_checksums(release)
+        if not assets.release.is_draft:
+            return
+        self._require_complete(release)
+        published = self._releases.publish(assets.release)
+        self._progress.info(f"published {published.shown_tag}")
+        self._use(published)
+
+    def _list_attachments(self) -> list[AssetContent]:
+        signatures = [(f"{entry.filename}.asc", entry.content) for entry in self._signatures]
+        attestations = [(entry.filename, entry.content) for entry in self._attestations]
+        return [AssetContent.from_bytes(name, data) for name, data in (*signatures, *attestations)]
+
+    def _attach(self, content: AssetContent) -> None:
+        """Upload a signature or an attestation, unless the release has one of this name."""
+        assets = self._require_assets()
+        assets.ensure(content, self._attempts)
+        asset = assets.find(content.name)
+        if asset and assets.get_sha256(asset) == content.sha256:
+            self._attached.append(content)
+        else:
+            self._progress.info(
+                f"{content.name}: the release has another one already, which was not changed; its sha256 is "
+                f"{assets.get_sha256(asset) if asset else 'unknown'}, not {content.sha256}"
+            )
+
+    def _put_checksums(self, release: Release) -> None:
+        """Upload SHA256SUMS of the wheels and sdists, or a draft's list with those lines added."""
+        assets = self._require_assets()
+        hashes = {file.filename: file.sha256 for file in release.files}
+        finished = {asset.name: asset for asset in assets.refresh()}
+        existing = finished.get(checksums.NAME)
+        listed = self._read_checksums(existing) if existing else {}
+        if existing and listed is not None and hashes.items() <= listed.items():
+            return
+        if existing and not assets.release.is_draft:
+            self._progress.info(
+                f"{checksums.NAME} of the published release does not list all of these files with their "
+                "sha256; it was not changed"
+            )
+            return
+        kept = {name: sha for name, sha in (listed or {}).items() if name in finished and name not in hashes}
+        content = AssetContent.from_bytes(checksums.NAME, checksums.build({**kept, **hashes}))
+        if existing:
+            problem = assets.remove(existing, "replaced by a list of all files of the draft")
+            if problem:
+                raise problem.to_error(checksums.NAME)
+        assets.ensure(content, self._attempts)
+        self._attached.append(content)
+
+    def _read_checksums(self, asset: Asset) -> dict[str, str] | None:
+        if asset.size is None or asset.size > checksums.MAX_SIZE:
+            return None
+        return checksums.parse(self._api.fetch_text(asset.id, checksums.MAX_SIZE))
+
+    def _require_complete(self, release: Release) -> None:
+        """Raise ReleaseError unless the draft has every file with its sha256: publishing is final."""
+        states = self._compare_assets(release.project, release.files)
+        missing = [state.file.filename for state in states if state.result is not FileComparison.SAME]
+        if missing:
+            raise ConflictError(
+                f"another program changed the draft: it does not have {join_some(missing, _MAX_NAMES)} as "
+                "uploaded; it was not published",
+                hint="Find out who else changes this draft, then run the same command again.",
+            )
+        others = {
+            file.filename
+            for file in _list_files(None, self._require_assets().refresh(), release.project, self._api)
+        } - {file.filename for file in release.files}
+        if others:
+            self._progress.info(
+                f"the draft also has {join_some(sorted(map(sanitize, others)), _MAX_NAMES)}, which is not among "
+                "the files of this run"
+            )
+
+    def _require_found(self, release: Release) -> FoundRelease:
+        if self._found is None:
+            self._find(release.version, release.files)
+        if self._found is None:
+            raise ReleaseError("the release on GitHub was not looked for")
+        return self._found
+
+    def _require_assets(self) -> ReleaseAssets:
+        if self._assets is None:
+            raise ReleaseError("the draft on GitHub was not created")
+        return self._assets
+
+    def confirm(
+        self, project: str, files: Sequence[LocalFile], *, timeout: float, was_uploaded: bool = True
+    ) -> tuple[Confirmation, ...]:
+        """Wait until the published release has every file, and serves its first bytes to users."""
+        if self._assets is None and files:
+            self._find(files[0].name.version, files)
+        if self._assets is None:
+            return self._explain_no_release(project)
+        confirmer = Confirmer(
+            http=self._http,
+            api=self._api,
+            assets=self._assets,
+            site_url=self._location.repository.site_url,
+            is_private=self._repository.is_private,
+            progress=self._progress,
+        )
+        contents = [*map(AssetContent.from_file, files), *self._attached]
+        confirmations = confirmer.confirm(contents, timeout=timeout, was_uploaded=was_uploaded)
+        return confirmations[: len(files)]
+
+    def _explain_no_release(self, project: str) -> tuple[Confirmation, ...]:
+        from wheel_uploader.core.errors import DeadlineError
+
+        raise DeadlineError(
+            f"{self._api.full_name} has no release of this version of {project}",
+            hint="Publish the files without --verify.",
+        ).as_permanent()
+
+
+def _list_files(
+    release: GitHubRelease | None, assets: Sequence[Asset], project: str, api: ReleaseApi
+) -> list[IndexFile]:
+    """Return the wheels and sdists of the project among the finished assets; other assets are ignored."""
+    return [
+        IndexFile(
+            filename=asset.name,
+            url=asset.download_url if asset.sha256 else api.build_asset_url(asset.id),
+            hashes={"sha256": asset.sha256} if asset.sha256 else {},
+            size=asset.size,
+        )
+        for asset in assets
+        if not asset.is_unfinished and _belongs_to(asset.name, project)
+    ]
+
+
+def _belongs_to(filename: str, project: str) -> bool:
+    try:
+        return filenames.parse_filename(filename).project == canonicalize_name(project)
+    except filenames.InvalidFilename:
+        return False
