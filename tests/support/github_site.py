@@ -245,13 +245,11 @@ class GitHubSite:
     def describe(self, release: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON of a release."""
         tag = f"untagged-{release['id']:x}" if release["draft"] else release["tag_name"]
-        uploads = (
-            self.upload_url or f"{self.url}/api/uploads/repos/{REPOSITORY}/releases/{release['id']}/assets"
-        )
+        assets = f"/api/uploads/repos/{REPOSITORY}/releases/{release['id']}/assets"
         return {
             **release,
             "html_url": f"{self.url}/{REPOSITORY}/releases/tag/{tag}",
-            "upload_url": f"{uploads}{{?name,label}}",
+            "upload_url": f"{self.upload_url or self.url + assets}{{?name,label}}",
             "assets": [self._describe_asset(release, asset) for asset in release["assets"]],
         }
 
@@ -279,6 +277,14 @@ def _validation(resource: str, name: str) -> dict[str, Any]:
     return {"message": "Validation Failed", "errors": [error]}
 
 
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int
+    data: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     site: GitHubSite
@@ -286,93 +292,84 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Print nothing."""
 
+    def handle(self) -> None:
+        """Answer the requests of a connection until the client closes it."""
+        with contextlib.suppress(OSError, ValueError):
+            super().handle()
+
     def do_GET(self) -> None:
-        self._handle()
-
-    do_POST = do_PATCH = do_DELETE = do_GET
-
-    def _handle(self) -> None:
-        site, parts = self.site, urlsplit(self.path)
+        """Answer one request."""
+        site, url = self.site, urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = parts.path.removeprefix("/api/v3").removeprefix("/api/uploads")
-        authorization = self.headers.get("Authorization", "")
-        request = Logged(
-            self.command,
-            f"{path}{'?' + parts.query if self.command == 'POST' and parts.query else ''}",
-            authorization,
-            body,
-        )
+        path = url.path.removeprefix("/api/v3").removeprefix("/api/uploads")
+        shown = f"{path}?{url.query}" if url.query and self.command == "POST" else path
+        request = Logged(self.command, shown, self.headers.get("Authorization", ""), body)
         with site.lock:
             site.log.append(request)
             fault = next((fault for fault in site.faults if fault.applies(str(request))), None)
         if fault and not fault.is_done:
             if fault.leaves_starter:
-                with site.lock:
-                    number = int(path.split("/")[4])
-                    site.add_asset(number, parse_qs(parts.query)["name"][0], b"", "starter")
-            self._fail(fault)
-            if fault.status or not fault.action:
+                name = parse_qs(url.query)["name"][0]
+                site.add_asset(int(path.split("/")[5]), name, b"", "starter")
+            if self._fail(fault):
                 return
         with site.lock:
-            data, status, content = b"", 0, None
-            if parts.path.startswith("/api/"):
-                may_write = authorization == f"Bearer {site.token}"
-                if authorization and not may_write:
-                    status, content = 401, {"message": "Bad credentials"}
-                else:
-                    status, content = site.answer(
-                        self.command, path, parse_qs(parts.query), body, may_write=may_write
-                    )
-                wants_bytes = "octet-stream" in self.headers.get("Accept", "")
-                if status == 200 and wants_bytes and "/assets/" in path:
-                    data = site.contents[content["id"]]
-                else:
-                    wants_bytes = False
-                    data = b"" if content is None else json.dumps(content).encode()
+            if url.path.startswith("/api/"):
+                reply = self._answer_api(path, parse_qs(url.query), request)
             else:
-                found = site.download(parts.path)
-                status, wants_bytes, data = (200, True, found) if found is not None else (404, False, b"")
-        if fault and fault.is_done:
-            self._fail(fault)
-            return
-        if status == 200 and not parts.path.startswith("/api/") and site.storage_url:
-            self._reply(302, b"", {"Location": f"{site.storage_url}{parts.path}"})
-            return
-        self._reply(
-            status, data, {"Content-Type": "application/octet-stream" if wants_bytes else "application/json"}
-        )
+                reply = self._download(url.path)
+        if not (fault and fault.is_done and self._fail(fault)):
+            self._reply(reply)
 
-    def _fail(self, fault: Fault) -> None:
+    do_POST = do_GET  # noqa: N815 (names of BaseHTTPRequestHandler)
+    do_PATCH = do_GET  # noqa: N815
+    do_DELETE = do_GET  # noqa: N815
+
+    def _answer_api(self, path: str, query: Mapping[str, list[str]], request: Logged) -> _Reply:
+        site = self.site
+        may_write = request.authorization == f"Bearer {site.token}"
+        if request.authorization and not may_write:
+            return _Reply(401, b'{"message": "Bad credentials"}')
+        status, content = site.answer(self.command, path, query, request.body, may_write=may_write)
+        if status == 200 and "octet-stream" in self.headers.get("Accept", "") and "/assets/" in path:
+            return _Reply(200, site.contents[content["id"]], "application/octet-stream")
+        return _Reply(status, b"" if content is None else json.dumps(content).encode())
+
+    def _download(self, path: str) -> _Reply:
+        data = self.site.download(path)
+        if data is None:
+            return _Reply(404, b"<h1>Not Found</h1>", "text/html")
+        if self.site.storage_url:
+            return _Reply(302, headers={"Location": f"{self.site.storage_url}{path}"})
+        return _Reply(200, data, "application/octet-stream")
+
+    def _fail(self, fault: Fault) -> bool:
+        """Do what the fault says; return whether the request has been answered."""
         if fault.action:
             fault.action()
         if fault.status:
-            self._reply(
-                fault.status,
-                json.dumps(fault.body).encode(),
-                {"Content-Type": "application/json", **fault.headers},
-            )
+            self._reply(_Reply(fault.status, json.dumps(fault.body).encode(), headers=fault.headers))
         elif not fault.action:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.close_connection = True
             self.connection.close()
+        return bool(fault.status or not fault.action)
 
-    def _reply(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
+    def _reply(self, reply: _Reply) -> None:
+        status, data, headers = reply.status, reply.data, dict(reply.headers)
         wanted = re.fullmatch(r"bytes=0-([0-9]+)", self.headers.get("Range", ""))
+        if status == 200 and wanted and "octet-stream" in reply.content_type:
+            end = min(int(wanted[1]), len(data) - 1)
+            headers["Content-Range"] = f"bytes 0-{end}/{len(data)}"
+            status, data = 206, data[: end + 1]
         with contextlib.suppress(OSError):
-            if status == 200 and wanted and "octet-stream" in headers.get("Content-Type", ""):
-                end = min(int(wanted[1]), len(data) - 1)
-                headers = {**headers, "Content-Range": f"bytes 0-{end}/{len(data)}"}
-                status, data = 206, data[: end + 1]
             self.send_response(status)
-            for key, value in headers.items():
+            for key, value in {"Content-Type": reply.content_type, **headers}.items():
                 self.send_header(key, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
-
-    def handle(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            super().handle()
 
 
 @contextlib.contextmanager

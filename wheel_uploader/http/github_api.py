@@ -48,6 +48,12 @@ class RepositoryLocation:
         """The URL of the site, without a path."""
         return f"{self.scheme}://{self.host}" if self.is_enterprise else "https://github.com"
 
+    @property
+    def uploads_url(self) -> str:
+        """The URL of the host that some sites have for uploads, without a path."""
+        scheme, _, host = self.site_url.partition("://")
+        return f"{scheme}://uploads.{host}"
+
     def build_api_url(self, github_api_url: str = API_URL) -> str:
         """Return the URL of the API without a trailing slash; ``github_api_url`` is that of github.com."""
         if not self.is_enterprise:

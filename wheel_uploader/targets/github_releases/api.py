@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -228,9 +229,12 @@ class ReleaseApi:
         return url
 
     def _list_upload_origins(self) -> Iterable[Origin]:
-        """Return the origins that belong to the API: its own, and the host for uploads beside the site."""
-        site = urlsplit(self._location.repository.site_url)
-        return {parse_origin(self.api.base_url), parse_origin(f"{site.scheme}://uploads.{site.netloc}")}
+        """Return the origins that belong to the API: its own, and that of the host for uploads."""
+        origins = {parse_origin(self.api.base_url)}
+        # A server without a host name has no host for uploads.
+        with contextlib.suppress(InvalidUrl):
+            origins.add(parse_origin(self._location.repository.uploads_url))
+        return origins
 
 
 def _check_upload_url(url: str, release_id: int, origins: Iterable[Origin]) -> None:

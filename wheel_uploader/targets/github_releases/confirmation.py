@@ -151,8 +151,8 @@ class Confirmer:
     ) -> DeadlineError:
         after = f"after {timeout:.0f} s " if timeout else ""
         error = DeadlineError(
-            f"{after}the release {self.assets.release.shown_tag} does not serve {format_count(count, 'file')} "
-            "as uploaded",
+            f"{after}the release {self.assets.release.shown_tag} does not serve "
+            f"{len(problems)} of {format_count(count, 'file')}",
             hint="GitHub accepted the files, and may need more time: run the same command again to check."
             if was_uploaded
             else "Publish the missing files without --verify.",

@@ -60,9 +60,8 @@ class GitHubReleasesTarget(PublishTarget):
             cert=cert,
         )
         site = self._location.repository
-        uploads_url = f"{site.scheme}://uploads.{site.site_url.partition('://')[2]}"
         self._http = HttpClient(
-            user_urls=(site.build_api_url(github_api.API_URL), site.site_url, uploads_url),
+            user_urls=(site.build_api_url(github_api.API_URL), site.site_url, site.uploads_url),
             allow_hosts=options.allow_hosts,
             allow_insecure_hosts=options.allow_insecure_hosts,
             timeout=options.timeout,
@@ -133,7 +132,7 @@ class GitHubReleasesTarget(PublishTarget):
         own = [self._found.release] if self._found and self._found.release else []
         files: dict[str, IndexFile] = {}
         for release in (*own, *(entry for entry in releases if not entry.is_draft)):
-            for file in _list_files(release, release.assets, project, self._api):
+            for file in _list_files(release.assets, project, self._api):
                 files.setdefault(file.filename, file)
         return ProjectPage(url=self.info.url, exists=True, files=tuple(files.values()), page_format="json")
 
@@ -171,7 +170,7 @@ class GitHubReleasesTarget(PublishTarget):
     def _compare_assets(self, project: str, files: Sequence[LocalFile]) -> tuple[IndexComparison, ...]:
         """Compare the files with the finished assets of the release, read now."""
         assets = self._assets.refresh() if self._assets else []
-        served = _list_files(self._assets.release, assets, project, self._api) if self._assets else []
+        served = _list_files(assets, project, self._api) if self._assets else []
         page = ProjectPage(url=self.info.url, exists=True, files=tuple(served))
         return self.compare(page, files)
 
@@ -302,13 +301,11 @@ class GitHubReleasesTarget(PublishTarget):
             )
         others = {
             file.filename
-            for file in _list_files(None, self._require_assets().refresh(), release.project, self._api)
+            for file in _list_files(self._require_assets().refresh(), release.project, self._api)
         } - {file.filename for file in release.files}
         if others:
-            self._progress.info(
-                f"the draft also has {join_some(sorted(map(sanitize, others)), _MAX_NAMES)}, which is not among "
-                "the files of this run"
-            )
+            names = join_some(sorted(map(sanitize, others)), _MAX_NAMES)
+            self._progress.info(f"the draft also has files that are not of this run: {names}")
 
     def _require_found(self, release: Release) -> FoundRelease:
         if self._found is None:
@@ -351,9 +348,7 @@ class GitHubReleasesTarget(PublishTarget):
         ).as_permanent()
 
 
-def _list_files(
-    release: GitHubRelease | None, assets: Sequence[Asset], project: str, api: ReleaseApi
-) -> list[IndexFile]:
+def _list_files(assets: Sequence[Asset], project: str, api: ReleaseApi) -> list[IndexFile]:
     """Return the wheels and sdists of the project among the finished assets; other assets are ignored."""
     return [
         IndexFile(
