@@ -23,6 +23,13 @@ def options() -> list[Option]:
             help="URL to read the index from.  [default: derived from the upload URL]",
         ),
         option(
+            "--label",
+            "labels",
+            multiple=True,
+            metavar="LABEL",
+            help="anaconda.org: label of the files.  [default: main]",
+        ),
+        option(
             "--config-file", type=LocalPath(), metavar="FILE", help="Read this file instead of ~/.pypirc."
         ),
         option(
