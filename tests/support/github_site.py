@@ -119,7 +119,7 @@ class GitHubSite:
 
     def add_asset(self, number: int, name: str, data: bytes, state: str = "uploaded") -> dict[str, Any]:
         """Add an asset to a release."""
-        asset = {
+        asset: dict[str, Any] = {
             "id": self._new_id(),
             "name": name,
             "state": state,
@@ -232,7 +232,8 @@ class GitHubSite:
             case "DELETE", []:
                 del self.releases[number]
                 return 204, None
-        return _NOT_FOUND
+            case _:
+                return _NOT_FOUND
 
     def _upload(self, release: dict[str, Any], name: str, body: bytes) -> Answer:
         if release["immutable"]:

@@ -48,6 +48,8 @@ def run(
         version=selection.version,
         files=downloaded.files,
         summaries=downloaded.summaries,
+        signatures=tuple(signed.signatures),
+        attestations=tuple(context.report.attestations),
     )
     target.set_signatures(signed.signatures)
     if any(state.result is FileComparison.ABSENT for state in verdict.upload_plan):

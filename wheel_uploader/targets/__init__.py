@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wheel_uploader.core.models import Options, TargetSettings
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.targets.anaconda import urls as anaconda_urls
+from wheel_uploader.targets.github_releases import location as github_location
 from wheel_uploader.targets.protocol import PublishTarget
 from wheel_uploader.targets.settings import apply_settings, find_settings
 
@@ -35,9 +36,16 @@ def _open_anaconda(options: Options, progress: Progress, settings: TargetSetting
     return AnacondaTarget(options, progress, settings)
 
 
+def _open_github_releases(options: Options, progress: Progress, settings: TargetSettings) -> PublishTarget:
+    from wheel_uploader.targets.github_releases.target import GitHubReleasesTarget
+
+    return GitHubReleasesTarget(options, progress, settings)
+
+
 #: The first kind that claims the upload URL is used; the last one claims all.
 TARGET_KINDS = (
     TargetKind(name="anaconda.org", claims=anaconda_urls.claims, open=_open_anaconda),
+    TargetKind(name="GitHub release", claims=github_location.claims, open=_open_github_releases),
     TargetKind(name="package index", claims=lambda _url: True, open=_open_package_index),
 )
 

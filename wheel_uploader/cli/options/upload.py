@@ -30,6 +30,12 @@ def options() -> list[Option]:
             help="anaconda.org: label of the files.  [default: main]",
         ),
         option(
+            "--release-id",
+            metavar="NUMBER",
+            default="",
+            help="GitHub release or draft to upload to, if several have the tag of the version.",
+        ),
+        option(
             "--config-file", type=LocalPath(), metavar="FILE", help="Read this file instead of ~/.pypirc."
         ),
         option(

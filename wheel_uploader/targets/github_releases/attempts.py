@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wheel_uploader.core import cancellation
@@ -28,20 +28,21 @@ class Attempts:
 
         ``what`` is for messages. Raises the error of a rejection, and of the last attempt.
         """
-        for number in self._iter_numbers():
+        number = 1
+        while True:
             answer = attempt()
             if answer.kind is ResponseKind.ACCEPTED:
                 return answer
-            is_last = number == self.count or answer.kind is not ResponseKind.RETRY
+            is_last = number >= self.count or answer.kind is not ResponseKind.RETRY
             if not is_last:
-                self.pause(what, answer, number)
+                self._pause(what, answer, number)
             if is_done():
                 return answer
             if is_last:
-                break
-        raise answer.to_error(what)
+                raise answer.to_error(what)
+            number += 1
 
-    def pause(self, what: str, answer: UploadResponse, number: int) -> None:
+    def _pause(self, what: str, answer: UploadResponse, number: int) -> None:
         """Wait after attempt ``number``, from 1."""
         status = HttpStatusError(answer.status, "", retry_after=answer.retry_after)
         seconds = retry.compute_backoff(status, number)
@@ -49,6 +50,3 @@ class Attempts:
             f"{what}: {answer.summary}; looking, then attempt {number + 1} of {self.count} in {seconds:.1f} s"
         )
         self.sleep(seconds)
-
-    def _iter_numbers(self) -> Iterator[int]:
-        return iter(range(1, max(self.count, 1) + 1))

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from wheel_uploader.targets.protocol import IndexState, PublishTarget, Release
-from wheel_uploader.targets.settings import read_token
 
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import ConflictError, CredentialsError, ReleaseError
@@ -23,7 +21,6 @@ from wheel_uploader.core.models import (
     LocalFile,
     Options,
     ProjectPage,
-    Signature,
     TargetSettings,
 )
 from wheel_uploader.core.progress import Progress
@@ -38,6 +35,8 @@ from wheel_uploader.targets.github_releases.attempts import Attempts
 from wheel_uploader.targets.github_releases.confirmation import Confirmer
 from wheel_uploader.targets.github_releases.release_json import Asset, GitHubRelease, Repository
 from wheel_uploader.targets.github_releases.releases import FoundRelease, Releases
+from wheel_uploader.targets.protocol import IndexState, PublishTarget, Release
+from wheel_uploader.targets.settings import read_token
 from wheel_uploader.upload.response import UploadResponse
 
 #: Names that a message quotes.
@@ -80,8 +79,6 @@ class GitHubReleasesTarget(PublishTarget):
         )
         self._found: FoundRelease | None = None
         self._assets: ReleaseAssets | None = None
-        self._signatures: tuple[Signature, ...] = ()
-        self._attestations: tuple[Attestation, ...] = ()
         #: Signatures, attestations and SHA256SUMS that the release has from this run.
         self._attached: list[AssetContent] = []
         self._page_url = ""
@@ -194,14 +191,9 @@ class GitHubReleasesTarget(PublishTarget):
 
     # --- writing ---------------------------------------------------------------------------------------
 
-    def set_signatures(self, signatures: Sequence[Signature]) -> None:
-        """Upload these signatures after the files."""
-        self._signatures = tuple(signatures)
-
     def set_attestations(self, attestations: Sequence[Attestation], mode: AttestationPolicy) -> bool:  # noqa: ARG002
-        """Upload these attestations after the files."""
-        self._attestations = tuple(entry for entry in attestations if not entry.malformed_reason)
-        return bool(self._attestations)
+        """Return whether there are attestations to upload: ``finish`` does so."""
+        return any(not entry.malformed_reason for entry in attestations)
 
     def begin(self, release: Release) -> None:
         """Create the draft if there is none, or print which release gets the files."""
@@ -232,7 +224,7 @@ class GitHubReleasesTarget(PublishTarget):
         assets = self._require_assets()
         if assets.release.is_immutable and not assets.release.is_draft:
             return
-        for content in self._list_attachments():
+        for content in _list_attachments(release):
             self._attach(content)
         self._put_checksums(release)
         if not assets.release.is_draft:
@@ -241,11 +233,6 @@ class GitHubReleasesTarget(PublishTarget):
         published = self._releases.publish(assets.release)
         self._progress.info(f"published {published.shown_tag}")
         self._use(published)
-
-    def _list_attachments(self) -> list[AssetContent]:
-        signatures = [(f"{entry.filename}.asc", entry.content) for entry in self._signatures]
-        attestations = [(entry.filename, entry.content) for entry in self._attestations]
-        return [AssetContent.from_bytes(name, data) for name, data in (*signatures, *attestations)]
 
     def _attach(self, content: AssetContent) -> None:
         """Upload a signature or an attestation, unless the release has one of this name."""
@@ -346,6 +333,13 @@ class GitHubReleasesTarget(PublishTarget):
             f"{self._api.full_name} has no release of this version of {project}",
             hint="Publish the files without --verify.",
         ).as_permanent()
+
+
+def _list_attachments(release: Release) -> list[AssetContent]:
+    """Return the signatures and attestations of the files of a release."""
+    named = {f"{entry.filename}.asc": entry.content for entry in release.signatures}
+    named |= {entry.filename: entry.content for entry in release.attestations if not entry.malformed_reason}
+    return [AssetContent.from_bytes(name, data) for name, data in named.items()]
 
 
 def _list_files(assets: Sequence[Asset], project: str, api: ReleaseApi) -> list[IndexFile]:
