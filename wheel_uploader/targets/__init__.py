@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wheel_uploader.core.errors import OptionError
 from wheel_uploader.core.models import Options, TargetSettings
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.targets.anaconda import urls as anaconda_urls
@@ -57,4 +58,10 @@ def open_target(options: Options, progress: Progress) -> PublishTarget:
     """
     settings = find_settings(options)
     kind = next(kind for kind in TARGET_KINDS if kind.claims(settings.url))
+    if options.release_id is not None and kind.open is not _open_github_releases:
+        raise OptionError(
+            "release_id",
+            f"only GitHub releases have such a number, and the target is a {kind.name}",
+            hint="Remove --release-id, or pass --repository-url https://github.com/OWNER/REPO/releases.",
+        )
     return kind.open(apply_settings(options, settings), progress, settings)

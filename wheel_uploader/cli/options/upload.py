@@ -31,9 +31,9 @@ def options() -> list[Option]:
         ),
         option(
             "--release-id",
-            metavar="NUMBER",
-            default="",
-            help="GitHub release or draft to upload to, if several have the tag of the version.",
+            type=int,
+            metavar="N",
+            help="Number of the GitHub release or draft to upload to, if several have the tag.",
         ),
         option(
             "--config-file", type=LocalPath(), metavar="FILE", help="Read this file instead of ~/.pypirc."

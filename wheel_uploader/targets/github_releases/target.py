@@ -75,7 +75,7 @@ class GitHubReleasesTarget(PublishTarget):
             api=self._api,
             location=self._location,
             attempts=self._attempts,
-            release_id=options.release_id or self._location.release_id,
+            release_id=str(options.release_id or self._location.release_id),
         )
         self._found: FoundRelease | None = None
         self._assets: ReleaseAssets | None = None
