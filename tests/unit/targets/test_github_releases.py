@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -38,7 +37,7 @@ TOKEN = "ghs_0123456789abcdefABCDEF"
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "GITHUB_TOKEN",
         "GH_ENTERPRISE_TOKEN",
@@ -48,7 +47,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GH_TOKEN", TOKEN)
-    return
 
 
 # --- URLs ------------------------------------------------------------------------------------------
