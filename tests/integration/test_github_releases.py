@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from click.testing import Result
+from packaging.version import Version
 
 from tests.support.command_line import CommandLine, RunResult
 from tests.support.github_site import REPOSITORY, TOKEN, Fault, GitHubSite, serve
 from tests.support.in_process import run as run_in_process
-from tools.testing import wheels
+from tools.testing import gpg, indexes, wheels
 from tools.testing.serving import serve_in_thread
+from wheel_uploader.core.models import Attestation, Options
+from wheel_uploader.core.progress import SilentProgress
+from wheel_uploader.targets import open_target
+from wheel_uploader.targets.github_releases.target import GitHubReleasesTarget
+from wheel_uploader.targets.protocol import Release
 
 SUMS = "SHA256SUMS"
 MAC, WINDOWS = (
@@ -54,6 +61,24 @@ def site() -> Iterator[GitHubSite]:
         yield running
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The exit code and the output of a run."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    def __post_init__(self) -> None:
+        assert "Traceback" not in self.stderr
+        assert self.exit_code == 0 or self.stderr.splitlines()[-1].startswith("next: "), self.stderr
+
+    @property
+    def error_line(self) -> str:
+        """The line with the error message."""
+        return next(line for line in self.stderr.splitlines() if line.startswith("error: "))
+
+
 class Publisher:
     """A user with the files of demo 1.0, and a token for the site."""
 
@@ -77,15 +102,14 @@ class Publisher:
             *("--allow-insecure-host", "127.0.0.1", "--ignore", "native", *options, "demo", "1.0"),
         ]
 
-    def run(self, *options: str, **variables: str) -> RunResult:
-        """Run the command in its own process."""
-        return CommandLine(self.home).run(*self.arguments(*options), **{**self.environment, **variables})
+    def run(self, *options: str, **variables: str) -> Ended:
+        """Run the command in this process, which is faster than another one."""
+        result = run_in_process(*self.arguments(*options), env={**self.environment, **variables})
+        return Ended(result.exit_code, result.stdout, result.stderr)
 
-    def run_here(self, *options: str) -> Result:
-        """Run the command in this process, which is faster."""
-        result = run_in_process(*self.arguments(*options), env=self.environment)
-        assert "Traceback" not in result.output
-        return result
+    def run_apart(self, *options: str, **variables: str) -> RunResult:
+        """Run the command in a process of its own, as users do."""
+        return CommandLine(self.home).run(*self.arguments(*options), **{**self.environment, **variables})
 
     def start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -114,7 +138,7 @@ def assert_published(site: GitHubSite) -> None:
 
 
 def test_publishes_a_new_draft_last(publisher: Publisher, site: GitHubSite) -> None:
-    ended = publisher.run()
+    ended = publisher.run_apart()
     assert ended.exit_code == 0, ended.stderr
     assert_published(site)
     writes = site.writes()
@@ -136,14 +160,14 @@ def test_derives_the_tag_from_the_version(
     publisher: Publisher, site: GitHubSite, tags: set[str], tag: str
 ) -> None:
     site.tags = tags
-    assert publisher.run_here().exit_code == 0
+    assert publisher.run().exit_code == 0
     assert site.only_release()["tag_name"] == tag
 
 
 def test_uses_the_tag_of_the_url(publisher: Publisher, site: GitHubSite) -> None:
     site.tags = {"nightly", "v1.0"}
     publisher.tag_path = "/tag/nightly"
-    assert publisher.run_here().exit_code == 0
+    assert publisher.run().exit_code == 0
     assert site.only_release()["tag_name"] == "nightly"
 
 
@@ -198,7 +222,7 @@ def test_other_bytes_under_a_name_are_a_conflict(publisher: Publisher, site: Git
 def test_compares_by_download_if_the_server_lists_no_digests(publisher: Publisher, site: GitHubSite) -> None:
     site.lists_digests = False
     number = site.add_release(files={WINDOWS: FILES[WINDOWS]})
-    assert publisher.run_here().exit_code == 0
+    assert publisher.run().exit_code == 0
     assert site.files(number) == ALL_FILES
 
 
@@ -215,7 +239,7 @@ def test_keeps_the_lines_of_other_files_in_the_list_of_a_draft(
     other = wheels.wheel_filename("demo", "1.0", "cp313-cp313-win_amd64")
     listed = {other: b"wheel", "gone.whl": b"gone"}
     number = site.add_release(files={other: b"wheel", SUMS: checksums(listed)})
-    assert publisher.run_here("--ignore", "release").exit_code == 0
+    assert publisher.run("--ignore", "release").exit_code == 0
     assert site.files(number)[SUMS] == checksums({**FILES, other: b"wheel"})
 
 
@@ -381,44 +405,52 @@ REQUESTS = {
 }
 
 
-@pytest.mark.parametrize("step", REQUESTS)
 @pytest.mark.parametrize("kind", ["500", "rate limit", "reset before", "reset after"])
-def test_fault_that_happens_once_is_survived(
-    publisher: Publisher, site: GitHubSite, step: str, kind: str
+def test_fault_that_happens_once_to_each_request_is_survived(
+    publisher: Publisher, site: GitHubSite, kind: str
 ) -> None:
-    pattern = REQUESTS[step]
-    site.faults.append(
-        {
-            "500": Fault(pattern, 500, {"message": "oops"}),
-            "rate limit": Fault(pattern, 403, {"message": "rate limit"}, {"Retry-After": "0"}),
-            "reset before": Fault(pattern),
-            "reset after": Fault(pattern, is_done=True),
-        }[kind]
-    )
-    result = publisher.run_here("--confirm-timeout", "5")
-    assert result.exit_code == 0, result.output
+    for pattern in REQUESTS.values():
+        site.faults.append(
+            {
+                "500": Fault(pattern, 500, {"message": "oops"}),
+                "rate limit": Fault(pattern, 403, {"message": "rate limit"}, {"Retry-After": "0"}),
+                "reset before": Fault(pattern),
+                "reset after": Fault(pattern, is_done=True),
+            }[kind]
+        )
+    ended = publisher.run("--confirm-timeout", "5")
+    assert ended.exit_code == 0, ended.stderr
     assert_published(site)
-    assert site.faults[0].times == 0
+    assert [fault.times for fault in site.faults] == [0] * len(REQUESTS)
     # Nothing that was done is done twice.
     if kind == "reset after":
-        counts = {write: site.writes().count(write) for write in site.writes()}
-        assert set(counts.values()) == {1}, counts
+        assert len(site.writes()) == len(set(site.writes()))
 
 
-@pytest.mark.parametrize("step", ["create", "first upload", "upload of the list", "publish"])
-@pytest.mark.parametrize(("status", "code"), [(401, 4), (403, 4), (404, 4), (503, 5)])
+@pytest.mark.parametrize(
+    ("step", "status", "code"),
+    [
+        ("create", 403, 4),
+        ("create", 503, 5),
+        ("first upload", 401, 4),
+        ("first upload", 503, 5),
+        ("upload of the list", 404, 4),
+        ("publish", 403, 4),
+        ("publish", 503, 5),
+    ],
+)
 def test_lasting_fault_has_its_exit_code_and_the_next_run_completes(
     publisher: Publisher, site: GitHubSite, step: str, status: int, code: int
 ) -> None:
     site.faults.append(Fault(REQUESTS[step], status, {"message": "No, no"}, times=99))
-    result = publisher.run_here()
+    ended = publisher.run()
     # Before the draft is published, nothing is public: all files or none.
-    assert result.exit_code == code, result.output
-    assert "No, no" in result.output
+    assert ended.exit_code == code, ended.stderr
+    assert "No, no" in ended.stderr
     assert all(release["draft"] for release in site.releases.values())
 
     site.faults.clear()
-    assert publisher.run_here().exit_code == 0
+    assert publisher.run().exit_code == 0
     assert_published(site)
 
 
@@ -432,8 +464,7 @@ def test_rate_limit_that_lasts_names_the_time(publisher: Publisher, site: GitHub
     assert len(site.writes()) == 1
 
 
-@pytest.mark.parametrize("is_read", [True, False], ids=["read", "write"])
-def test_wrong_token_is_exit_4(publisher: Publisher, site: GitHubSite, is_read: bool) -> None:
+def test_wrong_token_is_exit_4(publisher: Publisher, site: GitHubSite) -> None:
     ended = publisher.run(GH_ENTERPRISE_TOKEN="ghp_other9876543210")
     assert ended.exit_code == 4
     assert "GH_ENTERPRISE_TOKEN" in ended.stderr
@@ -483,8 +514,8 @@ def test_next_run_completes_a_run_that_was_killed_at_a_write(
     site.faults.append(Fault(r"^(POST|PATCH) ", skip=number, is_done=is_done, action=kill, status=500))
     started.append(publisher.start())
     assert started[0].wait(60) == -9
-    result = publisher.run_here()
-    assert result.exit_code == 0, result.output
+    ended = publisher.run()
+    assert ended.exit_code == 0, ended.stderr
     assert_published(site)
     assert sum(write.startswith("PATCH") for write in site.writes()) == (1 if number < 5 or is_done else 2)
     assert sum("DELETE" in write for write in site.writes()) == 0
@@ -570,8 +601,87 @@ def test_confirmation_fails_if_downloads_are_not_served(publisher: Publisher, si
 
 def test_verify_compares_the_published_release(publisher: Publisher, site: GitHubSite) -> None:
     number = site.add_release(files=FILES)
-    assert publisher.run_here("--verify").exit_code == 10
+    assert publisher.run("--verify").exit_code == 10
     site.releases[number]["draft"] = False
-    result = publisher.run_here("--verify")
-    assert result.exit_code == 0, result.output
+    ended = publisher.run("--verify")
+    assert ended.exit_code == 0, ended.stderr
     assert site.writes() == []
+
+
+# --- signatures and attestations -------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not shutil.which(gpg.GPG), reason="gpg is not installed")
+def test_signatures_are_assets_and_are_completed_by_the_next_run(
+    publisher: Publisher, site: GitHubSite
+) -> None:
+    signature = f"{WINDOWS}.asc"
+    with gpg.keyring() as keys:
+        keys.make_key("Release <release@example.org>")
+        site.faults.append(Fault(rf"^POST .*{signature}$", 503, times=99))
+        ended = publisher.run_apart("--sign", GNUPGHOME=str(keys.home))
+        assert ended.exit_code == 5, ended.stderr
+        assert site.only_release()["draft"]
+
+        site.faults.clear()
+        ended = publisher.run_apart("--sign", GNUPGHOME=str(keys.home))
+        assert ended.exit_code == 0, ended.stderr
+    files = site.files(site.only_release()["id"])
+    assert set(files) == {*ALL_FILES, *(f"{name}.asc" for name in ALL_FILES)}
+    assert files[signature].startswith(b"-----BEGIN PGP SIGNATURE-----")
+    assert not site.only_release()["draft"]
+
+
+def open_release(publisher: Publisher, *attestations: Attestation) -> tuple[GitHubReleasesTarget, Release]:
+    """Return the target and the release of demo 1.0, whose files are there already."""
+    options = Options(
+        project="demo",
+        version="1.0",
+        urls=("https://staging.example/",),
+        repository_url=f"{publisher.site.url}/{REPOSITORY}/releases",
+        retries=2,
+    )
+    target = open_target(options, SilentProgress())
+    assert isinstance(target, GitHubReleasesTarget)
+    files = tuple(indexes.local_file(publisher.staged / name) for name in FILES)
+    release = Release(project="demo", version=Version("1.0"), files=files, attestations=attestations)
+    return target, release
+
+
+def test_attestations_are_assets(
+    publisher: Publisher, site: GitHubSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in publisher.environment.items():
+        monkeypatch.setenv(name, value)
+    number = site.add_release(files=FILES)
+    good, malformed = (
+        Attestation(
+            subject_filename=name,
+            path=publisher.home / f"{name}.publish.attestation",
+            content=name.encode(),
+            malformed_reason=reason,
+        )
+        for name, reason in ((MAC, ""), (WINDOWS, "not JSON"))
+    )
+    target, release = open_release(publisher, good, malformed)
+    with contextlib.closing(target):
+        assert target.fetch_state("demo", release.version, release.files).project_page
+        target.finish(release)
+        target.confirm("demo", release.files, timeout=0)
+    assert site.files(number) == {**ALL_FILES, f"{MAC}.publish.attestation": MAC.encode()}
+
+
+def test_attestation_of_an_earlier_run_is_kept(
+    publisher: Publisher, site: GitHubSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in publisher.environment.items():
+        monkeypatch.setenv(name, value)
+    attached = f"{MAC}.publish.attestation"
+    number = site.add_release(files={**FILES, attached: b"of another run"})
+    attestation = Attestation(subject_filename=MAC, path=publisher.home / attached, content=b"of this run")
+    target, release = open_release(publisher, attestation)
+    with contextlib.closing(target):
+        target.finish(release)
+        target.confirm("demo", release.files, timeout=0)
+    assert site.files(number)[attached] == b"of another run"
+    assert not site.releases[number]["draft"]

@@ -244,7 +244,7 @@ def _check_upload_url(url: str, release_id: int, origins: Iterable[Origin]) -> N
         is_known = parse_origin(url) in origins and "@" not in urlsplit(url).netloc
     except InvalidUrl:
         is_known = False
-    if not is_known or not urlsplit(url).path.endswith(f"/releases/{release_id}/assets"):
+    if not is_known or not url.endswith(f"/releases/{release_id}/assets") or "?" in url or "#" in url:
         raise UsageError(
             f"refusing to send the token and the files to {shown or 'an empty URL'}, which the API named for "
             "uploads: it is not a URL of this GitHub",

@@ -112,7 +112,13 @@ class ReleaseAssets:
                 bar.advance(-body.sent)
         if answer.kind is ResponseKind.EXISTS:
             return self._explain_existing(content.name, answer)
-        return self._check_stored(asset, content, answer) if asset else answer
+        if asset is None:
+            return answer
+        answer = self._check_stored(asset, content, answer)
+        if answer.kind is ResponseKind.ACCEPTED:
+            with self._lock:
+                self._known[asset.name] = asset
+        return answer
 
     def remove(self, asset: Asset, reason: str) -> UploadResponse | None:
         """Delete an asset if it is still as it was read; return the response if that failed."""
@@ -174,15 +180,21 @@ class ReleaseAssets:
         )
 
     def ensure(self, content: AssetContent, attempts: Attempts) -> None:
-        """Upload a file unless the release has one with this name, with all attempts. Raises ReleaseError."""
+        """Upload a file unless the release has one with this name, as it was last read.
+
+        Makes all attempts. Raises ReleaseError.
+        """
 
         def is_there() -> bool:
-            self.refresh()
             asset = self.find(content.name)
             return asset is not None and not asset.is_unfinished
 
+        def is_there_now() -> bool:
+            self.refresh()
+            return is_there()
+
         if not is_there():
-            attempts.repeat(content.name, lambda: self.upload(content), is_there)
+            attempts.repeat(content.name, lambda: self.upload(content), is_there_now)
 
 
 class _Body:

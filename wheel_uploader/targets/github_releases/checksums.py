@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 NAME = "SHA256SUMS"
+SIGNATURE_NAME = f"{NAME}.asc"
 #: Bytes of an existing list that is read.
 MAX_SIZE = 1 << 20
 _LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](\S[^\r\n]{0,300})\Z")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,10 +104,7 @@ class Confirmer:
 
     def _user_url(self, asset: Asset) -> str:
         """Return the download URL of an asset if it is on the site; else empty."""
-        with contextlib.suppress(InvalidUrl):
-            if parse_origin(asset.download_url) == parse_origin(self.site_url):
-                return asset.download_url
-        return ""
+        return asset.download_url if is_on_site(asset.download_url, self.site_url) else ""
 
     # --- downloads -------------------------------------------------------------------------------------
 
@@ -159,6 +155,14 @@ class Confirmer:
             details=[f"{name}: {problem}" for name, problem in problems.items()],
         )
         return error if was_uploaded else error.as_permanent()
+
+
+def is_on_site(url: str, site_url: str) -> bool:
+    """Return whether a URL that the API named is one of the site."""
+    try:
+        return parse_origin(url) == parse_origin(site_url)
+    except InvalidUrl:
+        return False
 
 
 def _compare(response: StreamedResponse, content: AssetContent) -> str:

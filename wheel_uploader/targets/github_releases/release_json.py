@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from wheel_uploader.facts.listing_page import normalize_digests
 from wheel_uploader.http.github_api import get_entries
 
 _MAX_ID = 10**18
+_FULL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}\Z")
 _MAX_TEXT = 2000
 
 
@@ -78,7 +80,7 @@ class Repository:
 def read_repository(text: str, source: str) -> Repository:
     """Return the repository in a response. Raises ListingError."""
     data = load_listing_json(text, source)
-    if not isinstance(data, dict) or not isinstance(data.get("full_name"), str):
+    if not isinstance(data, dict) or not _FULL_NAME.match(_get_text(data, "full_name")):
         raise ListingError(f"{source} returned JSON that does not describe a repository")
     return Repository(full_name=data["full_name"], is_private=data.get("private") is True)
 

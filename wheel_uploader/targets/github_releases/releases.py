@@ -114,8 +114,8 @@ class Releases:
         if created and chosen.id != created.id:
             self._delete_empty_draft(created)
             self.attempts.progress.info(
-                f"another run created the draft {chosen.id} at the same moment: it is used, and the empty "
-                f"draft {created.id} of this run was deleted"
+                f"another run created the release {chosen.id} of {chosen.shown_tag} at the same moment: it "
+                f"gets the files, and the empty draft {created.id} of this run was deleted"
             )
         return chosen
 

@@ -9,7 +9,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader.core import filenames
-from wheel_uploader.core.errors import ConflictError, CredentialsError, ReleaseError
+from wheel_uploader.core.errors import (
+    ConflictError,
+    CredentialsError,
+    DeadlineError,
+    OptionError,
+    ReleaseError,
+)
 from wheel_uploader.core.formatting import format_count, join_some
 from wheel_uploader.core.models import (
     Attestation,
@@ -28,11 +34,12 @@ from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http import github_api
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.index.target import Target, find_certificate, option_or_variable
-from wheel_uploader.targets.github_releases import checksums, location, responses
+from wheel_uploader.targets.github_releases import location, responses
 from wheel_uploader.targets.github_releases.api import ReleaseApi
 from wheel_uploader.targets.github_releases.assets import AssetContent, ReleaseAssets
+from wheel_uploader.targets.github_releases.attachments import Attachments
 from wheel_uploader.targets.github_releases.attempts import Attempts
-from wheel_uploader.targets.github_releases.confirmation import Confirmer
+from wheel_uploader.targets.github_releases.confirmation import Confirmer, is_on_site
 from wheel_uploader.targets.github_releases.release_json import Asset, GitHubRelease, Repository
 from wheel_uploader.targets.github_releases.releases import FoundRelease, Releases
 from wheel_uploader.targets.protocol import IndexState, PublishTarget, Release
@@ -48,6 +55,12 @@ class GitHubReleasesTarget(PublishTarget):
 
     def __init__(self, options: Options, progress: Progress, settings: TargetSettings) -> None:
         """Read the URL and the token. Raises UsageError, and CredentialsError for a token that is not set."""
+        if options.write_only:
+            raise OptionError(
+                "write_only",
+                "a GitHub release is always read, to find its drafts and assets",
+                hint="Remove --write-only.",
+            )
         self.settings = settings
         self._progress = progress
         self._location = location.parse_release_url(settings.url)
@@ -55,6 +68,7 @@ class GitHubReleasesTarget(PublishTarget):
         self.info = Target(
             url=self._location.url,
             is_pypi=False,
+            stores_attestations=True,
             name=f"the releases of {self._location.full_name}",
             cert=cert,
         )
@@ -162,7 +176,8 @@ class GitHubReleasesTarget(PublishTarget):
 
     def _use(self, release: GitHubRelease) -> None:
         self._assets = ReleaseAssets(self._api, release, self._progress)
-        self._page_url = "" if release.is_draft else release.page_url
+        is_known = not release.is_draft and is_on_site(release.page_url, self._location.repository.site_url)
+        self._page_url = release.page_url if is_known else ""
 
     def _compare_assets(self, project: str, files: Sequence[LocalFile]) -> tuple[IndexComparison, ...]:
         """Compare the files with the finished assets of the release, read now."""
@@ -224,57 +239,16 @@ class GitHubReleasesTarget(PublishTarget):
         assets = self._require_assets()
         if assets.release.is_immutable and not assets.release.is_draft:
             return
-        for content in _list_attachments(release):
-            self._attach(content)
-        self._put_checksums(release)
+        attachments = Attachments(
+            api=self._api, assets=assets, attempts=self._attempts, progress=self._progress
+        )
+        self._attached = attachments.upload(release)
         if not assets.release.is_draft:
             return
         self._require_complete(release)
         published = self._releases.publish(assets.release)
         self._progress.info(f"published {published.shown_tag}")
         self._use(published)
-
-    def _attach(self, content: AssetContent) -> None:
-        """Upload a signature or an attestation, unless the release has one of this name."""
-        assets = self._require_assets()
-        assets.ensure(content, self._attempts)
-        asset = assets.find(content.name)
-        if asset and assets.get_sha256(asset) == content.sha256:
-            self._attached.append(content)
-        else:
-            self._progress.info(
-                f"{content.name}: the release has another one already, which was not changed; its sha256 is "
-                f"{assets.get_sha256(asset) if asset else 'unknown'}, not {content.sha256}"
-            )
-
-    def _put_checksums(self, release: Release) -> None:
-        """Upload SHA256SUMS of the wheels and sdists, or a draft's list with those lines added."""
-        assets = self._require_assets()
-        hashes = {file.filename: file.sha256 for file in release.files}
-        finished = {asset.name: asset for asset in assets.refresh()}
-        existing = finished.get(checksums.NAME)
-        listed = self._read_checksums(existing) if existing else {}
-        if existing and listed is not None and hashes.items() <= listed.items():
-            return
-        if existing and not assets.release.is_draft:
-            self._progress.info(
-                f"{checksums.NAME} of the published release does not list all of these files with their "
-                "sha256; it was not changed"
-            )
-            return
-        kept = {name: sha for name, sha in (listed or {}).items() if name in finished and name not in hashes}
-        content = AssetContent.from_bytes(checksums.NAME, checksums.build({**kept, **hashes}))
-        if existing:
-            problem = assets.remove(existing, "replaced by a list of all files of the draft")
-            if problem:
-                raise problem.to_error(checksums.NAME)
-        assets.ensure(content, self._attempts)
-        self._attached.append(content)
-
-    def _read_checksums(self, asset: Asset) -> dict[str, str] | None:
-        if asset.size is None or asset.size > checksums.MAX_SIZE:
-            return None
-        return checksums.parse(self._api.fetch_text(asset.id, checksums.MAX_SIZE))
 
     def _require_complete(self, release: Release) -> None:
         """Raise ReleaseError unless the draft has every file with its sha256: publishing is final."""
@@ -327,19 +301,10 @@ class GitHubReleasesTarget(PublishTarget):
         return confirmations[: len(files)]
 
     def _explain_no_release(self, project: str) -> tuple[Confirmation, ...]:
-        from wheel_uploader.core.errors import DeadlineError
-
         raise DeadlineError(
             f"{self._api.full_name} has no release of this version of {project}",
             hint="Publish the files without --verify.",
         ).as_permanent()
-
-
-def _list_attachments(release: Release) -> list[AssetContent]:
-    """Return the signatures and attestations of the files of a release."""
-    named = {f"{entry.filename}.asc": entry.content for entry in release.signatures}
-    named |= {entry.filename: entry.content for entry in release.attestations if not entry.malformed_reason}
-    return [AssetContent.from_bytes(name, data) for name, data in named.items()]
 
 
 def _list_files(assets: Sequence[Asset], project: str, api: ReleaseApi) -> list[IndexFile]:
