@@ -108,7 +108,7 @@ class Publisher:
         return Ended(result.exit_code, result.stdout, result.stderr)
 
     def run_apart(self, *options: str, **variables: str) -> RunResult:
-        """Run the command in a process of its own, as users do."""
+        """Run the command in a separate process, as users do."""
         return CommandLine(self.home).run(*self.arguments(*options), **{**self.environment, **variables})
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -422,7 +422,7 @@ def test_fault_that_happens_once_to_each_request_is_survived(
     assert ended.exit_code == 0, ended.stderr
     assert_published(site)
     assert [fault.times for fault in site.faults] == [0] * len(REQUESTS)
-    # Nothing that was done is done twice.
+    # A request whose answer is lost is not repeated.
     if kind == "reset after":
         assert len(site.writes()) == len(set(site.writes()))
 
@@ -592,7 +592,7 @@ def test_file_that_github_stores_in_another_way_is_not_published(
 
 def test_confirmation_fails_if_downloads_are_not_served(publisher: Publisher, site: GitHubSite) -> None:
     site.faults.append(Fault(REQUESTS["download"], 404, times=99))
-    # An Enterprise Server may require a login for downloads, so that the API is asked as well.
+    # An Enterprise Server may require a login for downloads, so the API serves them too.
     site.faults.append(Fault(r"^GET .*/releases/assets/", 404, times=99))
     ended = publisher.run()
     assert ended.exit_code == 10

@@ -40,7 +40,7 @@ class Logged:
 
 @dataclass(slots=True)
 class Fault:
-    """What happens to requests whose method and path match, ``times`` times after ``skip`` of them."""
+    """A failure of ``times`` requests whose method and path match, after ``skip`` others."""
 
     pattern: str
     #: The answer; 0 resets the connection.

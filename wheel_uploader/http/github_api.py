@@ -19,7 +19,7 @@ API_URL = "https://api.github.com"
 PER_PAGE = 100
 
 _GITHUB_HOSTS = frozenset({"github.com", "www.github.com", "api.github.com"})
-#: Domain of GitHub Enterprise Cloud with data residency, whose API has a host of its own.
+#: Domain of GitHub Enterprise Cloud with data residency, whose API has a separate host.
 _ENTERPRISE_CLOUD_DOMAIN = ".ghe.com"
 #: Variables with a token, for github.com and for GitHub Enterprise Server; those of gh take precedence.
 _TOKEN_VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")

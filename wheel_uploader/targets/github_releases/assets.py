@@ -1,4 +1,4 @@
-"""The assets of one release: what it has, one attempt to upload a file, and the repair of failed uploads."""
+"""The assets of one release: reading them, one attempt to upload a file, and repair of failed uploads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The assets beside the wheels and sdists: signatures, attestations, and SHA256SUMS with its signature."""
+"""The assets that accompany wheels and sdists: signatures, attestations, SHA256SUMS and its signature."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wheel_uploader.wheelhouse.wheelhouse import format_checksums
 
 @dataclass(slots=True, kw_only=True)
 class Attachments:
-    """Uploads what a release has beside its files; what it has already is not changed."""
+    """Uploads the assets that accompany the files of a release; existing ones of a published one are kept."""
 
     api: ReleaseApi
     assets: ReleaseAssets

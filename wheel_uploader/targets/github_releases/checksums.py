@@ -1,4 +1,4 @@
-"""SHA256SUMS of a release: what it lists, and its new contents. Pure."""
+"""The list SHA256SUMS of a release: parsing it, and building a new one. Pure."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Confirmer:
             pause = min(pause * 1.5, _MAX_PAUSE)
 
     def _look(self, contents: Sequence[AssetContent], found: dict[str, Asset]) -> dict[str, str]:
-        """Look once, and return what is wrong, by file name."""
+        """Look once, and return the problems by file name."""
         release = self.api.fetch_release(self.assets.release.id)
         if release is None:
             return {"the release": "GitHub does not have it"}

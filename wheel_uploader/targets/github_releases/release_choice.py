@@ -40,7 +40,7 @@ def build_several_drafts_error(drafts: Sequence[GitHubRelease]) -> UsageError:
     ids = " and ".join(str(draft.id) for draft in ordered[:_MAX_NAMES])
     tags = " and ".join(dict.fromkeys(draft.shown_tag for draft in ordered))
     return UsageError(
-        f"there are {len(ordered)} drafts of the release {tags}: {ids}; none of them was changed",
+        f"there are {len(ordered)} drafts of the release {tags}: {ids}; nothing was changed",
         hint=f"Name the one to publish with --release-id, for example --release-id {ordered[0].id}, and "
         "delete the others on GitHub.",
         details=list(map(describe, ordered)),
@@ -48,7 +48,7 @@ def build_several_drafts_error(drafts: Sequence[GitHubRelease]) -> UsageError:
 
 
 def describe(release: GitHubRelease) -> str:
-    """Return the number of a release and what it holds, for messages."""
+    """Return the number of a release and the names of its assets, for messages."""
     kind = "draft" if release.is_draft else "release"
     names = [sanitize(asset.name, limit=300) for asset in release.assets if not asset.is_unfinished]
     held = join_some(names, _MAX_NAMES) if names else "no files"

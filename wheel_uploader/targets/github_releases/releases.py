@@ -40,7 +40,7 @@ class Releases:
     def find(self, version: Version, spelling: str) -> FoundRelease:
         """Return the release of ``version``; ``spelling`` is that of its file names.
 
-        Raises UsageError if it cannot be said which one it is, or if the repository has no tag of it.
+        Raises UsageError if several are possible, or if the repository has no tag of it.
         """
         tags = self.location.list_tags(version, spelling)
         listed = self.api.list_releases()

@@ -109,7 +109,7 @@ class GitHubReleasesTarget(PublishTarget):
 
     @property
     def login(self) -> str:
-        """How the run logs in."""
+        """The variable with the token, for messages."""
         return f"token in {self._api.api.token_variable}" if self._api.api.token else ""
 
     def prepare_login(self, *, is_required: bool) -> None:
