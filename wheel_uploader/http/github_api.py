@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.core.urls import UnclaimedUrl, urlsplit
-from wheel_uploader.http.client import Body, HttpClient, Page
 from wheel_uploader.http.hostnames import is_loopback_host
+
+if TYPE_CHECKING:
+    # Not imported at run time: a target only has to recognize its URLs before one is chosen.
+    from wheel_uploader.http.client import Body, HttpClient, Page
 
 #: URL of github.com's API; tests replace it.
 API_URL = "https://api.github.com"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -19,12 +20,13 @@ from wheel_uploader.core.errors import (
     ReleaseError,
     UsageError,
 )
-from wheel_uploader.core.models import Options
+from wheel_uploader.core.models import AttestationPolicy, Options
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.http import retry
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.github_api import API_URL
 from wheel_uploader.http.httpx_import import httpx
+from wheel_uploader.signing.attestations import require_attestation_support
 from wheel_uploader.targets import open_target
 from wheel_uploader.targets.github_releases import checksums, release_choice, release_json, responses
 from wheel_uploader.targets.github_releases.api import ReleaseApi
@@ -147,6 +149,33 @@ def test_url_of_releases_opens_this_target() -> None:
     assert isinstance(target, GitHubReleasesTarget)
     assert target.login == "token in GH_TOKEN"
     target.close()
+
+
+def test_write_only_is_refused_because_drafts_must_be_found() -> None:
+    options = Options(
+        project="demo",
+        version="1.0",
+        urls=("https://staging.example/",),
+        repository_url="https://github.com/owner/demo/releases",
+        write_only=True,
+    )
+    with pytest.raises(OptionError, match="always read"):
+        open_target(options, SilentProgress())
+
+
+def test_attestations_may_be_required_where_they_are_stored_as_files() -> None:
+    options = Options(
+        project="demo",
+        version="1.0",
+        urls=("https://staging.example/",),
+        repository_url="https://github.com/owner/demo/releases",
+        attestations=AttestationPolicy.REQUIRE,
+    )
+    target = open_target(options, SilentProgress())
+    require_attestation_support(options, target.info)
+    target.close()
+    with pytest.raises(UsageError, match="does not accept attestations"):
+        require_attestation_support(options, replace(target.info, stores_attestations=False))
 
 
 # --- JSON ------------------------------------------------------------------------------------------
