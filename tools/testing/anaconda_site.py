@@ -69,7 +69,7 @@ class Dist:
 
 @dataclass
 class Fault:
-    """What happens to requests of one step: ``action`` is "answer", "reset before", "reset after" or "hang"."""
+    """What happens to requests of one step: "answer", "reset before", "reset after" or "hang"."""
 
     step: str
     action: str = "answer"
@@ -97,11 +97,14 @@ class AnacondaSite:
     #: The hashes that the API knows, and whether a package lists its files.
     hashes: tuple[str, ...] = ("sha256", "md5")
     lists_files: bool = True
-    #: True: the account has room for what it has and no more; a file may be staged after one was removed
-    #: unless ``counts_removed``.
     is_full: bool = False
+    #: True: a name may be staged while a file has it.
+    stages_existing: bool = False
     lists_on_pip_page: bool = True
     pip_hashes: bool = False
+    corrupts_downloads: bool = False
+    #: Steps whose requests are answered with 200 and nothing.
+    empty_steps: set[str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     released: threading.Event = field(default_factory=threading.Event)
@@ -116,11 +119,8 @@ class AnacondaSite:
 
     def steps(self, *, without_reads: bool = False) -> list[str]:
         """Return the steps of the requests so far."""
-        return [
-            request.step
-            for request in self.requests
-            if not (without_reads and request.method in ("GET", "HEAD"))
-        ]
+        reads = ("GET", "HEAD") if without_reads else ()
+        return [request.step for request in self.requests if request.method not in reads]
 
     def content(self, basename: str) -> bytes | None:
         """Return the bytes of a file; None if it is absent."""
@@ -176,14 +176,18 @@ def anaconda_site() -> Iterator[ServedSite]:
     class StorageHandler(_StorageHandler):
         pass
 
-    with _Server(("127.0.0.1", 0), ApiHandler) as api, _Server(("127.0.0.1", 0), StorageHandler) as storage:
-        with serve_in_thread(api) as api_url, serve_in_thread(storage) as storage_url:
-            ApiHandler.site = StorageHandler.site = site
-            ApiHandler.storage_url = StorageHandler.storage_url = storage_url
-            try:
-                yield ServedSite(site, api_url.rstrip("/"), storage_url.rstrip("/"))
-            finally:
-                site.released.set()
+    with (
+        _Server(("127.0.0.1", 0), ApiHandler) as api,
+        _Server(("127.0.0.1", 0), StorageHandler) as storage,
+        serve_in_thread(api) as api_url,
+        serve_in_thread(storage) as storage_url,
+    ):
+        ApiHandler.site = StorageHandler.site = site
+        ApiHandler.storage_url = StorageHandler.storage_url = storage_url
+        try:
+            yield ServedSite(site, api_url.rstrip("/"), storage_url.rstrip("/"))
+        finally:
+            site.released.set()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -197,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._handle()
 
-    do_POST = do_DELETE = do_HEAD = do_PATCH = do_GET
+    do_POST = do_DELETE = do_HEAD = do_PATCH = do_GET  # noqa: N815
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -215,6 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.action == "hang":
             self.site.released.wait(60)
             self._reset()
+            return
+        if request.step in self.site.empty_steps:
+            self._send(200, "")
             return
         answer: tuple[int, object] = fault.status if fault else 0, {"error": fault.words if fault else ""}
         if fault is None or fault.action == "reset after" or fault.is_done:
@@ -342,7 +349,7 @@ class _ApiHandler(_Handler):
         site = self.site
         if (name, version) not in site.releases:
             return 404, {"error": f"release version='{version}' does not exist"}
-        if (name, basename) in site.dists:
+        if (name, basename) in site.dists and not site.stages_existing:
             return 409, {"error": f"file {basename} already exists for package {name} version {version}"}
         if site.is_full:
             return 402, {"error": "Storage requirements exceeded (3221225472 bytes)."}
@@ -428,7 +435,8 @@ class _StorageHandler(_Handler):
         if request.method != "POST":
             _, name, basename = [unquote(part) for part in urlsplit(self.path).path.split("/") if part]
             dist = self.site.dists.get((name, basename))
-            return (200, dist.content) if dist else (404, "<Error><Code>NoSuchKey</Code></Error>")
+            content = dist.content if dist and not self.site.corrupts_downloads else b"other bytes"
+            return (200, content) if dist else (404, "<Error><Code>NoSuchKey</Code></Error>")
         form = request.body
         content = form["file"]
         md5 = base64.b64encode(hashlib.md5(content).digest()).decode()

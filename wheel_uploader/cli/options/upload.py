@@ -59,6 +59,12 @@ def options() -> list[Option]:
             help="Fail if a file already exists on the index, even with identical contents.",
         ),
         option(
+            "--replace",
+            is_flag=True,
+            help="anaconda.org: replace files with different contents, of development, pre-release and local "
+            "versions.",
+        ),
+        option(
             "--attestations",
             type=click.Choice(["auto", "require", "none"]),
             default="auto",

@@ -82,6 +82,8 @@ MUTUALLY_EXCLUSIVE = (
     ("repository", "repository_url"),
     ("ask", "non_interactive"),
     *(("verify", name) for name in ("sign", "attest", "ask", "dry_run", "rehearse", "write_only")),
+    ("verify", "replace"),
+    ("write_only", "replace"),
 )
 
 

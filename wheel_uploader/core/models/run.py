@@ -106,6 +106,8 @@ class Options:
     client_cert: Path | None = None
     non_interactive: bool = False
     skip_existing: bool = True
+    #: Replace files with other bytes, of development, pre-release and local versions.
+    replace: bool = False
     upload_jobs: int = 4
     keep_going: bool = False
     #: Upload without reading the index: for credentials that may only write.

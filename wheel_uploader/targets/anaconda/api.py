@@ -12,7 +12,7 @@ from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, NetworkError, TransportError
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import quote
-from wheel_uploader.facts.listing_page import normalize_digests
+from wheel_uploader.facts.listing_page import normalize_digests, resolve_link
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.retry import RETRYABLE_STATUSES, parse_retry_after
 from wheel_uploader.upload.response import extract_server_message
@@ -50,6 +50,8 @@ class RemoteEntry:
     size: int | None = None
     #: None if the API does not say.
     labels: tuple[str, ...] | None = None
+    #: The URL of the bytes, if the API names one.
+    download_url: str = ""
 
 
 class Api:
@@ -136,14 +138,18 @@ def credentials_error(answer: Answer) -> CredentialsError:
     return CredentialsError(f"{problem} (status {answer.status}){said}", hint=hint)
 
 
-def parse_entry(value: object) -> RemoteEntry | None:
-    """Return a file of the API's JSON; None if it is not one. A hash may be missing, or the text "None"."""
+def parse_entry(value: object, base_url: str = "") -> RemoteEntry | None:
+    """Return a file of the API's JSON; None if it is not one. A hash may be missing, or the text "None".
+
+    ``base_url``: the URL that a relative link begins at.
+    """
     if not isinstance(value, dict) or not isinstance(value.get("basename"), str):
         return None
     size, _ = bounds.parse_listed_size(value.get("size"))
     hashes = {name: value.get(name) for name in ("sha256", "md5")}
     labels = value.get("labels", value.get("channels"))
     version = value.get("version")
+    link = value.get("download_url")
     return RemoteEntry(
         basename=value["basename"].rpartition("/")[2],
         version=version if isinstance(version, str) else "",
@@ -152,6 +158,7 @@ def parse_entry(value: object) -> RemoteEntry | None:
         labels=tuple(label for label in labels[:_MAX_LABELS] if isinstance(label, str))
         if isinstance(labels, list)
         else None,
+        download_url=resolve_link(base_url, link) if base_url and isinstance(link, str) and link else "",
     )
 
 

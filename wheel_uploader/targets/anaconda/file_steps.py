@@ -34,7 +34,6 @@ FULL_HINT = (
     "same command again."
 )
 _LABEL_WORDS = re.compile(r"\b(?:label|channel)s?\b", re.IGNORECASE)
-_INVALID_DIST = re.compile(r"dist_id", re.IGNORECASE)
 
 
 class _Rejected(Exception):
@@ -55,18 +54,32 @@ class FileSteps:
     progress: Progress
     #: Creates the package and the release of a file if they do not exist.
     create_release: Callable[[LocalFile, Mapping[str, Any]], None]
-    #: The names of the files whose commit was answered once with an unknown dist_id.
+    #: The files, by sha256, whose commit was answered once with an unknown dist_id.
     uncommitted: set[str] = field(default_factory=set)
+    #: The answers to the announcement of files, by sha256, whose bytes are in the storage and not committed.
+    prepared: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def upload(self, file: LocalFile, labels: Sequence[str]) -> UploadResponse:
         """Make one attempt. Raises FileError if the file has changed since the check."""
+        return self._attempt(file, labels, commits=True)
+
+    def prepare(self, file: LocalFile, labels: Sequence[str]) -> UploadResponse:
+        """Announce and store a file without committing it; ``upload`` then only commits it."""
+        return self._attempt(file, labels, commits=False)
+
+    def _attempt(self, file: LocalFile, labels: Sequence[str], *, commits: bool) -> UploadResponse:
         digest = hashlib.md5(usedforsecurity=False)
         try:
             with VerifiedFile(file.path, file.sha256, extra_hash=digest) as content:
                 metadata = load_metadata(file, content)
-                staged = self._stage(file, metadata, labels)
-                self._store(file, content, staged, base64.b64encode(digest.digest()).decode())
-                return self._commit(file, metadata, staged)
+                staged = self.prepared.pop(file.sha256, None)
+                if staged is None:
+                    staged = self._stage(file, metadata, labels)
+                    self._store(file, content, staged, base64.b64encode(digest.digest()).decode())
+                if commits:
+                    return self._commit(file, metadata, staged)
+                self.prepared[file.sha256] = staged
+                return UploadResponse(kind=ResponseKind.ACCEPTED, status=200)
         except _Rejected as rejected:
             return rejected.response
         except NetworkError as error:
@@ -108,11 +121,11 @@ class FileSteps:
         )
         if answer.is_success:
             return UploadResponse(kind=ResponseKind.ACCEPTED, status=answer.status)
-        if answer.status == 404 and (_INVALID_DIST.search(answer.words) or not answer.words):
-            if file.filename in self.uncommitted:
+        if answer.status == 404:
+            if file.sha256 in self.uncommitted:
                 diagnosis = "the server lost the announced file twice"
                 return _reject(answer, diagnosis, NetworkError, "Run the same command again.")
-            self.uncommitted.add(file.filename)
+            self.uncommitted.add(file.sha256)
         if answer.status in (401, 403):
             return _reject_credentials(answer)
         if answer.status == 409:

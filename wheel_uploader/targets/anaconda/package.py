@@ -97,7 +97,8 @@ class AnacondaPackage:
         if answer.status == 404:
             self.entries.pop(filename, None)
             return None
-        entry = parse_entry({"basename": filename, **answer.data} if isinstance(answer.data, dict) else None)
+        value = {"basename": filename, **answer.data} if isinstance(answer.data, dict) else None
+        entry = parse_entry(value, f"{self._api.url}/")
         if not answer.is_success or entry is None or entry.basename != filename or not entry.hashes:
             raise self._api.explain("GET", path, answer)
         self.entries[filename] = entry

@@ -7,12 +7,19 @@ import functools
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from packaging.version import Version
 
 from wheel_uploader.core import cancellation
-from wheel_uploader.core.errors import ConflictError, DeadlineError, NetworkError, UsageError
+from wheel_uploader.core.errors import (
+    ConflictError,
+    CredentialsError,
+    DeadlineError,
+    NetworkError,
+    UsageError,
+)
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
     Confirmation,
@@ -39,8 +46,11 @@ from wheel_uploader.targets.anaconda.api import Api
 from wheel_uploader.targets.anaconda.file_steps import FileSteps, load_metadata
 from wheel_uploader.targets.anaconda.package import AnacondaPackage
 from wheel_uploader.targets.anaconda.pip_page import PipPage
+from wheel_uploader.targets.anaconda.replacement import AnacondaReplacer
 from wheel_uploader.targets.protocol import IndexState, PublishTarget, Release
+from wheel_uploader.upload.file_replacement import Replacer
 from wheel_uploader.upload.response import UploadResponse
+from wheel_uploader.wheelhouse.saved_files import SavedFiles
 
 #: Seconds between two looks at the API while it does not list a file: short at first.
 _MIN_PAUSE, _MAX_PAUSE = 1.0, 20.0
@@ -70,7 +80,7 @@ class AnacondaTarget(PublishTarget):
         api_url = urls.find_api_url(settings.anaconda_api, options.allow_insecure_hosts)
         self._pip_url = _choose_pip_url(options, api_url, parsed.owner, self.labels)
         with contextlib.ExitStack() as stack:
-            http = stack.enter_context(self._open_client(api_url))
+            self._http = http = stack.enter_context(self._open_client(api_url))
             storage_http = stack.enter_context(self._open_client(api_url))
             self._resources = stack.pop_all()
         self._api = Api(http, api_url, parsed.owner, self._token.value)
@@ -82,6 +92,8 @@ class AnacondaTarget(PublishTarget):
             create_release=self._create_release,
         )
         self._creating = threading.Lock()
+        #: The labels that replaced files had, by name.
+        self._old_labels: dict[str, tuple[str, ...]] = {}
 
     def _open_client(self, url: str) -> HttpClient:
         """Return a client for a server; one on this machine may have its storage on another port."""
@@ -126,7 +138,7 @@ class AnacondaTarget(PublishTarget):
     def index(self) -> IndexClient:
         """The simple pages that pip reads."""
         http = self._resources.enter_context(self._open_client(self._pip_url))
-        return PipPage(http, self._pip_url, self._package.entries)
+        return PipPage(http, self._pip_url, self._package.entries, self._old_labels)
 
     def fetch_project(self, project: str) -> ProjectPage:
         """Return the files of the package, of all versions, as the API lists them."""
@@ -180,7 +192,34 @@ class AnacondaTarget(PublishTarget):
 
     def upload(self, file: LocalFile) -> UploadResponse:
         """Announce the file, send it to the storage, and commit it."""
-        return self._steps.upload(file, self.labels)
+        return self._steps.upload(file, self._labels_of(file.filename))
+
+    def _labels_of(self, filename: str) -> tuple[str, ...]:
+        """Return the labels that a file gets: those that it had, and those asked for."""
+        return tuple(dict.fromkeys([*self._old_labels.get(filename, ()), *self.labels]))
+
+    def require_replaceable(self) -> None:
+        """Permit ``--replace``."""
+
+    def create_replacer(self, folder: Path) -> Replacer:
+        """Return what saves and removes old files."""
+        return AnacondaReplacer(
+            self._api,
+            self._http,
+            self._package,
+            SavedFiles(folder),
+            target=f"{self._api.url}/{self._api.owner}",
+            prepare=lambda file: self._steps.prepare(file, self._labels_of(file.filename)),
+            find_link=self._find_link,
+            labels=self._old_labels,
+        )
+
+    def _find_link(self, file: LocalFile) -> str:
+        """Return the link to a file on the page that pip reads; empty if it has none."""
+        with contextlib.suppress(NetworkError, CredentialsError):
+            page = self.index.fetch_project(file.name.project)
+            return next((served.url for served in page.files if served.filename == file.filename), "")
+        return ""
 
     def finish(self, release: Release) -> None:
         """Add the labels that are missing on files which were there before."""
