@@ -282,7 +282,7 @@ class HttpClient:
         """Send one request that may change something, and return its response, whatever the status.
 
         ``size``: the total bytes of ``content`` if that is given in pieces. Neither retried nor redirected:
-        after a NetworkError the server may have done what was asked. Raises NetworkError and ListingError,
+        after a NetworkError the server may have carried out the request. Raises NetworkError, ListingError,
         and UsageError for a URL that must not be requested.
         """
         if reason := self._rules.url_rejection(url):

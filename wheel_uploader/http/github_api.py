@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.core.urls import UnclaimedUrl, urlsplit
-from wheel_uploader.http.client import Body, HttpClient, Page
 from wheel_uploader.http.hostnames import is_loopback_host
+
+if TYPE_CHECKING:
+    # Not imported at run time: a target only has to recognize its URLs before one is chosen.
+    from wheel_uploader.http.client import Body, HttpClient, Page
 
 #: URL of github.com's API; tests replace it.
 API_URL = "https://api.github.com"
@@ -19,7 +22,7 @@ API_URL = "https://api.github.com"
 PER_PAGE = 100
 
 _GITHUB_HOSTS = frozenset({"github.com", "www.github.com", "api.github.com"})
-#: Domain of GitHub Enterprise Cloud with data residency, whose API has a host of its own.
+#: Domain of GitHub Enterprise Cloud with data residency, whose API has a separate host.
 _ENTERPRISE_CLOUD_DOMAIN = ".ghe.com"
 #: Variables with a token, for github.com and for GitHub Enterprise Server; those of gh take precedence.
 _TOKEN_VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")
@@ -47,6 +50,12 @@ class RepositoryLocation:
     def site_url(self) -> str:
         """The URL of the site, without a path."""
         return f"{self.scheme}://{self.host}" if self.is_enterprise else "https://github.com"
+
+    @property
+    def uploads_url(self) -> str:
+        """The URL of the host that some sites have for uploads, without a path."""
+        scheme, _, host = self.site_url.partition("://")
+        return f"{scheme}://uploads.{host}"
 
     def build_api_url(self, github_api_url: str = API_URL) -> str:
         """Return the URL of the API without a trailing slash; ``github_api_url`` is that of github.com."""
@@ -101,14 +110,17 @@ def choose_token_variables(host: str) -> tuple[str, ...]:
 class GitHubApi:
     """A client of GitHub's API, which sends the token of the environment to the API and to no other URL."""
 
-    def __init__(self, http: HttpClient, base_url: str, location: RepositoryLocation) -> None:
+    def __init__(
+        self, http: HttpClient, base_url: str, location: RepositoryLocation, token: tuple[str, str] = ("", "")
+    ) -> None:
+        """Create a client; ``token``: the variable that has another token, and the token."""
         self._http = http
         #: URL of the API, without a trailing slash.
         self.base_url = location.build_api_url(base_url)
         self.token_variables = choose_token_variables(location.host)
-        tokens = ((name, os.environ.get(name, "").strip()) for name in self.token_variables)
+        variables = ((name, os.environ.get(name, "").strip()) for name in self.token_variables)
         #: The token and the variable that has it; both are empty without a token.
-        self.token_variable, self.token = next(filter(lambda pair: pair[1], tokens), ("", ""))
+        self.token_variable, self.token = next((pair for pair in (token, *variables) if pair[1]), ("", ""))
         if self.token:
             register_secret(self.token)
             self.send_token_to(f"{self.base_url}/")

@@ -132,7 +132,7 @@ def make_status_error(response: httpx.Response, url: str) -> HttpStatusError:
         shown_url,
         reason=sanitize(response.reason_phrase, limit=80),
         excerpt=http_body.make_excerpt(body, get_content_type(headers)),
-        retry_after=retry.parse_retry_after(headers.get("retry-after", "")),
+        retry_after=retry.parse_rate_limit(headers),
         hint=_status_hint(status, response.extensions.get("proxy")),
     )
 

@@ -33,6 +33,8 @@ class Target:
     pages_url: str = ""
     #: For messages: the repository's name in .pypirc, or its URL.
     name: str
+    #: True for a target that stores attestations as files; PyPI takes them with the file that they are of.
+    stores_attestations: bool = False
     #: CA certificates and client certificate for this index, from the command line, TWINE_CERT or .pypirc.
     cert: Path | None = None
     client_cert: Path | None = None

@@ -47,6 +47,8 @@ def run(
         version=selection.version,
         files=downloaded.files,
         summaries=downloaded.summaries,
+        signatures=tuple(signed.signatures),
+        attestations=tuple(context.report.attestations),
     )
     target.set_signatures(signed.signatures)
     replacer = None

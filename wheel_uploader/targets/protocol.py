@@ -47,6 +47,9 @@ class Release:
     files: tuple[LocalFile, ...]
     #: What was found in each file, with its metadata.
     summaries: tuple[FileSummary, ...] = ()
+    #: Signatures and attestations of the files, for targets that store them as files.
+    signatures: tuple[Signature, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,12 @@ def options() -> list[Option]:
             help="anaconda.org: label of the files.  [default: main]",
         ),
         option(
+            "--release-id",
+            type=int,
+            metavar="N",
+            help="Number of the GitHub release or draft to upload to, if several have the tag.",
+        ),
+        option(
             "--config-file", type=LocalPath(), metavar="FILE", help="Read this file instead of ~/.pypirc."
         ),
         option(

@@ -35,6 +35,7 @@ NUMBER_RANGES: Mapping[str, tuple[float, float]] = {
     "jobs": (1, 64),
     "upload_jobs": (1, 16),
     "retries": (1, 20),
+    "release_id": (1, 10**15),
     "timeout": (1, bounds.MAX_SECONDS),
     "lock_timeout": (0, bounds.MAX_SECONDS),
     "confirm_timeout": (0, bounds.MAX_SECONDS),
@@ -42,8 +43,8 @@ NUMBER_RANGES: Mapping[str, tuple[float, float]] = {
     "wait": (0, bounds.MAX_SECONDS),
     "max_duration": (0, bounds.MAX_SECONDS),
 }
-_INTEGER_FIELDS = frozenset({"keep_releases", "keep_days", "jobs", "upload_jobs", "retries"})
-_OPTIONAL_FIELDS = frozenset({"keep_releases", "keep_days", "jobs"})
+_INTEGER_FIELDS = frozenset({"keep_releases", "keep_days", "jobs", "upload_jobs", "retries", "release_id"})
+_OPTIONAL_FIELDS = frozenset({"keep_releases", "keep_days", "jobs", "release_id"})
 
 #: Fields that must not be empty. An empty value usually comes from an unset variable of a script.
 _NON_EMPTY_FIELDS = (

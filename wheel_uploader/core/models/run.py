@@ -115,6 +115,8 @@ class Options:
     keep_going: bool = False
     #: Upload without reading the index: for credentials that may only write.
     write_only: bool = False
+    #: Number of the GitHub release or draft to upload to; None: the one of the tag.
+    release_id: int | None = None
     #: Ask on the terminal before the first step that cannot be undone.
     ask: bool = False
     #: Upload nothing: prove that the index serves exactly the files of the source.
