@@ -334,7 +334,13 @@ def test_every_library_is_imported_only_by_its_modules(module: Module) -> None:
 def test_declared_libraries_match_the_imported_ones() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["demo"], *extras["attestations"], *extras["s3"], *extras["gcs"]]
+    lines = [
+        *project["dependencies"],
+        *extras["demo"],
+        *extras["attestations"],
+        *extras["s3"],
+        *extras["gcs"],
+    ]
     declared = {canonicalize_name(Requirement(line).name) for line in lines}
     imported = {name.partition(".")[0] for module in modules() for name in module.imports()}
     libraries = imported - sys.stdlib_module_names - {"wheel_uploader"}

@@ -1,7 +1,7 @@
 """A static index in a local folder, or on a disk that is mounted from another machine.
 
-A file appears under its name only when it is complete and synced. Two runs take turns by a lock in the folder,
-and a page is replaced only if it is still the one that was read.
+A file appears under its name only when it is complete and synced. Two runs take turns by a lock in the
+folder, and a page is replaced only if it is still the one that was read.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class FolderStore:
                     _write_all(descriptor, chunk)
                     new.on_sent(len(chunk))
                 sync_file(descriptor)
-                self._link(directory, partial, self._path(key))
+                self._link(partial, self._path(key))
                 directory.sync()
 
     def replace(self, key: str, page: StoredPage) -> None:
@@ -124,7 +124,7 @@ class FolderStore:
                 _write_all(descriptor, page.data)
                 sync_file(descriptor)
                 # The target of a symbolic link is replaced, not the link.
-                os.replace(partial, self._path(key).resolve())
+                partial.replace(self._path(key).resolve())
                 directory.sync()
 
     def list_names(self, folder: str) -> ListedNames:
@@ -180,7 +180,7 @@ class FolderStore:
                 with contextlib.suppress(OSError):
                     partial.unlink()
 
-    def _link(self, directory: OpenDirectory, partial: Path, final: Path) -> None:
+    def _link(self, partial: Path, final: Path) -> None:
         """Give the complete file its name, unless there is a file of that name."""
         try:
             os.link(partial, final)
@@ -193,7 +193,7 @@ class FolderStore:
             with self._lock():
                 if final.exists():
                     raise PreconditionFailed from None
-                os.replace(partial, final)
+                partial.replace(final)
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -212,7 +212,7 @@ class FolderStore:
                 except Timeout:
                     if time.monotonic() >= deadline:
                         raise LockedError(
-                            f"another run holds the lock of {self.location} for more than {_LOCK_TIMEOUT:.0f} s",
+                            f"another run has held the lock of {self.location} for {_LOCK_TIMEOUT:.0f} s",
                             hint="Wait until that run ends, then run the same command again.",
                         ) from None
                 except NotImplementedError:

@@ -1,1 +1,0 @@
-"""Targets: the places that releases are published to."""
