@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import partial
 
 from wheel_uploader.core.errors import CredentialsError, DeadlineError, NetworkError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileStatus, Options, Selection
 from wheel_uploader.index.client import IndexClient
-from wheel_uploader.index.confirmation import confirm_files
 from wheel_uploader.pipeline import provenance_check, retention
 from wheel_uploader.pipeline.check_stage import UploadDestination
 from wheel_uploader.pipeline.context import RunContext
@@ -21,22 +19,17 @@ def run(
     selection: Selection,
     downloaded: DownloadedRelease,
     destination: UploadDestination,
-    index: IndexClient,
 ) -> None:
-    """Wait until the index serves exactly these bytes; then remove older releases from the wheelhouse."""
-    reader = context.create_target_reader()
+    """Wait until the target serves exactly these bytes; then remove older releases from the wheelhouse."""
+    target = destination.target
     context.record(
-        confirmations=confirm_files(
-            index,
-            selection.project,
-            downloaded.files,
-            timeout=context.options.confirm_timeout,
-            progress=context.progress,
-            log_in=partial(reader.log_in, index) if reader else lambda: False,
+        confirmations=target.confirm(
+            selection.project, downloaded.files, timeout=context.options.confirm_timeout
         )
     )
-    _check_attestations(context, selection, index)
-    retention.prune(context, selection, downloaded.wheelhouse, index, destination.project_page)
+    if target.index:
+        _check_attestations(context, selection, target.index)
+    retention.prune(context, selection, downloaded.wheelhouse, destination)
 
 
 def _check_attestations(context: RunContext, selection: Selection, index: IndexClient) -> None:

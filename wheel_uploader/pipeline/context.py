@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from wheel_uploader.core import cancellation, task_pool
+from wheel_uploader import targets
+from wheel_uploader.core import cancellation
 from wheel_uploader.core.child_processes import environment as child_environment
 from wheel_uploader.core.errors import OptionError
 from wheel_uploader.core.ignored_findings import split_ignore
@@ -22,15 +23,12 @@ from wheel_uploader.index.target import is_interactive
 from wheel_uploader.listing import expectations, sources
 from wheel_uploader.rehearsal import pip_command
 from wheel_uploader.signing import attestations, gpg_signer
-from wheel_uploader.upload import clients
 
 if TYPE_CHECKING:
     from wheel_uploader.core.cancellation import CancellationToken
     from wheel_uploader.core.progress import Progress
-    from wheel_uploader.index.client import IndexClient
-    from wheel_uploader.index.target import Target
     from wheel_uploader.signing.sigstore_signer import AttestationSigner
-    from wheel_uploader.upload.twine_uploader import TwineUploader
+    from wheel_uploader.targets.protocol import PublishTarget
 
 #: Connections per host, as many as a download of small files uses.
 _MAX_CONNECTIONS = 16
@@ -74,9 +72,7 @@ class RunContext:
     requirements: expectations.ReleaseRequirements
     profile: CheckProfile
     #: None if nothing is to be uploaded and no index was named to compare with.
-    target: Target | None
-    #: None if the run ends before the upload stage.
-    uploader: TwineUploader | None
+    target: PublishTarget | None
     signer: gpg_signer.GpgSigner | None
     attestation_signer: AttestationSigner | None
     http: HttpClient
@@ -99,14 +95,15 @@ class RunContext:
         _require_tools(options)
         _require_terminal(options)
         with contextlib.ExitStack() as exit_stack:
-            target = _resolve_target(options, exit_stack)
-            upload_target = target if options.until > Stage.SIGN else None
+            target = _open_target(options, progress, exit_stack)
+            upload_info = target.info if target and options.until > Stage.SIGN else None
             signer = _find_signer(options, progress)
-            default_profile = CheckProfile.ANY if target and not target.is_pypi else CheckProfile.PYPI
+            default_profile = target.default_profile if target else CheckProfile.PYPI
             profile = options.profile or default_profile
-            builder.record(upload_url=strip_url(upload_target.url) if upload_target else "", profile=profile)
-            attestations.require_attestation_support(options, upload_target)
-            uploader = None if options.verify else _prepare_uploader(options, upload_target, progress)
+            builder.record(upload_url=strip_url(upload_info.url) if upload_info else "", profile=profile)
+            attestations.require_attestation_support(options, upload_info)
+            if target and upload_info and not options.verify and not options.rehearse:
+                target.prepare_login(is_required=not options.dry_run)
             yield cls(
                 options=options,
                 builder=builder,
@@ -116,9 +113,8 @@ class RunContext:
                 requirements=requirements,
                 profile=profile,
                 target=target,
-                uploader=uploader,
                 signer=signer,
-                attestation_signer=attestations.create_attestation_signer(options, upload_target),
+                attestation_signer=attestations.create_attestation_signer(options, upload_info),
                 http=exit_stack.enter_context(open_staging_client(options, progress)),
                 temp_dir=exit_stack.enter_context(sources.UnpackDirectory()),
             )
@@ -132,27 +128,15 @@ class RunContext:
         """Add results to the report, by the names of its fields."""
         self.builder.record(**results)
 
-    def create_target_reader(self) -> clients.TargetReader | None:
-        """Return the reader of the target's pages, which logs in if it must; None if there is no target."""
-        if self.target is None:
-            return None
-        return clients.TargetReader(
-            options=self.options, target=self.target, progress=self.progress, uploader=self.uploader
-        )
-
-    def open_index(self) -> IndexClient | None:
-        """Open the target for reading until the run ends; None if there is none, or it is only written to."""
-        if self.target is None or (self.options.write_only and self.upload_target):
-            return None
-        # Imported here because many runs need no index.
-        from wheel_uploader.index import client
-
-        return self.exit_stack.enter_context(client.open_index(self.options, self.target, self.progress))
+    @property
+    def upload_target(self) -> PublishTarget | None:
+        """The target to upload to, or to verify; None if the run ends before the upload stage."""
+        return self.target if self.options.until > Stage.SIGN else None
 
     @property
-    def upload_target(self) -> Target | None:
-        """The index to upload to; None if the run ends before the upload stage."""
-        return self.target if self.options.until > Stage.SIGN else None
+    def uploads(self) -> bool:
+        """Whether the run may upload files."""
+        return self.upload_target is not None and not self.options.verify
 
 
 def open_staging_client(options: Options, progress: Progress) -> HttpClient:
@@ -220,24 +204,14 @@ def _require_terminal(options: Options) -> None:
         )
 
 
-def _resolve_target(options: Options, exit_stack: contextlib.ExitStack) -> Target | None:
-    """Return the index to upload to or to compare with; None if there is neither."""
+def _open_target(
+    options: Options, progress: Progress, exit_stack: contextlib.ExitStack
+) -> PublishTarget | None:
+    """Return the target to upload to or to compare with; None if there is neither."""
     names_index = any((options.index_url, options.repository, options.repository_url))
     if options.until <= Stage.SIGN and not names_index:
         return None
-    exit_stack.enter_context(clients.preserved_host_state())
-    return clients.resolve_target(options)
-
-
-def _prepare_uploader(options: Options, target: Target | None, progress: Progress) -> TwineUploader | None:
-    """Return the uploader for the target, which knows how to log in; prompt now if it must."""
-    if target is None:
-        return None
-    uploader = clients.create_uploader(options, target, progress)
-    if not options.rehearse:
-        is_required = not options.dry_run
-        task_pool.call_in_thread(lambda: uploader.prepare_login(is_required=is_required))
-    return uploader
+    return exit_stack.enter_context(contextlib.closing(targets.open_target(options, progress)))
 
 
 def _find_signer(options: Options, progress: Progress) -> gpg_signer.GpgSigner | None:

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from wheel_uploader import targets
 from wheel_uploader.core import task_pool
 from wheel_uploader.core.errors import NothingFoundError, ReleaseError, UsageError
 from wheel_uploader.core.formatting import format_count
@@ -21,7 +22,7 @@ from wheel_uploader.listing import expectations, sources
 from wheel_uploader.pipeline.context import open_staging_client
 from wheel_uploader.rehearsal import interpreters, pip_command, rehearsal
 from wheel_uploader.signing import attestations, gpg_signer
-from wheel_uploader.upload import clients
+from wheel_uploader.targets.protocol import PublishTarget
 from wheel_uploader.upload.credentials import MissingLoginError
 
 #: Attempts for each request: the answer is needed soon, and another run may follow.
@@ -64,8 +65,7 @@ def diagnose(subject: Subject) -> Iterator[Diagnosis]:
     yield from _examine("options", lambda: _check_requirements(options))
     for effect in option_effects.find_ineffective_options(options):
         yield Diagnosis(subject="options", text=str(effect), is_warning=True)
-    with clients.preserved_host_state():
-        yield from _diagnose_target(subject)
+    yield from _diagnose_target(subject)
     yield from _examine("signing", lambda: _describe_key(options))
     yield from _examine("attest", lambda: _describe_attesting(options))
     yield from _examine("extras", lambda: _describe_extras(options))
@@ -99,14 +99,17 @@ def _check_requirements(options: Options) -> str:
 
 def _diagnose_target(subject: Subject) -> Iterator[Diagnosis]:
     options = subject.options
-    try:
-        target = clients.resolve_target(options)
-    except ReleaseError as error:
-        yield Diagnosis(subject="target", text=error.message, error=error)
-        return
-    yield Diagnosis(subject="target", text=_describe_target(target))
-    yield from _diagnose_login(options, target)
-    yield from _examine("index", lambda: _describe_index(subject, target))
+    collector = _LineCollector()
+    silent = dataclasses.replace(options, non_interactive=True, ask=False)
+    with contextlib.ExitStack() as stack:
+        try:
+            target = stack.enter_context(contextlib.closing(targets.open_target(silent, collector)))
+        except ReleaseError as error:
+            yield Diagnosis(subject="target", text=error.message, error=error)
+            return
+        yield Diagnosis(subject="target", text=_describe_target(target.info))
+        yield from _diagnose_login(options, target, collector)
+        yield from _examine("index", lambda: _describe_index(subject, target))
 
 
 def _describe_target(target: Target) -> str:
@@ -114,7 +117,9 @@ def _describe_target(target: Target) -> str:
     return url if target.name == url else f"{target.name}: {url}"
 
 
-def _diagnose_login(options: Options, target: Target) -> Iterator[Diagnosis]:
+def _diagnose_login(
+    options: Options, target: PublishTarget, collector: _LineCollector
+) -> Iterator[Diagnosis]:
     """Yield the origins of user name and password, and warnings about their values."""
     if options.verify:
         yield Diagnosis(
@@ -124,12 +129,9 @@ def _diagnose_login(options: Options, target: Target) -> Iterator[Diagnosis]:
     if options.until <= Stage.SIGN:
         yield Diagnosis(subject="login", text=f"not needed with --until {options.until.name.lower()}")
         return
-    collector = _LineCollector()
-    silent = dataclasses.replace(options, non_interactive=True, ask=False)
     try:
-        uploader = clients.create_uploader(silent, target, collector)
-        task_pool.call_in_thread(lambda: uploader.prepare_login(is_required=True))
-        result = Diagnosis(subject="login", text=uploader.login)
+        target.prepare_login(is_required=True)
+        result = Diagnosis(subject="login", text=target.login)
     except MissingLoginError as error:
         result = Diagnosis(subject="login", text=error.message, error=error)
         if is_interactive(options):
@@ -143,15 +145,12 @@ def _diagnose_login(options: Options, target: Target) -> Iterator[Diagnosis]:
     yield result
 
 
-def _describe_index(subject: Subject, target: Target) -> str:
+def _describe_index(subject: Subject, target: PublishTarget) -> str:
     """Return the URL of the index page and the number of files there. Raises NetworkError."""
-    from wheel_uploader.index import client
-
-    options = subject.options
-    with client.open_index(options, target, SilentProgress()) as index:
-        if not subject.has_project:
-            return f"{sanitize_url(index.url)} (give PROJECT to read its page)"
-        page = index.fetch_project(options.project, revalidate=True)
+    if not subject.has_project:
+        url = target.index.url if target.index else target.info.url
+        return f"{sanitize_url(url)} (give PROJECT to read its page)"
+    page = target.fetch_project(subject.options.project)
     shown = sanitize_url(page.url)
     count = format_count(len(page.files), "file")
     return f"{shown}: {count}" if page.exists else f"{shown}: the index does not have this project yet"

@@ -67,15 +67,14 @@ def _run_stages(context: RunContext) -> None:
         downloaded = download_stage.run(context, selection, wheelhouse)
     if options.until == Stage.DOWNLOAD:
         return
-    index = context.open_index()
     if options.verify:
         from wheel_uploader.pipeline import verify_stage
 
         with stage(Stage.CONFIRM):
-            verify_stage.run(context, selection, downloaded, index)
+            verify_stage.run(context, selection, downloaded)
         return
     with stage(Stage.CHECK):
-        verdict = check_stage.run(context, selection, downloaded, index)
+        verdict = check_stage.run(context, selection, downloaded)
     if options.until == Stage.CHECK:
         return
     if options.rehearse:
@@ -96,11 +95,11 @@ def _run_stages(context: RunContext) -> None:
         destination = upload_stage.run(context, selection, downloaded, verdict, signed)
     if options.until == Stage.UPLOAD or options.dry_run:
         return
-    if destination.index is None:
+    if not destination.target.is_readable:
         confirm_stage.raise_if_strict(options)
         return
     with stage(Stage.CONFIRM):
-        confirm_stage.run(context, selection, downloaded, destination, destination.index)
+        confirm_stage.run(context, selection, downloaded, destination)
 
 
 def _load_later_stages() -> None:

@@ -21,7 +21,8 @@ def ask_before_upload(context: RunContext, selection: Selection, plan: Sequence[
 
     There is no question if there is nothing to upload or if the upload would end with a conflict.
     """
-    if not asks_before_upload(context.options) or context.uploader is None:
+    target = context.target
+    if not asks_before_upload(context.options) or target is None:
         return
     release_gate.raise_if_conflict(
         plan, upload_url=context.report.upload_url, skip_existing=context.options.skip_existing
@@ -29,7 +30,7 @@ def ask_before_upload(context: RunContext, selection: Selection, plan: Sequence[
     files = [state.file for state in plan if state.result is FileComparison.ABSENT]
     if not files:
         return
-    question = _question(context, selection, files, login=context.uploader.login)
+    question = _question(context, selection, files, login=target.login)
     if task_pool.call_in_thread(lambda: _read_answer(question)).strip().lower() not in _YES:
         raise UsageError(
             "the upload was declined; nothing was uploaded",

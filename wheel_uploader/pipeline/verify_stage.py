@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from fnmatch import fnmatchcase
-from functools import partial
 
 from packaging.utils import canonicalize_name
 
@@ -15,44 +14,32 @@ from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileComparison, IndexComparison, Options, ProjectPage, Selection
 from wheel_uploader.core.models.option_effects import is_option_set
 from wheel_uploader.core.redaction import strip_url
-from wheel_uploader.index.client import IndexClient, compare_with_index
-from wheel_uploader.index.confirmation import confirm_files
 from wheel_uploader.pipeline import provenance_check
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
 
 
-def run(
-    context: RunContext, selection: Selection, downloaded: DownloadedRelease, index: IndexClient | None
-) -> None:
+def run(context: RunContext, selection: Selection, downloaded: DownloadedRelease) -> None:
     """Compare the files with those of the index.
 
     Raises ConflictError for other contents, and for files of this version that are not among ours;
     DeadlineError for files that are missing or cannot be downloaded.
     """
-    options, reader = context.options, context.create_target_reader()
-    if index is None or reader is None:
+    options, target = context.options, context.target
+    if target is None:
         raise ReleaseError("there is no index to verify")
     timeout = options.confirm_timeout if is_option_set(options, "confirm_timeout") else 0.0
 
     def look() -> ProjectPage:
         with context.progress.waiting(f"confirm: reading the index page of {selection.project}"):
-            page = reader.fetch_project(index, selection.project)
-        states = compare_with_index(page, downloaded.files, index.get_sha256)
+            page = target.fetch_project(selection.project)
+        states = target.compare(page, downloaded.files)
         context.record(upload_plan=states)
         _raise_for_conflicts(page, states, find_foreign_files(page, selection, options))
         return page
 
     page = look()
-    confirmations = confirm_files(
-        index,
-        selection.project,
-        downloaded.files,
-        timeout=timeout,
-        progress=context.progress,
-        log_in=partial(reader.log_in, index),
-        was_uploaded=False,
-    )
+    confirmations = target.confirm(selection.project, downloaded.files, timeout=timeout, was_uploaded=False)
     if timeout:
         page = look()  # Another file may have been uploaded in the meantime.
     context.record(confirmations=confirmations)
@@ -60,8 +47,8 @@ def run(
     for companion in downloaded.attestation_files:
         contents[companion.subject_filename].append(companion.content)
     # The job that published the files may have added attestations that are not staged.
-    if contents:
-        provenance_check.check_provenance(context, index, page, contents, is_complete=False)
+    if contents and target.index:
+        provenance_check.check_provenance(context, target.index, page, contents, is_complete=False)
 
 
 def find_foreign_files(page: ProjectPage, selection: Selection, options: Options) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ from wheel_uploader.core.models.index_state import (
     UploadResult,
 )
 from wheel_uploader.core.models.run import Options, PrunedRelease, Report
+from wheel_uploader.core.models.target_settings import TargetSettings
 
 __all__ = [
     "ArchiveAnomaly",
@@ -99,6 +100,7 @@ __all__ = [
     "SmokeResult",
     "Stage",
     "StagedFiles",
+    "TargetSettings",
     "TextFact",
     "TextFactKind",
     "UploadOutcome",

@@ -32,7 +32,7 @@ ALWAYS_EFFECTIVE = frozenset(
         *("project", "version", "urls", "url_token", "types", "exclude", "until", "profile", "verify"),
         *("expect", "max_age", "wait", "sha256sums", "require_hashes"),
         # A target also decides the rule set of the checks and, with --wait, the files to wait for.
-        *("repository", "repository_url"),
+        *("repository", "repository_url", "targets"),
         *("timeout", "retries", "max_duration", "non_interactive", "verbose"),
         # The password belongs to the user name; the command line has no option for it.
         "password",

@@ -18,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 from wheel_uploader.core import bounds, builders
 from wheel_uploader.core.errors import OptionError, UsageError
 from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Stage
+from wheel_uploader.core.models.target_settings import TargetSettings
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import parse_port, urlsplit
 
@@ -191,6 +192,10 @@ def _validate_types(options: Options) -> None:
         raise _make_option_error(
             "ignore", f"{_format_value(options.ignore)} is not a mapping of checks to reasons"
         )
+    if not isinstance(options.targets, Mapping) or not all(
+        isinstance(settings, TargetSettings) for settings in options.targets.values()
+    ):
+        raise _make_option_error("targets", "it is not a mapping of names to TargetSettings")
     for name in ("project", "version"):
         if not isinstance(getattr(options, name), str):
             raise UsageError(f"the {name} is not a string", hint="Pass an empty string for none.")

@@ -22,6 +22,7 @@ from wheel_uploader.core.models.index_state import (
     IndexComparison,
     UploadResult,
 )
+from wheel_uploader.core.models.target_settings import TargetSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,8 @@ class Options:
 
     repository: str | None = None
     repository_url: str | None = None
+    #: Targets that ``repository`` may name, in addition to the sections of .pypirc.
+    targets: Mapping[str, TargetSettings] = field(default_factory=dict)
     index_url: str | None = None
     config_file: Path | None = None
     username: str | None = None

@@ -1,0 +1,42 @@
+"""Targets: the places that releases are published to. One module for each kind, and one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wheel_uploader.core.models import Options, TargetSettings
+from wheel_uploader.core.progress import Progress
+from wheel_uploader.targets.protocol import PublishTarget
+from wheel_uploader.targets.settings import apply_settings, find_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetKind:
+    """A kind of target: the upload URLs that it claims, and how to open one."""
+
+    #: For messages and the documentation.
+    name: str
+    claims: Callable[[str], bool]
+    #: Imports the module of the kind: importing all of them takes longer than reading a listing.
+    open: Callable[[Options, Progress, TargetSettings], PublishTarget]
+
+
+def _open_package_index(options: Options, progress: Progress, settings: TargetSettings) -> PublishTarget:
+    from wheel_uploader.targets.package_index import PackageIndexTarget
+
+    return PackageIndexTarget(options, progress, settings)
+
+
+#: The first kind that claims the upload URL is used; the last one claims all.
+TARGET_KINDS = (TargetKind(name="package index", claims=lambda _url: True, open=_open_package_index),)
+
+
+def open_target(options: Options, progress: Progress) -> PublishTarget:
+    """Return the target that the options, the environment or .pypirc select; the caller closes it.
+
+    Raises UsageError. Sends no request.
+    """
+    settings = find_settings(options)
+    kind = next(kind for kind in TARGET_KINDS if kind.claims(settings.url))
+    return kind.open(apply_settings(options, settings), progress, settings)
