@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.server
+import io
 import json
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -31,7 +33,7 @@ FOREIGN = f"""<!DOCTYPE html>
     <!-- written by hand -->
     <a href="demo-0.9.tar.gz#sha256={OLD}" data-requires-python="&gt;=3.8">demo-0.9.tar.gz</a><br/>
     <a href="demo-0.9-py3-none-any.whl#sha256={OLD}" data-yanked="broken">demo-0.9-py3-none-any.whl</a><br/>
-    <a href="demo-0.9-cp312-cp312-win_amd64.whl#sha256={OLD}" data-dist-info-metadata="sha256={OLD}">w</a><br/>
+    <a href="demo-0.9-cp312-cp312-win_amd64.whl#sha256={OLD}" data-dist-info-metadata="true">w</a><br/>
     <a href="https://other.example/demo-0.9-cp312-cp312-macosx_11_0_arm64.whl#sha256={OLD}">mac</a><br/>
   </body>
 </html>
@@ -39,11 +41,11 @@ FOREIGN = f"""<!DOCTYPE html>
 ROOT_PAGE = '<html><body><a href="demo/">demo</a><br/></body></html>'
 
 
-@pytest.fixture(params=static_stores.PLACES.values(), ids=static_stores.PLACES)
+@pytest.fixture(params=list(static_stores.PLACES))
 def user(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Publisher]:
-    with request.param(tmp_path) as place:
+    with static_stores.PLACES[request.param](tmp_path) as place:
         for name, value in place.variables.items():
             monkeypatch.setenv(name, value)
         yield Publisher(place, tmp_path)
@@ -184,7 +186,7 @@ def test_every_old_line_survives(user: Publisher) -> None:
     page = get(user.read(INDEX))
     lines = page.splitlines()
     new = [line for line in lines if WHEEL in line]
-    assert len(new) == 1
+    assert len(new) == 1, ended.errors
     assert [line for line in lines if line not in new] == FOREIGN.splitlines()
     assert user.read(JSON) is None, "the other tool would not update it"
     assert get(user.read(ROOT)) == ROOT_PAGE
@@ -261,17 +263,17 @@ def test_a_name_that_is_listed_twice_is_reported(user: Publisher) -> None:
     second = f'    <a href="demo-0.9.tar.gz#sha256={"f" * 64}">demo-0.9.tar.gz</a><br/>\n'
     user.write(INDEX, FOREIGN.replace("  </body>", f"{second}  </body>").encode())
     ended = user.publish()
-    assert "simple/demo/index.html lists demo-0.9.tar.gz with 2 different hashes" in ended.errors
+    assert "simple/demo/index.html lists demo-0.9.tar.gz with 2 hashes" in ended.errors
     assert second in get(user.read(INDEX))
 
 
 def test_a_new_project_is_added_to_the_root_page_once(user: Publisher) -> None:
     """T8 (d)."""
-    user.write(ROOT, b'<html><body>\n<!-- x --><a href="other/">other</a><br/>\n</body></html>')
+    user.write(ROOT, b'<html><body>\n<!----><a href="other/">other</a><br/>\n</body></html>')
     user.publish()
     root = get(user.read(ROOT))
     assert root == (
-        '<html><body>\n<!-- x --><a href="other/">other</a><br/>\n<a href="demo/">demo</a><br>\n</body></html>'
+        '<html><body>\n<!----><a href="other/">other</a><br/>\n<a href="demo/">demo</a><br>\n</body></html>'
     )
     assert user.read("simple/index.v1+json") is None
     assert user.read(JSON) is None
@@ -285,8 +287,8 @@ def test_files_on_no_page_are_reported_and_left(user: Publisher) -> None:
     user.write(INDEX, FOREIGN.encode())
     user.put_file("simple/demo/demo-0.8.tar.gz", b"an older one")
     ended = user.publish()
-    assert "1 file of demo in" in ended.errors
-    assert "is on no page: demo-0.8.tar.gz; this run neither lists nor removes them" in ended.errors
+    assert "no page lists 1 file of demo in " in ended.errors
+    assert "simple/demo/ (demo-0.8.tar.gz): this run neither lists nor removes it" in ended.errors
     assert "demo-0.8" not in get(user.read(INDEX))
     assert user.read("simple/demo/demo-0.8.tar.gz") == b"an older one"
 
@@ -308,7 +310,7 @@ def test_pages_that_disagree_are_reported_and_not_merged(user: Publisher) -> Non
 class _ExactNames(http.server.SimpleHTTPRequestHandler):
     """Serves files by their exact names, as the endpoint of a bucket does."""
 
-    def send_head(self) -> object:
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
         if self.path.endswith("/"):
             self.send_error(404)
             return None
@@ -431,7 +433,7 @@ def test_each_write_that_is_lost_is_repeated_or_found(bucket: Publisher, fault: 
         return fault
 
     proxy.rule = rule
-    ended = bucket.publish()
+    ended = bucket.publish("1.0", "demo", "--retries", "4")
     assert ended.code == 0, ended.errors
     assert len(lost) == 8
     for key in (INDEX, INDEX_AT_FOLDER):

@@ -52,7 +52,7 @@ def faulty_proxy(upstream: str) -> Iterator[ProxyLog]:
     """Forward to the host and port of ``upstream``, by the rule of the log."""
     target = urlsplit(upstream).netloc
     log = ProxyLog("")
-    lock = threading.Lock()
+    lock, writing = threading.Lock(), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -78,7 +78,9 @@ def faulty_proxy(upstream: str) -> Iterator[ProxyLog]:
                 )
                 return
             connection = http.client.HTTPConnection(target, timeout=30)
-            with contextlib.closing(connection):
+            # moto compares the condition and writes in two steps; real stores do it in one.
+            one_at_a_time = writing if self.command == "PUT" else contextlib.nullcontext()
+            with contextlib.closing(connection), one_at_a_time:
                 headers = {k: v for k, v in self.headers.items() if k.lower() not in ("connection", "expect")}
                 connection.request(self.command, self.path, body, headers)
                 response = connection.getresponse()

@@ -43,9 +43,9 @@ class GcsStub(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: GcsStub
+    server: GcsStub  # type: ignore[mutable-override]
 
-    def do_PUT(self) -> None:  # noqa: N802
+    def do_PUT(self) -> None:
         data = self.rfile.read(int(self.headers["Content-Length"]))
         kept = ("content-type", "cache-control")
         headers = {
@@ -59,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(200, b"", {"x-goog-generation": str(generation)})
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         parts = urlsplit(self.path)
         if parts.path == f"/storage/v1/b/{BUCKET}/o":
             self._list({key: values[0] for key, values in parse_qs(parts.query).items()})

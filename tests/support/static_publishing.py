@@ -47,16 +47,9 @@ class Publisher:
             self.stage(version, project)
         return [
             *("-u", str(staged), "-w", str(self.folder / f"house-{project}-{version}")),
-            *(
-                "--repository-url",
-                self.place.url,
-                "--retries",
-                "2",
-                "--confirm-timeout",
-                "2",
-                project,
-                version,
-            ),
+            *("--repository-url", self.place.url, "--retries", "2", "--confirm-timeout", "2"),
+            # The older releases on the pages of other tools have more platforms.
+            *("--ignore", "release/lost-against-previous", project, version),
         ]
 
     def publish(self, version: str = "1.0", project: str = "demo", *more: str) -> Ended:

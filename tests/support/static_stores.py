@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from tests.support import stores
 from tests.support.faulty_proxy import ProxyLog, faulty_proxy
 from tests.support.gcs_stub import gcs_stub
@@ -14,6 +16,8 @@ from wheel_uploader.targets.static_index.folder import FolderStore
 from wheel_uploader.targets.static_index.gcs import GcsStore
 from wheel_uploader.targets.static_index.object_store import ObjectStore
 from wheel_uploader.targets.static_index.s3 import S3Store
+
+__all__ = ["PLACES", "FolderStore", "Place", "folder_place"]
 
 PREFIX = "nightly/wheels"
 #: Credentials that no service knows, and no look at the user's own configuration.
@@ -53,6 +57,7 @@ def s3_place(root: Path) -> Iterator[Place]:
     empty = root / "nothing"
     empty.mkdir()
     with stores.moto(empty) as bucket_url, faulty_proxy(bucket_url) as proxy:
+        httpx.put(f"{bucket_url}?acl", headers={"x-amz-acl": "public-read"}).raise_for_status()
         yield Place(
             url=f"s3://{stores.BUCKET}/{PREFIX}",
             variables={**AWS_VARIABLES, "AWS_ENDPOINT_URL_S3": proxy.url},

@@ -129,7 +129,8 @@ class FolderStore:
 
     def list_names(self, folder: str) -> ListedNames:
         """Return the names in a folder."""
-        files, folders = set(), set()
+        files: set[str] = set()
+        folders: set[str] = set()
         with self._errors(folder):
             try:
                 with os.scandir(self._root / folder) as entries:

@@ -1,8 +1,8 @@
 """A static index in a bucket of Google Cloud Storage. The only module that uses google-auth.
 
-google-auth finds the credentials as Google's own clients do (``GOOGLE_APPLICATION_CREDENTIALS``, ``gcloud auth
-application-default login``, the metadata server). Objects are read and written by the XML API, whose conditions
-are headers, and listed by the JSON API. ``STORAGE_EMULATOR_HOST`` replaces both, without credentials.
+google-auth finds the credentials as Google's own clients do (``GOOGLE_APPLICATION_CREDENTIALS``, the files of
+gcloud, the metadata server). Objects are read and written by the XML API, whose conditions are headers, and
+listed by the JSON API. ``STORAGE_EMULATOR_HOST`` replaces both, without credentials.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _KEPT = ("content-type", "cache-control", "content-disposition", "content-langua
 #: Bytes of an error's body that are quoted.
 _MAX_EXCERPT = 2000
 _CREDENTIALS_HINT = (
-    "The credentials need storage.objects.get, list, create and delete (the last one replaces pages) for this "
+    "The credentials need storage.objects.get, list, create and delete (which replaces pages) for this "
     "bucket. Check GOOGLE_APPLICATION_CREDENTIALS, or run: gcloud auth application-default login"
 )
 _EXTRA_HINT = "Install them with: pip install 'wheel-uploader[gcs]'"

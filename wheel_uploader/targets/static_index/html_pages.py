@@ -80,14 +80,18 @@ def keep_one_link(text: str, filename: str, sha256: str, name_of: Callable[[str]
 
 def _add_links(text: str, links: Sequence[str]) -> str:
     scan = scan_page(text)
+    if not links:
+        return text
     newline = "\r\n" if "\r\n" in text else "\n"
     position, template = _find_place(scan)
     indent = _find_indent(scan, position)
-    lines = [f"{indent}{template.format(link=link)}{newline}" for link in links]
-    before = text[:position]
+    before, after = text[:position], text[position:]
+    block = newline.join(f"{indent}{template.format(link=link)}" for link in links)
     if before and not before.endswith("\n"):
-        lines.insert(0, newline)
-    return before + "".join(lines) + text[position:]
+        block = f"{newline}{block}"
+    if not after.startswith(("\n", "\r\n")) or before.endswith("\n"):
+        block = f"{block}{newline}"
+    return f"{before}{block}{after}"
 
 
 def _find_place(scan: PageScan) -> tuple[int, str]:

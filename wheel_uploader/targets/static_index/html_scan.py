@@ -58,7 +58,7 @@ class PageScan:
     has_base: bool = False
 
     def unit(self, anchor: Anchor) -> tuple[int, int]:
-        """Return the offsets of a link with its list item or line break, and with its whole line if possible."""
+        """Return the offsets of a link with its list item or line break, and its whole line if possible."""
         start, end = anchor.start, anchor.end
         if anchor.item_end >= 0:
             start, end = anchor.item_start, anchor.item_end

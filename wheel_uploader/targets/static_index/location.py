@@ -12,7 +12,6 @@ from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import file_url_path_to_local, unquote, urlsplit
 from wheel_uploader.http.host_policy import InvalidUrl, parse_origin
 from wheel_uploader.http.hostnames import is_loopback_host
-from wheel_uploader.index.target import find_upload_url
 from wheel_uploader.targets.static_index.folder import FolderStore
 from wheel_uploader.targets.static_index.layout import SIMPLE
 from wheel_uploader.targets.static_index.object_store import ObjectStore
@@ -20,7 +19,6 @@ from wheel_uploader.targets.static_index.object_store import ObjectStore
 _BUCKET_URL = re.compile(
     r"(s3|gs)://([A-Za-z0-9][A-Za-z0-9._-]{1,221})(?:/(.*))?\Z", re.IGNORECASE | re.DOTALL
 )
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +30,9 @@ class Place:
     pages_root: str | None
 
 
-def claims(url: str) -> bool:
-    """Return whether an upload URL names a folder or a bucket. Looks only at its text."""
-    if not url:
-        return False
-    scheme = _SCHEME.match(url)
-    return not scheme or scheme[0].lower() in ("file:", "s3:", "gs:")
-
-
-def open_store(options: Options) -> Place:
-    """Return the store of the upload URL. Raises UsageError. Sends no request."""
-    url = find_upload_url(options).strip()
+def open_store(url: str, options: Options) -> Place:
+    """Return the store of an upload URL. Raises UsageError. Sends no request."""
+    url = url.strip()
     match = _BUCKET_URL.match(url)
     if match:
         return _open_bucket(options, url, match)

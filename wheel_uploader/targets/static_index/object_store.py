@@ -68,8 +68,11 @@ class ObjectStore(Protocol):
     location: str
     #: True if a key may end with a slash, so that a page can be at the URL that installers ask.
     has_exact_keys: bool
-    #: The URL at which the store itself serves ``location``; empty if it does not.
-    served_url: str
+
+    @property
+    def served_url(self) -> str:
+        """The URL at which the store itself serves ``location``; empty if it does not."""
+        ...
 
     def log_in(self) -> str:
         """Find credentials, and return which. Raises CredentialsError."""

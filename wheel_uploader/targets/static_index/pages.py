@@ -1,7 +1,7 @@
 """Reads the pages of a static index, and adds files and projects to them.
 
-A page that is cut, that is not a page of an index, or whose markup is not understood is never replaced: a tool
-that starts afresh in that case makes all older releases vanish.
+A page that is cut, that is not a page of an index, or whose markup is not understood is never replaced: a
+tool that starts afresh in that case makes all older releases vanish.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from wheel_uploader.targets.static_index.new_file import NewFile
 from wheel_uploader.targets.static_index.object_store import MAX_PAGE_SIZE, StoredPage
 
 _REPAIR_HINT = (
-    "Nothing was written. Restore or repair this page, or remove it if it is not one of the index, then run the "
-    "same command again."
+    "Nothing was written. Restore or repair this page, or remove it if it is not one of the index, then run "
+    "the same command again."
 )
 
 

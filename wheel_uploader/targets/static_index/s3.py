@@ -1,8 +1,8 @@
 """A static index in a bucket of S3, or of a service with the same API. The only module that uses botocore.
 
 botocore finds the credentials, the region and the endpoint as the AWS command line does (variables, profiles,
-roles, ``AWS_ENDPOINT_URL_S3``), and signs the requests. It retries nothing here: whether an attempt is repeated
-depends on what the bucket then has.
+roles, ``AWS_ENDPOINT_URL_S3``), and signs the requests. It retries nothing here: whether an attempt is
+repeated depends on what the bucket then has.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ _KEPT = (
 _KEPT_STORAGE = ("StorageClass", "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NotFound"})
 _CREDENTIALS_HINT = (
-    "The credentials need s3:GetObject, s3:PutObject and s3:ListBucket for this bucket (without the last one a "
-    "missing page looks like a forbidden one). Check AWS_PROFILE and the AWS_* variables."
+    "The credentials need s3:GetObject, s3:PutObject and s3:ListBucket for this bucket (without the last one "
+    "a missing page looks like a forbidden one). Check AWS_PROFILE and the AWS_* variables."
 )
 _EXTRA_HINT = "Install it with: pip install 'wheel-uploader[s3]'"
 

@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 #: Attempts to edit a page that other runs change at the same moment, and the longest pause between two.
 _MAX_CONFLICTS, _MAX_CONFLICT_PAUSE = 50, 2.0
+#: Times that the pages are edited and read again.
+_MAX_ROUNDS = 5
 _jitter = random.SystemRandom()
 
 
@@ -67,7 +69,10 @@ class StaticIndex:
         progress: Progress,
         sleep: Callable[[float], None],
     ) -> None:
-        """``pages_root``: None to find it. ``reading_url`` returns the URL of the pages, given their folder."""
+        """Take a store; ``pages_root`` is None to find it.
+
+        ``reading_url`` returns the URL of the pages, given their folder.
+        """
         self.store = store
         self._pages_root = pages_root
         self._reading_url = reading_url
@@ -148,14 +153,14 @@ class StaticIndex:
     def find_problems(self, project: str, state: ProjectState, files: Sequence[LocalFile]) -> list[str]:
         """Return sentences about what the run sees on the index and leaves as it is."""
         problems = [
-            f"{page.key} lists {sanitize(name)} with {len(hashes)} different hashes: an installer may take either"
+            f"{page.key} lists {sanitize(name)} with {len(hashes)} hashes: an installer may take either"
             for page in state.pages
             for name, hashes in index_pages.find_duplicates(page.files).items()
         ]
-        problems += self._find_disagreements(state, files)
+        problems += self._find_disagreements(project, state, files)
         return problems + self._find_unlisted(project, state, files)
 
-    def _find_disagreements(self, state: ProjectState, files: Sequence[LocalFile]) -> list[str]:
+    def _find_disagreements(self, project: str, state: ProjectState, files: Sequence[LocalFile]) -> list[str]:
         ours = {(file.filename, file.sha256) for file in files}
         lists = {
             page.key: {(file.filename, file.hashes.get("sha256", "")) for file in page.files} - ours
@@ -164,12 +169,14 @@ class StaticIndex:
         if len({frozenset(entries) for entries in lists.values()}) < 2:
             return []
         every = set.union(*lists.values())
+        missing_names = {
+            key: sorted(sanitize(name) for name, _ in every - entries) for key, entries in lists.items()
+        }
         return [
-            f"the pages of this project disagree: {key} does not list "
-            f"{join_some(sorted(sanitize(name) for name, _ in missing), 3)} as another page does; this run adds "
-            "only its own files"
-            for key, entries in lists.items()
-            if (missing := every - entries)
+            f"{key} does not list {join_some(names, 3)} as another page of {project} does: "
+            "the pages of this project disagree, and this run adds only its own files"
+            for key, names in missing_names.items()
+            if names
         ]
 
     def _find_unlisted(self, project: str, state: ProjectState, files: Sequence[LocalFile]) -> list[str]:
@@ -180,11 +187,11 @@ class StaticIndex:
         unlisted = sorted(name for name in names - known if _belongs_to(name, project))
         if not unlisted:
             return []
-        return [
-            f"{format_count(len(unlisted), 'file')} of {project} in {self.store.location}{folder} "
-            f"{'is' if len(unlisted) == 1 else 'are'} on no page: {join_some(list(map(sanitize, unlisted)), 3)}; "
-            "this run neither lists nor removes them"
-        ]
+        names_text = join_some([sanitize(name) for name in unlisted], 3)
+        count = format_count(len(unlisted), "file")
+        them = "it" if len(unlisted) == 1 else "them"
+        problem = f"no page lists {count} of {project} in {self.store.location}{folder} ({names_text})"
+        return [f"{problem}: this run neither lists nor removes {them}"]
 
     # --- writing ---------------------------------------------------------------------------------------
 
@@ -193,26 +200,39 @@ class StaticIndex:
     ) -> None:
         """List the files: on the pages of the project first, then the project on the lists of projects.
 
-        Every file must be in the store. Raises DeadlineError if other runs change the pages all the time.
+        Every file must be in the store. Then the pages are read again: a store may ignore conditions. Raises
+        DeadlineError if other runs change the pages all the time.
         """
-        layout, location = self.find_layout(project), self.store.location
-        state = self.read(project, files)
-        new = [describe(file) for file in files]
-        url = layout.page_url(project)
+        for _ in range(_MAX_ROUNDS):
+            state = self.read(project, files)
+            if all(state.is_listed(file.filename, file.sha256, project) for file in files):
+                return
+            self._list_files(project, state, files, describe)
+        raise DeadlineError(
+            f"{self.store.location}: another program removes the files of this release from its pages",
+            hint="Find out which program writes these pages, then run the same command again.",
+        )
+
+    def _list_files(
+        self,
+        project: str,
+        state: ProjectState,
+        files: Sequence[LocalFile],
+        describe: Callable[[LocalFile], NewFile],
+    ) -> None:
+        url, location = self.find_layout(project).page_url(project), self.store.location
+
+        def edit(page: IndexPage) -> StoredPage | None:
+            missing = [describe(file) for file in files if not _lists(page, file.filename, file.sha256)]
+            return index_pages.add_files(page, missing, url=url, location=location) if missing else None
+
+        def edit_root(page: IndexPage) -> StoredPage | None:
+            is_listed = project in page.projects
+            return None if is_listed else index_pages.add_project(page, project, location=location)
+
         for form in state.wanted.project:
-
-            def edit(page: IndexPage) -> StoredPage | None:
-                missing = [file for file in new if not _lists(page, file.filename, file.sha256)]
-                return index_pages.add_files(page, missing, url=url, location=location) if missing else None
-
             self._edit_page(project, form, edit, existed=any(page.form is form for page in state.pages))
         for form in state.wanted.root:
-
-            def edit_root(page: IndexPage) -> StoredPage | None:
-                if project in page.projects:
-                    return None
-                return index_pages.add_project(page, project, location=location)
-
             self._edit_page("", form, edit_root, existed=any(root.form is form for root in state.roots))
 
     def keep_one(self, project: str, filename: str, sha256: str) -> None:
@@ -250,7 +270,7 @@ class StaticIndex:
             if page is None and existed:
                 raise ListingError(
                     f"{self.store.location}{key} was removed during the run",
-                    hint="Find out who removes pages of this index, restore it, and run the same command again.",
+                    hint="Find out who removed it, restore it, and run the same command again.",
                 )
             page = page or self._make_page(project, form, key)
             edited = edit(page)

@@ -37,7 +37,7 @@ from wheel_uploader.core.models import (
     Options,
     ProjectPage,
     Signature,
-    WheelName,
+    TargetSettings,
 )
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import strip_url
@@ -64,12 +64,12 @@ _BINARY, _TEXT = "application/octet-stream", "text/plain; charset=utf-8"
 class StaticIndexTarget(PublishTarget):
     """A static index as a target."""
 
-    def __init__(self, options: Options, progress: Progress) -> None:
+    def __init__(self, options: Options, progress: Progress, settings: TargetSettings) -> None:
         """Take the folder or bucket that the upload URL names. Raises UsageError. Sends no request."""
         self._options = options
         self._progress = progress
         self._resources = contextlib.ExitStack()
-        place = open_store(options)
+        place = open_store(settings.url, options)
         self._store = place.store
         self._resources.callback(self._store.close)
         self.info = Target(url=place.url, is_pypi=False, name=self._store.location)
@@ -84,6 +84,8 @@ class StaticIndexTarget(PublishTarget):
         self._login = ""
         self._signatures: dict[str, Signature] = {}
         self._facts: dict[str, FileFacts] = {}
+        #: Keys of metadata and signatures that the store has with our bytes.
+        self._stored_companions: set[str] = set()
         self._told: set[str] = set()
         #: The files of each project that was read, before this run changed its pages.
         self._listed_files: dict[str, tuple[IndexFile, ...]] = {}
@@ -200,8 +202,22 @@ class StaticIndexTarget(PublishTarget):
         return self._compare_stored(project, file)
 
     def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
-        """Compare a file with the object of its name; pages list it at the end."""
-        return self._compare_stored(_canonical(project), file)
+        """Compare a file with the object of its name; pages list it at the end.
+
+        It is absent as long as its metadata or signature is: the next attempt then creates these.
+        """
+        comparison = self._compare_stored(_canonical(project), file)
+        if comparison.result is FileComparison.SAME and not self._has_companions(project, file):
+            return IndexComparison(file=file, result=FileComparison.ABSENT)
+        return comparison
+
+    def _has_companions(self, project: str, file: LocalFile) -> bool:
+        key = self._find_key(_canonical(project), file)
+        companions = self._find_companions(file, self._read_facts(file))
+        return all(
+            f"{key}{suffix}" in self._stored_companions or self._store.stat(f"{key}{suffix}")
+            for suffix in companions
+        )
 
     def _compare_stored(self, project: str, file: LocalFile) -> IndexComparison:
         key = self._find_key(project, file)
@@ -246,10 +262,26 @@ class StaticIndexTarget(PublishTarget):
                 on_sent=bar.advance,
             )
             response = self._create(key, new)
-        if response.kind is ResponseKind.ACCEPTED and facts.metadata:
-            response = self._create(f"{key}.metadata", _make_object(facts.metadata, _TEXT))
-        if response.kind is ResponseKind.ACCEPTED and (signature := self._signatures.get(file.filename)):
-            response = self._create(f"{key}.asc", _make_object(signature.content, _TEXT))
+        for companion, data in self._find_companions(file, facts).items():
+            if response.kind is ResponseKind.ACCEPTED:
+                response = self._create_companion(f"{key}{companion}", data)
+        return response
+
+    def _find_companions(self, file: LocalFile, facts: FileFacts) -> dict[str, bytes]:
+        """Return the contents of the files beside a file, by suffix."""
+        signature = self._signatures.get(file.filename)
+        companions = {".metadata": facts.metadata, ".asc": signature.content if signature else b""}
+        return {suffix: data for suffix, data in companions.items() if data}
+
+    def _create_companion(self, key: str, data: bytes) -> UploadResponse:
+        """Create the metadata or the signature of a file; another one that is there is left."""
+        response = self._create(key, _make_object(data, _TEXT))
+        if response.kind is ResponseKind.EXISTS:
+            self._tell(f"{response.diagnosis}; it is left as it is")
+            return UploadResponse(kind=ResponseKind.ACCEPTED, status=200)
+        if response.kind is ResponseKind.ACCEPTED:
+            with self._lock:
+                self._stored_companions.add(key)
         return response
 
     def _create(self, key: str, new: NewObject) -> UploadResponse:
@@ -299,19 +331,27 @@ class StaticIndexTarget(PublishTarget):
             self._static.publish(project, release.files, lambda file: self._describe(project, file))
 
     def _describe(self, project: str, file: LocalFile) -> NewFile:
-        facts = self._read_facts(file)
-        layout = self._static.find_layout(project)
-        digest = hashlib.sha256(facts.metadata).hexdigest() if facts.metadata else ""
+        facts, key = self._read_facts(file), self._find_key(project, file)
+        is_stored = bool(facts.metadata) and self._is_stored(f"{key}.metadata", facts.metadata)
         return NewFile(
             filename=file.filename,
-            href=layout.make_link(project, self._find_key(project, file)),
+            href=self._static.find_layout(project).make_link(project, key),
             sha256=file.sha256,
             size=file.size,
             version=str(file.name.version),
             requires_python=facts.requires_python,
-            metadata_sha256=digest if isinstance(file.name, WheelName) else "",
+            metadata_sha256=hashlib.sha256(facts.metadata).hexdigest() if is_stored else "",
             has_signature=file.filename in self._signatures,
         )
+
+    def _is_stored(self, key: str, data: bytes) -> bool:
+        """Return whether the store has these bytes: installers reject a file with other metadata."""
+        if key in self._stored_companions:
+            return True
+        if self._static.attempt(f"look for {key}", lambda: self._store.stat(key)) is None:
+            return False
+        digest = self._static.attempt(f"hash {key}", lambda: self._store.compute_sha256(key))
+        return digest == hashlib.sha256(data).hexdigest()
 
     def _read_facts(self, file: LocalFile, content: VerifiedFile | None = None) -> FileFacts:
         if file.filename not in self._facts:
@@ -354,13 +394,13 @@ class StaticIndexTarget(PublishTarget):
         except (NetworkError, CredentialsError) as refusal:
             return error.with_details(
                 refusal.message,
-                hint="The pages are stored, and users cannot read them at this URL: allow reading, or pass the URL "
-                "that pip uses with --index-url.",
+                hint="The pages are stored, and users cannot read them at this URL: allow reading, or "
+                "pass the URL that pip uses with --index-url.",
             )
         return error.with_details(
-            hint=f"The pages are stored in {self._store.location}, and {strip_url(url)} answers 404: this endpoint "
-            "may serve exact names only, without index.html. Serve index documents there, or pass the URL that "
-            "pip uses with --index-url."
+            hint=f"The pages are stored in {self._store.location}, and {strip_url(url)} answers 404: this "
+            "endpoint may serve exact names only, without index.html. Serve index documents there, or pass "
+            "the URL that pip uses with --index-url."
         )
 
     def _confirm_folder(self, project: str, files: Sequence[LocalFile]) -> tuple[Confirmation, ...]:
