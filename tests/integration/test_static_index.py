@@ -267,6 +267,26 @@ def test_a_name_that_is_listed_twice_is_reported(user: Publisher) -> None:
     assert second in get(user.read(INDEX))
 
 
+def test_replace_keeps_one_entry_with_the_hash_of_what_is_served(local: Publisher) -> None:
+    """T8 (c)."""
+    local.put_file("simple/demo/demo-0.9.tar.gz", b"old")
+    assert local.publish("1.0.dev1").code == 0
+    ours = f'<a href="demo-1.0.dev1-py3-none-any.whl#sha256={"f" * 64}">demo</a><br>\n'
+    old = "".join(f'<a href="demo-0.9.tar.gz#sha256={digest}">x</a><br>\n' for digest in ("e" * 64, OLD))
+    page = get(local.read(INDEX)).replace("  </body>", f"{ours}{old}  </body>")
+    local.write(INDEX, page.encode())
+    assert local.publish("1.0.dev1", "demo", "-c").code == 7
+    assert get(local.read(INDEX)) == page
+    ended = local.publish("1.0.dev1", "demo", "--replace", "-c")
+    assert ended.code == 0, ended.errors
+    edited = get(local.read(INDEX))
+    assert "e" * 64 not in edited
+    assert "f" * 64 not in edited
+    assert [
+        edited.count(f"{name}#sha256=") for name in ("demo-1.0.dev1-py3-none-any.whl", "demo-0.9.tar.gz")
+    ] == [1, 1]
+
+
 def test_a_new_project_is_added_to_the_root_page_once(user: Publisher) -> None:
     """T8 (d)."""
     user.write(ROOT, b'<html><body>\n<!----><a href="other/">other</a><br/>\n</body></html>')

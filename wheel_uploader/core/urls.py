@@ -28,6 +28,7 @@ from urllib.parse import (
 __all__ = [
     "INVALID_VARIABLE_MESSAGE",
     "SplitResult",
+    "UnclaimedUrl",
     "file_url_path_to_local",
     "is_folder_or_bucket",
     "may_contain_url",
@@ -62,6 +63,10 @@ _INVALID_PORT_MESSAGE = (
 )
 #: The same for libraries that take a URL from the environment.
 INVALID_VARIABLE_MESSAGE = "ACTIONS_ID_TOKEN_REQUEST_URL, or the URL of a proxy, is not valid"
+
+
+class UnclaimedUrl(ValueError):
+    """A URL that is not one of a certain source, target or site."""
 
 
 def may_contain_url(error: BaseException) -> bool:

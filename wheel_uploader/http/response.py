@@ -28,7 +28,7 @@ _EXCERPT_TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A whole response with a 2xx status."""
+    """A whole response, which has a 2xx status unless the request was one that changes something."""
 
     #: The final URL, after redirects.
     url: str

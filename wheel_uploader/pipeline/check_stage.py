@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from dataclasses import dataclass
 from packaging.version import Version
 
 from wheel_uploader.checks import environment, release_runner
-from wheel_uploader.core.errors import CredentialsError, NetworkError, ReleaseError
-from wheel_uploader.core.models import Attestation, IndexComparison, ProjectPage, Selection
+from wheel_uploader.core.errors import CredentialsError, NetworkError, OptionError, ReleaseError
+from wheel_uploader.core.models import Attestation, FileComparison, IndexComparison, ProjectPage, Selection
 from wheel_uploader.core.models.changes import ReleaseChanges
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.pipeline import release_gate
@@ -54,6 +55,8 @@ def run(context: RunContext, selection: Selection, downloaded: DownloadedRelease
     unproven = build_evidence.find_unproven_files(options, downloaded.files, verified, context.progress)
     with context.progress.waiting(f"check: reading the index page of {selection.project}"):
         state = _fetch_state(context, selection, downloaded)
+    if options.replace and context.uploads:
+        state = _plan_replacements(state, selection.version)
     second = _fetch_second_page(context, selection.project)
     context.record(
         upload_plan=state.comparisons,
@@ -122,6 +125,26 @@ def _fetch_state(context: RunContext, selection: Selection, downloaded: Download
         if context.uploads:
             raise
         return IndexState(checks_not_run=(f"{INDEX_COMPARISON}: {error.message}",))
+
+
+def _plan_replacements(state: IndexState, version: Version) -> IndexState:
+    """Return the state in which files with other bytes are to be replaced.
+
+    Raises UsageError for a final release: its users rely on the bytes that they have.
+    """
+    planned = tuple(
+        dataclasses.replace(each, result=FileComparison.REPLACE)
+        if each.result is FileComparison.DIFFERENT and not each.other_name
+        else each
+        for each in state.comparisons
+    )
+    if not version.is_prerelease and version.local is None:
+        raise OptionError(
+            "replace",
+            f"{version} is a final release, whose files are never replaced",
+            hint="Publish a new version, or omit --replace.",
+        )
+    return dataclasses.replace(state, comparisons=planned)
 
 
 def _fetch_second_page(context: RunContext, project: str) -> IndexState:

@@ -102,6 +102,8 @@ class RunContext:
             profile = options.profile or default_profile
             builder.record(upload_url=strip_url(upload_info.url) if upload_info else "", profile=profile)
             attestations.require_attestation_support(options, upload_info)
+            if target and upload_info and options.replace:
+                target.require_replaceable()
             if target and upload_info and not options.verify and not options.rehearse:
                 target.prepare_login(is_required=not options.dry_run)
             yield cls(

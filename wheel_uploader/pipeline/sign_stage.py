@@ -63,5 +63,5 @@ def _select_files_to_attest(
     files: tuple[LocalFile, ...], plan: tuple[IndexComparison, ...]
 ) -> list[LocalFile]:
     """Return the files that will be uploaded; all files if they were not compared with an index."""
-    on_index = {state.file.filename for state in plan if state.result is not FileComparison.ABSENT}
+    on_index = {state.file.filename for state in plan if state.result is FileComparison.SAME}
     return [file for file in files if file.filename not in on_index]

@@ -50,7 +50,10 @@ def run(
         summaries=downloaded.summaries,
     )
     target.set_signatures(signed.signatures)
-    if any(state.result is FileComparison.ABSENT for state in verdict.upload_plan):
+    replacer = None
+    if downloaded.wheelhouse and options.replace:
+        replacer = target.create_replacer(downloaded.wheelhouse.hidden_directory.path)
+    if any(state.result in _TO_UPLOAD for state in verdict.upload_plan):
         # Resolve credentials before signals are deferred, so that Ctrl-C works at the password prompt.
         target.credentials()
         context.record(
@@ -63,6 +66,7 @@ def run(
             verdict.upload_plan,
             target,
             (lambda file: target.fetch_file_state(selection.project, file)) if target.is_readable else None,
+            replacer=replacer,
             served_filenames=(file.filename for file in destination.project_page.files),
             jobs=options.upload_jobs,
             retries=options.retries,
@@ -77,6 +81,9 @@ def run(
     target.finish(release)
     context.record(release_url=target.release_page_url(selection.project, selection.version))
     return destination
+
+
+_TO_UPLOAD = (FileComparison.ABSENT, FileComparison.REPLACE)
 
 
 def _make_dry_run_result(state: IndexComparison) -> UploadResult:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from wheel_uploader.core.errors import NetworkError
+from wheel_uploader.core.errors import NetworkError, OptionError
 from wheel_uploader.core.models import (
     Attestation,
     AttestationPolicy,
@@ -28,6 +29,7 @@ from wheel_uploader.index.target import Target
 
 if TYPE_CHECKING:
     from wheel_uploader.index.client import IndexClient
+    from wheel_uploader.upload.file_replacement import Replacer
     from wheel_uploader.upload.response import UploadResponse
 
 #: The subject of the check that is not made if a target is not read, for the report.
@@ -169,6 +171,21 @@ class PublishTarget(abc.ABC):
 
         Raises a ReleaseError for a problem on this side.
         """
+
+    def require_replaceable(self) -> None:
+        """Raise UsageError unless this kind of target can replace files (``--replace``)."""
+        raise OptionError(
+            "replace",
+            f"{sanitize(self.info.name)} does not let files be replaced",
+            hint="Publish a new version, such as .devYYYYMMDD, and omit --replace.",
+        )
+
+    def create_replacer(self, folder: Path) -> Replacer | None:  # noqa: ARG002
+        """Return what replaces files, with ``folder`` for the old bytes; None if an upload replaces them.
+
+        Called only after ``require_replaceable``.
+        """
+        return None
 
     def end_uploads(self) -> None:  # noqa: B027
         """Close what only uploads use, after the last one. Called even if some failed."""

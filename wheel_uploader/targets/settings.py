@@ -27,7 +27,12 @@ def find_settings(options: Options) -> TargetSettings:
     file = pypirc.read_selected_pypirc(options)
     if file is None:
         return TargetSettings()
-    return replace(file.target_settings(selected.name), url=file.select(selected.name)["repository"])
+    section = file.select(selected.name)
+    return replace(
+        file.target_settings(selected.name),
+        url=section["repository"],
+        password=section.get("password", ""),
+    )
 
 
 def apply_settings(options: Options, settings: TargetSettings) -> Options:

@@ -23,6 +23,13 @@ def options() -> list[Option]:
             help="URL to read the index from.  [default: derived from the upload URL]",
         ),
         option(
+            "--label",
+            "labels",
+            multiple=True,
+            metavar="LABEL",
+            help="anaconda.org: label of the files.  [default: main]",
+        ),
+        option(
             "--config-file", type=LocalPath(), metavar="FILE", help="Read this file instead of ~/.pypirc."
         ),
         option(
@@ -44,6 +51,12 @@ def options() -> list[Option]:
             "--skip-existing/--no-skip-existing",
             default=True,
             help="Fail if a file already exists on the index, even with identical contents.",
+        ),
+        option(
+            "--replace",
+            is_flag=True,
+            help="anaconda.org: replace files with different contents, of development, pre-release and local "
+            "versions.",
         ),
         option(
             "--attestations",

@@ -78,6 +78,8 @@ class FileComparison(enum.StrEnum):
     SAME = "same"
     DIFFERENT = "different"
     SAME_BYTES_OTHER_NAME = "same bytes under another name"
+    #: Different, and the run replaces it (``--replace``).
+    REPLACE = "to be replaced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

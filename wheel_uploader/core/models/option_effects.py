@@ -67,6 +67,8 @@ FIRST_STAGE: Mapping[str, Stage] = {
     "upload_jobs": Stage.UPLOAD,
     "skip_existing": Stage.UPLOAD,
     "username": Stage.UPLOAD,
+    "replace": Stage.UPLOAD,
+    "labels": Stage.UPLOAD,
     "confirm_timeout": Stage.CONFIRM,
     "keep_releases": Stage.CONFIRM,
     "keep_days": Stage.CONFIRM,
@@ -111,7 +113,15 @@ NEEDS = (
     Need(
         field_names=(
             *("sign", "identity", "sign_with", "attest", "dry_run", "ask", "keep_going", "upload_jobs"),
-            *("skip_existing", "username", "confirm_timeout", "keep_releases", "keep_days", "write_only"),
+            *(
+                "skip_existing",
+                "username",
+                "labels",
+                "confirm_timeout",
+                "keep_releases",
+                "keep_days",
+                *("write_only", "replace"),
+            ),
         ),
         is_met=lambda options: not options.rehearse,
         reason="with --rehearse, which publishes to a local index only",

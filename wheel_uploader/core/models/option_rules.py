@@ -65,6 +65,7 @@ _TUPLE_FIELDS = (
     "allow_insecure_hosts",
     "allow_missing",
     "smoke_env",
+    "labels",
 )
 _ENUM_FIELDS: Mapping[str, type[enum.Enum]] = {
     "until": Stage,
@@ -80,6 +81,8 @@ MUTUALLY_EXCLUSIVE = (
     ("repository", "repository_url"),
     ("ask", "non_interactive"),
     *(("verify", name) for name in ("sign", "attest", "ask", "dry_run", "rehearse", "write_only")),
+    ("verify", "replace"),
+    ("write_only", "replace"),
 )
 
 
@@ -118,6 +121,7 @@ REQUIRED_OPTIONS: Mapping[str, RequiredOption] = {
 
 #: Field name to option, for options that are not named after their field.
 _IRREGULAR_FLAGS = {"urls": "--url", "types": "--type", "skip_existing": "--no-skip-existing"}
+_IRREGULAR_FLAGS |= {"labels": "--label"}
 _IRREGULAR_FLAGS |= {"allow_hosts": "--allow-host", "allow_insecure_hosts": "--allow-insecure-host"}
 
 #: A project name (PEP 508).

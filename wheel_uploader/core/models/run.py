@@ -93,6 +93,8 @@ class Options:
 
     repository: str | None = None
     repository_url: str | None = None
+    #: Labels on anaconda.org; empty: those of the target's section, or main.
+    labels: tuple[str, ...] = ()
     #: Targets that ``repository`` may name, in addition to the sections of .pypirc.
     targets: Mapping[str, TargetSettings] = field(default_factory=dict)
     index_url: str | None = None
@@ -104,6 +106,8 @@ class Options:
     client_cert: Path | None = None
     non_interactive: bool = False
     skip_existing: bool = True
+    #: Replace files with other bytes, of development, pre-release and local versions.
+    replace: bool = False
     upload_jobs: int = 4
     keep_going: bool = False
     #: Upload without reading the index: for credentials that may only write.

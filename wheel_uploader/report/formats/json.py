@@ -35,6 +35,7 @@ _STATUS_VALUES: Mapping[FileStatus, str] = {
 _COMPARISON_VALUES: Mapping[FileComparison, str] = {
     FileComparison.ABSENT: "absent",
     FileComparison.SAME: "same",
+    FileComparison.REPLACE: "different",
     FileComparison.DIFFERENT: "different",
     FileComparison.SAME_BYTES_OTHER_NAME: "other name",
 }

@@ -40,7 +40,7 @@ from wheel_uploader.core.models import (
     TargetSettings,
 )
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.core.redaction import strip_url
+from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.verified_file import VerifiedFile
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.retry import RETRYABLE_STATUSES
@@ -50,7 +50,8 @@ from wheel_uploader.targets.static_index.file_facts import FileFacts, read_file_
 from wheel_uploader.targets.static_index.folder import FolderStore
 from wheel_uploader.targets.static_index.location import open_store
 from wheel_uploader.targets.static_index.new_file import NewFile
-from wheel_uploader.targets.static_index.object_store import NewObject, PreconditionFailed
+from wheel_uploader.targets.static_index.object_store import NewObject, PreconditionFailed, StoredFile
+from wheel_uploader.targets.static_index.pages import IndexPage, find_duplicates
 from wheel_uploader.targets.static_index.static_index import ProjectState, StaticIndex
 from wheel_uploader.upload.response import UploadResponse
 from wheel_uploader.upload.response_rules import ResponseKind
@@ -160,7 +161,7 @@ class StaticIndexTarget(PublishTarget):
         key = self._static.find_layout("").find_key(file.url)
         if not key:
             return super().get_sha256(file)
-        return self._static.attempt(f"hash {key}", lambda: self._store.compute_sha256(key))
+        return self._hash(key)
 
     def fetch_state(self, project: str, version: Version, files: Sequence[LocalFile]) -> IndexState:  # noqa: ARG002
         """Read the pages and compare the files with them and with the store.
@@ -180,6 +181,9 @@ class StaticIndexTarget(PublishTarget):
             self._told.add(problem)
             self._progress.info(f"warning: {problem}")
 
+    def require_replaceable(self) -> None:
+        """Accept ``--replace``: it keeps one entry of a name that pages list twice, and replaces no file."""
+
     def _compare(self, project: str, state: ProjectState, file: LocalFile) -> IndexComparison:
         """Compare a file with every page, and with the object of its name.
 
@@ -187,7 +191,7 @@ class StaticIndexTarget(PublishTarget):
         """
         is_same = state.is_listed(file.filename, file.sha256, project)
         for page in state.pages:
-            if page.project_page:
+            if page.project_page and not self._is_corrected(page, file):
                 comparison = self.compare(page.project_page, [file])[0]
                 if comparison.result not in (FileComparison.SAME, FileComparison.ABSENT):
                     return comparison
@@ -196,10 +200,14 @@ class StaticIndexTarget(PublishTarget):
             is_conflict = stored.result is FileComparison.DIFFERENT
             return stored if is_conflict else IndexComparison(file=file, result=FileComparison.ABSENT)
         key = self._find_key(project, file)
-        facts = self._static.attempt(f"look for {key}", lambda: self._store.stat(key))
+        facts = self._stat(key)
         if facts and facts.size == file.size:
             return IndexComparison(file=file, result=FileComparison.SAME, index_sha256=file.sha256)
         return self._compare_stored(project, file)
+
+    def _is_corrected(self, page: IndexPage, file: LocalFile) -> bool:
+        """Return whether ``--replace`` corrects what a page lists: the bytes in the store then decide."""
+        return self._options.replace and file.filename in find_duplicates(page.files)
 
     def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
         """Compare a file with the object of its name; pages list it at the end.
@@ -221,12 +229,18 @@ class StaticIndexTarget(PublishTarget):
 
     def _compare_stored(self, project: str, file: LocalFile) -> IndexComparison:
         key = self._find_key(project, file)
-        facts = self._static.attempt(f"look for {key}", lambda: self._store.stat(key))
+        facts = self._stat(key)
         if facts is None:
             return IndexComparison(file=file, result=FileComparison.ABSENT)
-        digest = self._static.attempt(f"hash {key}", lambda: self._store.compute_sha256(key))
+        digest = self._hash(key)
         result = FileComparison.SAME if digest == file.sha256 else FileComparison.DIFFERENT
         return IndexComparison(file=file, result=result, index_sha256=digest)
+
+    def _stat(self, key: str) -> StoredFile | None:
+        return self._static.attempt(f"look for {key}", lambda: self._store.stat(key))
+
+    def _hash(self, key: str) -> str:
+        return self._static.attempt(f"hash {key}", lambda: self._store.compute_sha256(key))
 
     def _find_key(self, project: str, file: LocalFile) -> str:
         """Return the key of a file: where the page says it is, else in the folder for new files."""
@@ -328,7 +342,21 @@ class StaticIndexTarget(PublishTarget):
         """List the files on the pages, and a new project on the list of projects."""
         project = _canonical(release.project)
         with self._progress.waiting(f"upload: editing the pages of {project}"):
+            if self._options.replace:
+                self._remove_duplicates(project)
             self._static.publish(project, release.files, lambda file: self._describe(project, file))
+
+    def _remove_duplicates(self, project: str) -> None:
+        """Keep one entry of each name that a page lists twice, with the hash of what the store has."""
+        layout, state = self._static.find_layout(project), self._static.read(project, ())
+        urls = {file.filename: file.url for page in state.pages for file in page.files}
+        names = {name for page in state.pages for name in find_duplicates(page.files)}
+        for name in sorted(names):
+            key = layout.find_key(urls[name])
+            if key and self._stat(key):
+                digest = self._hash(key)
+                self._static.keep_one(project, name, digest)
+                self._progress.info(f"{sanitize(name)}: one entry is left on the pages, sha256 {digest}")
 
     def _describe(self, project: str, file: LocalFile) -> NewFile:
         facts, key = self._read_facts(file), self._find_key(project, file)
@@ -348,9 +376,9 @@ class StaticIndexTarget(PublishTarget):
         """Return whether the store has these bytes: installers reject a file with other metadata."""
         if key in self._stored_companions:
             return True
-        if self._static.attempt(f"look for {key}", lambda: self._store.stat(key)) is None:
+        if self._stat(key) is None:
             return False
-        digest = self._static.attempt(f"hash {key}", lambda: self._store.compute_sha256(key))
+        digest = self._hash(key)
         return digest == hashlib.sha256(data).hexdigest()
 
     def _read_facts(self, file: LocalFile, content: VerifiedFile | None = None) -> FileFacts:
