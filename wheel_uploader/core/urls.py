@@ -165,7 +165,7 @@ def _resolve_path(base: str, path: str) -> str:
     return "/".join(resolved) or "/"
 
 
-#: How a folder begins, or the URL of a folder or bucket.
+#: The beginning of the path of a folder, or of the URL of a folder or bucket.
 _FOLDER_OR_BUCKET = re.compile(r"(?i)(?:s3|gs|file):|/|\.\.?(?:[/\\]|\Z)|~|[a-z]:[/\\]")
 
 

@@ -16,7 +16,11 @@ def options() -> list[Option]:
             metavar="NAME",
             help="Section of .pypirc with the index to upload to.  [default: pypi]",
         ),
-        option("--repository-url", metavar="URL", help="Upload to this URL instead of one from .pypirc."),
+        option(
+            "--repository-url",
+            metavar="URL",
+            help="Upload to this URL, folder or bucket instead of a target from .pypirc.",
+        ),
         option(
             "--index-url",
             metavar="URL",

@@ -18,7 +18,7 @@ _BUFFER = 128 << 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
-    """What the pages say about a file besides its name and hash."""
+    """The attributes of a file on the pages, apart from its name and hash."""
 
     requires_python: str = ""
     #: The bytes of METADATA of a wheel, which installers read instead of the wheel; empty for an sdist.

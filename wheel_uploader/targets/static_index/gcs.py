@@ -46,7 +46,7 @@ _CREDENTIALS_HINT = (
     "The credentials need storage.objects.get, list, create and delete (which replaces pages) for this "
     "bucket. Check GOOGLE_APPLICATION_CREDENTIALS, or run: gcloud auth application-default login"
 )
-_EXTRA_HINT = "Install them with: pip install 'wheel-uploader[gcs]'"
+_EXTRA_HINT = "Install it with: pip install 'wheel-uploader[gcs]'"
 
 
 class GcsStore:
@@ -64,7 +64,7 @@ class GcsStore:
             import google.auth.transport.requests
             import requests
         except ImportError:
-            raise UsageError("gs:// needs the packages google-auth and requests", hint=_EXTRA_HINT) from None
+            raise UsageError("gs:// needs the package google-auth", hint=_EXTRA_HINT) from None
         self._auth, self._requests = google.auth, requests
         self._auth_request = google.auth.transport.requests.Request
         self._timeout = (min(10.0, timeout), timeout)

@@ -1,7 +1,7 @@
 """Scans the markup of an HTML page for the places at which links can be added. Pure functions of text.
 
-The parser of ``facts/html_links.py`` repairs what it reads, so it cannot show that a page was cut, nor where
-in the text a link is. This scanner accepts only complete markup, and every step takes linear time.
+The parser of ``facts/html_links.py`` repairs the markup, so it shows neither that a page was cut nor the
+offsets of a link. This scanner accepts only complete markup, and every step takes linear time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the pages and files of a static index are, and which URL and which key mean the same object."""
+"""The layout of a static index: the keys of its pages and files, and the URLs that lead to them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Layout:
 def find_pages_root(store: ObjectStore, project: str) -> str:
     """Return the folder of the pages below the store's root: ``simple/``, or the root itself.
 
-    Generators that write pages beside the files (simple503, s3pypi) use the root.
+    Generators that write pages into the folders of the files (simple503, s3pypi) use the root.
     """
     top = store.list_names("")
     if "simple" in top.folders:
@@ -105,7 +105,7 @@ def find_pages_root(store: ObjectStore, project: str) -> str:
 
 
 def _lists_folders(page: StoredPage, folders: frozenset[str]) -> bool:
-    """Return whether a page links to folders beside it, so that it is a list of projects."""
+    """Return whether a page links to folders of the store, so that it is a list of projects."""
     from wheel_uploader.targets.static_index import html_pages
     from wheel_uploader.targets.static_index.html_scan import IncompletePage
 
@@ -137,7 +137,7 @@ def choose_pages(
     """Return the pages that the project is to have.
 
     An index keeps the forms that it has: a page in another form would be out of date as soon as another tool
-    adds a file. What a run that was killed left of a new project or index is completed.
+    adds a file. The pages of a new project or index that a killed run left are completed.
     """
     pages, roots = tuple(pages), tuple(roots)
     defaults = [form for form in PageForm if has_exact_keys or form is not PageForm.HTML_AT_FOLDER]

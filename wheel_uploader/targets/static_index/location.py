@@ -23,7 +23,7 @@ _BUCKET_URL = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A store, its URL for reports, and the folder of its pages; None if it has to be found."""
+    """A store, its URL for reports, and the folder of its pages; None if it must be found."""
 
     store: ObjectStore
     url: str

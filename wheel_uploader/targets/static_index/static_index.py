@@ -57,7 +57,7 @@ class ProjectState:
 
 
 class StaticIndex:
-    """An index in an object store. Its pages are edited only under the condition that nobody else did."""
+    """An index in an object store. A page is written only if it is still the one that was read."""
 
     def __init__(
         self,
@@ -287,7 +287,7 @@ class StaticIndex:
                 self._progress.debug(f"{key} was changed by another run; editing the newer version")
                 self._sleep(_jitter.uniform(0, _MAX_CONFLICT_PAUSE * min(conflicts, 10) / 10))
             except (HttpStatusError, TransportError) as error:
-                # Whether the page was written is not known: the next reading shows it.
+                # The page may have been written or not: the next reading shows it.
                 failures += 1
                 self._wait_or_raise(error, failures)
 

@@ -243,7 +243,7 @@ class StaticIndexTarget(PublishTarget):
         return self._static.attempt(f"hash {key}", lambda: self._store.compute_sha256(key))
 
     def _find_key(self, project: str, file: LocalFile) -> str:
-        """Return the key of a file: where the page says it is, else in the folder for new files."""
+        """Return the key of a file: the one that a page links to, else one in the folder for new files."""
         with self._lock:
             if project not in self._listed_files:
                 self._listed_files[project] = self._static.read(project, ()).files
@@ -257,7 +257,7 @@ class StaticIndexTarget(PublishTarget):
     # --- writing ---------------------------------------------------------------------------------------
 
     def set_signatures(self, signatures: Sequence[Signature]) -> None:
-        """Store these signatures beside their files."""
+        """Store these signatures with their files."""
         self._signatures = {signature.filename: signature for signature in signatures}
 
     def upload(self, file: LocalFile) -> UploadResponse:
@@ -282,7 +282,7 @@ class StaticIndexTarget(PublishTarget):
         return response
 
     def _find_companions(self, file: LocalFile, facts: FileFacts) -> dict[str, bytes]:
-        """Return the contents of the files beside a file, by suffix."""
+        """Return the contents of the metadata and the signature of a file, by suffix."""
         signature = self._signatures.get(file.filename)
         companions = {".metadata": facts.metadata, ".asc": signature.content if signature else b""}
         return {suffix: data for suffix, data in companions.items() if data}
