@@ -420,7 +420,7 @@ def test_a_bucket_that_is_busy_is_asked_again(bucket: Publisher) -> None:
         return 503 if is_first and "simple" in path else None
 
     proxy.rule = rule
-    ended = bucket.publish()
+    ended = bucket.publish("1.0", "demo", "--retries", "4")
     assert ended.code == 0, ended.errors
     assert WHEEL in get(bucket.read(INDEX))
     assert any(request.startswith("PUT") for request in seen)

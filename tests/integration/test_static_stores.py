@@ -7,7 +7,7 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -137,7 +137,7 @@ def act(store: ObjectStore) -> list[tuple[str, ReleaseError | PreconditionFailed
     """Use every method, and return the errors."""
     errors: list[tuple[str, ReleaseError | PreconditionFailed]] = []
     page = StoredPage(data=b"x", version="1", headers={})
-    actions = {
+    actions: dict[str, Callable[[], object]] = {
         "read_page": lambda: store.read_page(PAGE),
         "stat": lambda: store.stat(PAGE),
         "hash": lambda: store.compute_sha256(PAGE),
