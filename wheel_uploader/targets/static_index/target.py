@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -129,10 +130,13 @@ class StaticIndexTarget(PublishTarget):
         return self._make_project_page(project, self._static.read(_canonical(project), ()))
 
     def _make_project_page(self, project: str, state: ProjectState) -> ProjectPage:
+        name = _canonical(project)
+        layout = self._static.find_layout(name)
+        folder_url = f"{self.info.url.rstrip('/')}/{layout.pages_root}{name}/"
+        url = layout.page_url(name) if layout.reading_url else folder_url
         for page in state.pages:
             if page.project_page and (page.files or page is state.pages[-1]):
-                return page.project_page
-        url = self._static.find_layout(_canonical(project)).page_url(_canonical(project))
+                return replace(page.project_page, url=url)
         return ProjectPage(url=url, exists=False)
 
     def get_sha256(self, file: IndexFile) -> str:
