@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wheel_uploader.core.errors import OptionError
 from wheel_uploader.core.models import Options, TargetSettings
 from wheel_uploader.core.progress import Progress
+from wheel_uploader.core.urls import is_folder_or_bucket
 from wheel_uploader.targets.anaconda import urls as anaconda_urls
 from wheel_uploader.targets.github_releases import location as github_location
 from wheel_uploader.targets.protocol import PublishTarget
@@ -31,6 +32,12 @@ def _open_package_index(options: Options, progress: Progress, settings: TargetSe
     return PackageIndexTarget(options, progress, settings)
 
 
+def _open_static_index(options: Options, progress: Progress, settings: TargetSettings) -> PublishTarget:
+    from wheel_uploader.targets.static_index.target import StaticIndexTarget
+
+    return StaticIndexTarget(options, progress, settings)
+
+
 def _open_anaconda(options: Options, progress: Progress, settings: TargetSettings) -> PublishTarget:
     from wheel_uploader.targets.anaconda.target import AnacondaTarget
 
@@ -45,6 +52,7 @@ def _open_github_releases(options: Options, progress: Progress, settings: Target
 
 #: The first kind that claims the upload URL is used; the last one claims all.
 TARGET_KINDS = (
+    TargetKind(name="static index", claims=is_folder_or_bucket, open=_open_static_index),
     TargetKind(name="anaconda.org", claims=anaconda_urls.claims, open=_open_anaconda),
     TargetKind(name="GitHub release", claims=github_location.claims, open=_open_github_releases),
     TargetKind(name="package index", claims=lambda _url: True, open=_open_package_index),
