@@ -47,7 +47,7 @@ def run(
 
     now = datetime.now(UTC)
     if options.max_age:
-        context.record(warnings=target_watch.find_ending_tokens(context, now))
+        context.record(warnings=target_watch.find_ending_tokens(context, reader, now))
     page = look()
     stale = _find_stale(context, selection, page, index, now)
     try:
@@ -67,14 +67,14 @@ def run(
     if timeout:
         page = look()  # Another file may have been uploaded in the meantime.
     context.record(confirmations=confirmations)
-    if stale:
-        raise stale
     contents = defaultdict(list)
     for companion in downloaded.attestation_files:
         contents[companion.subject_filename].append(companion.content)
     # The job that published the files may have added attestations that are not staged.
     if contents:
         provenance_check.check_provenance(context, index, page, contents, is_complete=False)
+    if stale:
+        raise stale
 
 
 def _find_stale(
