@@ -37,8 +37,8 @@ _FULL = UploadResponse(
 _TAKEN = classify_response(409, "the file already exists")
 #: What other jobs do just before a look.
 _OTHER_JOBS = {"other bytes": OTHER, "our bytes": NEW, "old bytes": OLD}
-#: The choices after the sequence, in order of preference: all is well, and nothing works.
-TAILS = (("done", "fresh"), ("lost", "unreadable", "full"))
+#: The choices after the sequence, in order of preference: all is well, nothing works, and no change is made.
+TAILS = (("done", "fresh"), ("lost", "unreadable", "full"), ("lost", "fresh"))
 
 
 class Undecided(BaseException):
@@ -111,6 +111,8 @@ class ReplacementPath:
     def _check(self, result: UploadResult) -> None:
         is_success = result.outcome in (FileStatus.UPLOADED, FileStatus.SKIPPED)
         says_absent = "not served at present" in result.reason
+        if result.outcome is FileStatus.NOT_TRIED:
+            return
         if is_success == bool(result.error):
             raise Violation(f"{result.outcome} with the error {result.error}")
         if is_success and not self.is_read:

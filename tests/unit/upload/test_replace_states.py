@@ -22,7 +22,7 @@ def test_every_sequence_of_events_keeps_the_properties() -> None:
     assert exploration.problems == []
     assert exploration.sequences > 5000
     assert {*exploration.outcomes} == {"uploaded", "failed", "conflict", "killed"}
-    # A signal before the first step is the only line that needs another start.
+    # Each line of the table was needed, except for a signal before the first step.
     assert EDGES - exploration.edges == {(ReplaceState.SAVE, ReplaceEvent.RUN_ENDS)}
 
 
@@ -62,13 +62,6 @@ def test_finds_a_wrong_line_of_the_table(wrong: str) -> None:
     table = {**REPLACE_TRANSITIONS, state: {**REPLACE_TRANSITIONS[state], event: following}}
     found = ReplacementExploration(table=table).run().problems
     assert any(problem in each for each in found), found
-
-
-@pytest.mark.parametrize(("state", "event"), sorted(EDGES - {(ReplaceState.SAVE, ReplaceEvent.RUN_ENDS)}))
-def test_finds_a_line_that_is_missing(state: ReplaceState, event: ReplaceEvent) -> None:
-    row = {other: following for other, following in REPLACE_TRANSITIONS[state].items() if other is not event}
-    problems = ReplacementExploration(table={**REPLACE_TRANSITIONS, state: row}).run().problems
-    assert any("the table lacks" in each for each in problems)
 
 
 def test_every_state_has_an_action_or_a_result() -> None:
