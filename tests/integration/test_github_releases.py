@@ -496,6 +496,17 @@ def test_validation_error_names_the_words_of_github(publisher: Publisher, site: 
     assert site.only_release()["draft"]
 
 
+@pytest.mark.parametrize("step", ["create", "first upload", "publish"])
+def test_write_that_is_done_and_never_answered_is_not_repeated(
+    publisher: Publisher, site: GitHubSite, step: str
+) -> None:
+    site.faults.append(Fault(REQUESTS[step], is_done=True, action=lambda: time.sleep(3)))
+    ended = publisher.run("--timeout", "1")
+    assert ended.exit_code == 0, ended.stderr
+    assert_published(site)
+    assert len(site.writes()) == len(set(site.writes()))
+
+
 # --- kills -----------------------------------------------------------------------------------------
 
 
