@@ -26,7 +26,7 @@ RIGHTS_HINT = (
     "The token needs to write to the repository: 'permissions: contents: write' for the job's GITHUB_TOKEN, "
     "'Contents: read and write' for a fine-grained token, the scope 'repo' for a classic one."
 )
-TOKEN_HINT = "Renew the token in GH_TOKEN or GITHUB_TOKEN."  # noqa: S105 (not a token)
+TOKEN_HINT = "Renew the token; the line 'login:' names the variable that has it."  # noqa: S105 (not a token)
 IMMUTABLE_HINT = (
     "An immutable release accepts no files any more, and deleting it does not free its tag: publish these "
     "files under a new version."
