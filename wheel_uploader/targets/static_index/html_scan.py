@@ -16,6 +16,10 @@ _END_TAG = re.compile(r"</([A-Za-z][^\s/>]*+)[^>]*+>")
 _HREF = re.compile(r"(?<![^\s\"'])href\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))", re.IGNORECASE)
 #: Elements whose contents are text, whatever they look like.
 _RAW_TEXT = frozenset({"script", "style", "textarea", "title", "xmp", "noscript", "template"})
+#: Their end tags.
+_RAW_TEXT_ENDS = {tag: re.compile(rf"</{tag}\s*+>", re.IGNORECASE) for tag in _RAW_TEXT}
+#: Nothing but blanks up to the end of a line.
+_REST_OF_LINE = re.compile(r"[ \t]*+\r?+\n")
 _BREAK = re.compile(r"[ \t]*+<br\s*+/?>", re.IGNORECASE)
 #: The last segment of a link to a project: ``demo/``, ``/simple/demo/``, ``demo/index.html``.
 _PROJECT_LINK = re.compile(r"((?:[^/?#]*+/)*?)([^/?#]++)(/?(?:index\.html?)?)(?:[?#].*+)?\Z", re.DOTALL)
@@ -67,7 +71,7 @@ class PageScan:
         line_start = self.text.rfind("\n", 0, start) + 1
         if not self.text[line_start:start].strip(" \t"):
             start = line_start
-            rest = re.compile(r"[ \t]*+\r?+\n").match(self.text, end)
+            rest = _REST_OF_LINE.match(self.text, end)
             end = rest.end() if rest else end
         return start, end
 
@@ -143,7 +147,7 @@ class _Scanner:
         elif tag == "base":
             self.result.has_base = True
         elif tag in _RAW_TEXT and not match[2].endswith("/"):
-            end = re.compile(rf"</{tag}\s*+>", re.IGNORECASE).search(self.text, match.end())
+            end = _RAW_TEXT_ENDS[tag].search(self.text, match.end())
             if not end:
                 raise IncompletePage(f"its <{tag}> is not closed")
             return end.end()
