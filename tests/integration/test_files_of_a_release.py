@@ -76,6 +76,13 @@ def test_a_stale_text_without_a_version_is_named() -> None:
     }
 
 
+@pytest.mark.parametrize(("in_wheel", "in_sdist"), [(b"", b"x = 1\n"), (b"x = 1\n", b"")])
+def test_an_empty_module_differs_from_one_with_text(in_wheel: bytes, in_sdist: bytes) -> None:
+    stage_wheel(files={"demo/__init__.py": INIT, "demo/a.py": in_wheel})
+    stage_sdist({"demo/__init__.py": INIT, "demo/a.py": in_sdist})
+    assert found()["release/differs-from-sdist"][1] == f"demo/a.py has another text than in {SDIST}"
+
+
 def test_an_older_sdist_is_named() -> None:
     stage_wheel(files={"demo/__init__.py": INIT})
     stage_sdist({"demo/__init__.py": b'__version__: str = "0.9.1"\n'})
@@ -178,6 +185,12 @@ def test_names_a_subpackage_that_no_wheel_has() -> None:
     assert found() == {
         "release/modules-not-in-wheels": ("release", f"demo/sub/ is in {SDIST} and in no wheel")
     }
+
+
+def test_names_a_subpackage_of_a_namespace_that_is_called_like_the_project() -> None:
+    stage_wheel(files={"demo/__init__.py": INIT, "space/demo/__init__.py": INIT})
+    stage_sdist({"demo/__init__.py": INIT, "space/demo/__init__.py": INIT, "space/demo/sub/__init__.py": b""})
+    assert found()["release/modules-not-in-wheels"][1].startswith("space/demo/sub/ is in ")
 
 
 def test_names_modules_and_the_marker_of_types() -> None:
@@ -283,6 +296,29 @@ def test_the_odd_one_among_many_platforms() -> None:
     odd = "cp313-cp313-win_amd64"
     stage_matrix({odd: ODD}, ("manylinux_2_28_x86_64", "macosx_11_0_arm64", "win_amd64"))
     assert [subject for subject, _ in found().values()] == [f"demo-1.0-{odd}.whl"]
+
+
+@pytest.mark.parametrize("pythons", [PYTHONS[:2], PYTHONS[:3]])
+def test_names_a_wheel_of_another_version_among_few(pythons: tuple[str, ...]) -> None:
+    for python in pythons:
+        files = {**GOOD, "demo/_version.py": ODD["demo/_version.py"]} if python == "cp311" else GOOD
+        stage_wheel(f"{python}-{python}-manylinux_2_28_x86_64", files=files)
+    agree = "1 comparable wheel agrees" if len(pythons) == 2 else "2 comparable wheels agree"
+    assert found() == {
+        "release/odd-modules": (
+            "demo-1.0-cp311-cp311-manylinux_2_28_x86_64.whl",
+            f"it has another demo/_version.py; {OTHER_VERSION}; {agree}",
+        )
+    }
+
+
+def test_accepts_versions_that_are_not_those_of_the_release() -> None:
+    vendored = {
+        python: {**GOOD, "demo/vendored/__init__.py": b"__version__ = '2.%d'\n" % number}
+        for number, python in enumerate(PYTHONS)
+    }
+    stage_matrix(vendored)
+    assert found() == {}
 
 
 # --- H29: an sdist that cannot be built -------------------------------------------------------------

@@ -8,6 +8,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 
+from wheel_uploader.checks.path_collisions import find_path_collisions
 from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.core import characters
 from wheel_uploader.core.budget import OVER_BUDGET
@@ -263,15 +264,13 @@ def hidden_deflate_data(wheel: WheelContent) -> Iterator[Observation]:
 def case_collision(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Two paths differ only in upper and lower case.
 
-    On Windows and macOS they are the same file, and the second overwrites the first. The usual cause is a
-    module that was renamed while a stale copy stayed in the build directory. Remove one of the two and build
-    from a clean checkout.
+    On Windows and macOS they are the same file, and the second overwrites the first, or the same directory,
+    of which Python finds only one name. The usual cause is a module or a package that was renamed while a
+    stale copy stayed in the build directory. Remove one of the two and build from a clean checkout.
     """
-    seen: dict[str, str] = {}
-    for member in content.members:
-        first = seen.setdefault(characters.casefold_assigned(member.name), member.name)
-        if first != member.name:
-            yield member.name, f"it differs from '{first}' only in upper and lower case"
+    names = (member.name for member in content.members)
+    for path, first in find_path_collisions(names, characters.casefold_assigned):
+        yield path, f"it differs from '{first}' only in upper and lower case"
 
 
 @check("archive/unicode-collision", Severity.WARNING)
@@ -282,13 +281,9 @@ def unicode_collision(content: WheelContent | SdistContent) -> Iterator[Observat
     them as the same name, so one of the two files overwrites the other, whereas Linux and Windows have both.
     The usual cause is a file that was added once on macOS and once elsewhere. Remove one of the two.
     """
-    seen: dict[str, str] = {}
-    for member in content.members:
-        if member.name.isascii():
-            continue
-        first = seen.setdefault(characters.normalize_assigned(member.name), member.name)
-        if first != member.name:
-            yield member.name, f"{member.name!a} looks the same as {first!a}"
+    names = (member.name for member in content.members if not member.name.isascii())
+    for path, first in find_path_collisions(names, characters.normalize_assigned):
+        yield path, f"{path!a} looks the same as {first!a}"
 
 
 @check("archive/unportable-path", Severity.NOTE)

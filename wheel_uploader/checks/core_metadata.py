@@ -23,6 +23,7 @@ NEWEST_METADATA_VERSION = (2, 5)
 #: Headers whose problems a separate check reports.
 SEPARATELY_CHECKED_HEADERS = frozenset({"description-content-type"})
 _DEFAULT_EXTRA = "default-extra"
+_PLACEHOLDER = "UNKNOWN"
 #: Headers with unparsed text, for which a leading line break is harmless.
 _FREE_TEXT_HEADERS = frozenset(
     {
@@ -151,9 +152,16 @@ def _remove_ambiguous_expressions(fields: dict[str, Any]) -> list[tuple[str, str
 
 
 def _remove_content_type(fields: dict[str, Any]) -> list[tuple[str, str]]:
-    """Remove Description-Content-Type, which this program validates itself; return the problem with it."""
+    """Remove Description-Content-Type, which this program validates itself; return the problem with it.
+
+    Old versions of setuptools write UNKNOWN, which PyPI drops.
+    """
     value = fields.pop("description_content_type", None)
-    if not isinstance(value, str) or not (problem := content_type.describe_content_type_problem(value)):
+    if (
+        value == _PLACEHOLDER
+        or not isinstance(value, str)
+        or not (problem := content_type.describe_content_type_problem(value))
+    ):
         return []
     return [("description-content-type", f"Description-Content-Type is '{value}': {problem}")]
 

@@ -21,7 +21,7 @@ _MAX_RST_LINE = 10_000
 _TAB_WIDTH = 8
 _VERTICAL_BLANKS = re.compile(r"[\v\f]")
 #: Wall-clock limit in seconds, generous for a busy machine; render_worker.py has the CPU limit.
-_TIMEOUT = 15.0
+_TIMEOUT = 60.0
 
 
 class Rendering(NamedTuple):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from packaging.utils import canonicalize_name
+
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.core.models import Severity, WheelContent, WheelMember
 from wheel_uploader.facts.archive import installed_paths
@@ -72,12 +74,12 @@ def shared_namespace(wheel: WheelContent) -> Iterator[Observation]:
     """
     for member in wheel.members:
         site_path = installed_paths.get_site_path(member.name)
-        top, _, rest = site_path.partition("/")
-        if rest != "__init__.py" or top not in installed_paths.SHARED_NAMESPACES:
+        namespace = installed_paths.get_shared_namespace(site_path).replace("/", ".")
+        if not namespace or canonicalize_name(namespace) == wheel.name.project:
             continue
         source = wheel.retained_members.get(member.name, b"")
-        if top != wheel.name.project and b"extend_path" not in source and b"declare_namespace" not in source:
-            yield member.name, f"it makes '{top}' a package of this project alone"
+        if b"extend_path" not in source and b"declare_namespace" not in source:
+            yield member.name, f"it makes '{namespace}' a package of this project alone"
 
 
 CHECKS = (startup_code, shared_namespace)

@@ -19,9 +19,17 @@ _INSTALLER_FILES = {
     "INSTALLER": "which program installed the project",
     "REQUESTED": "that the user requested the project, and not another project",
     "direct_url.json": "the URL or directory that the project was installed from",
+    "uv_cache.json": "which state of the source uv installed",
+    "uv_build.json": "with which settings uv built the project",
 }
-_EDITABLE_FILE = re.compile(r"__editable__|(?:easy-install\.pth|.{1,200}\.egg-link)\Z")
+#: Files that setuptools, hatchling, meson-python and scikit-build-core make for an editable installation.
+_EDITABLE_FILE = re.compile(
+    r"__editable__|_editable_impl_|(?:easy-install\.pth|.{1,200}\.egg-link)\Z"
+    r"|.{1,200}(?:-editable\.pth|_editable_loader\.py|_editable\.(?:pth|py))\Z"
+)
 _ABSOLUTE_PATH = re.compile(r"/|[A-Za-z]:[/\\]|\\\\")
+#: A line of a .pth file that leaves site-packages; Python does not expand the tilde.
+_OUTSIDE_PATH = re.compile(rf"{_ABSOLUTE_PATH.pattern}|~|\.\.(?:[/\\]|\s*\Z)")
 #: The beginning of a program that the system starts with an interpreter.
 _SHEBANG = re.compile(rb"#!(?P<quoted>\"?)(?P<interpreter>[^\r\n\"]{1,100})")
 _INTERPRETER_NAME = re.compile(r"(?:.*[/\\])?(?:python|pypy|graalpy)[0-9.]*t?w?(?:\.exe)?\Z", re.IGNORECASE)
@@ -117,7 +125,7 @@ def site_packages_in_data(wheel: WheelContent) -> Iterator[Observation]:
 def installer_file(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel contains a file that only an installer may write.
 
-    INSTALLER, REQUESTED and direct_url.json in .dist-info describe an installation. If the wheel has them,
+    INSTALLER, REQUESTED, direct_url.json and others in .dist-info describe an installation. With them,
     "pip freeze" prints the directory of the machine that built it, and other tools are misled in similar
     ways. The usual cause is a wheel that was packed from an installed project. Build it from source.
     """
@@ -138,15 +146,18 @@ def editable(wheel: WheelContent) -> Iterator[Observation]:
     for file in installed_layout.list_top_files(wheel):
         if _EDITABLE_FILE.match(file.path):
             yield file.member.name, "it belongs to an editable installation"
-        elif file.path.endswith(".pth") and (line := _find_absolute_line(wheel, file.member)):
-            yield file.member.name, f"line {line} is an absolute path"
+        elif file.path.endswith(".pth") and (line := _find_outside_line(wheel, file.member)):
+            yield file.member.name, f"line {line} is a path outside of site-packages"
 
 
-def _find_absolute_line(wheel: WheelContent, member: WheelMember) -> int:
-    """Return the number of the first line that is an absolute path; 0 if there is none."""
-    text = wheel.retained_members.get(member.name, b"").decode("utf-8", "replace")
+def _find_outside_line(wheel: WheelContent, member: WheelMember) -> int:
+    """Return the number of the first line that is a path outside of site-packages; 0 if there is none."""
+    text = wheel.retained_members.get(member.name, b"").decode("utf-8-sig", "replace")
+    # A relative path may lead to files that the wheel installs elsewhere.
+    has_data = any(".data/data/" in each.name for each in wheel.members)
+    expression = _ABSOLUTE_PATH if has_data else _OUTSIDE_PATH
     return next(
-        (number for number, line in enumerate(text.splitlines(), start=1) if _ABSOLUTE_PATH.match(line)), 0
+        (number for number, line in enumerate(text.splitlines(), start=1) if expression.match(line)), 0
     )
 
 

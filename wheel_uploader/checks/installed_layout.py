@@ -114,6 +114,10 @@ class ModuleIndex:
         path = module.replace(".", "/")
         return path in self._modules or path in self._directories
 
+    def has_code(self, module: str) -> bool:
+        """Return whether the wheel has this module or regular package, in which a function may be."""
+        return module.replace(".", "/") in self._modules
+
     def is_complete_package(self, module: str) -> bool:
         """Return whether this is a regular package, in which no other project installs modules."""
         return module.replace(".", "/") in self._packages

@@ -12,28 +12,54 @@ from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 from wheel_uploader.core.string_cache import cached_for_short_strings
 from wheel_uploader.facts.archive import path_kinds, secret_patterns
 
+_BYTECODE = "bytecode"
+_EDITOR_SETTINGS = "the settings of an editor"
+#: Kinds that belong in one kind of archive, or that another check reports for it.
+_EXPECTED_IN_SDISTS = frozenset({_EDITOR_SETTINGS})
+_EXPECTED_IN_WHEELS = frozenset({_BYTECODE})
 #: Directories, and files of these names, to what they are.
 _NAMES = {
-    **dict.fromkeys((".git", ".hg", ".svn", ".bzr", "CVS"), "a directory of version control"),
+    **dict.fromkeys((".git", ".hg", ".svn", ".bzr", ".jj", ".sl", "CVS"), "a directory of version control"),
     **dict.fromkeys(
-        (".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints", ".sass-cache"),
+        (
+            *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints"),
+            *(".sass-cache", ".dmypy.json", ".pyre", ".pytype", ".terraform", ".ropeproject"),
+        ),
         "a cache",
     ),
-    **dict.fromkeys((".tox", ".nox", ".venv", ".eggs", "pyvenv.cfg"), "an environment of the build machine"),
+    **dict.fromkeys(
+        (
+            ".tox",
+            ".nox",
+            ".venv",
+            ".pixi",
+            ".direnv",
+            ".eggs",
+            "pyvenv.cfg",
+            "pip-wheel-metadata",
+            ".pdm-python",
+        ),
+        "an environment of the build machine",
+    ),
     "node_modules": "a directory of npm packages",
     **dict.fromkeys(
-        (".DS_Store", "__MACOSX", ".AppleDouble", "Thumbs.db", "desktop.ini"), "a file of the desktop"
+        (".DS_Store", "__MACOSX", ".AppleDouble", "Thumbs.db", "ehthumbs.db", "desktop.ini", "$RECYCLE.BIN"),
+        "a file of the desktop",
     ),
     ".htpasswd": "a file for credentials",
-    **dict.fromkeys((".bash_history", ".zsh_history", ".python_history"), "a history of commands"),
-    **dict.fromkeys((".coverage",), "data of coverage"),
+    **dict.fromkeys(
+        (".bash_history", ".zsh_history", ".python_history", ".Rhistory", ".gdb_history", ".lesshst"),
+        "a history of commands",
+    ),
+    **dict.fromkeys((".coverage", "htmlcov"), "data of coverage"),
+    **dict.fromkeys((".idea", ".spyproject"), _EDITOR_SETTINGS),
 }
 #: Settings with secrets, such as ``.env`` and ``.env.production``; those for others to copy are fine.
 _ENVIRONMENT_FILE = re.compile(r"\.env(?:\.(?P<variant>[\w.-]{1,40}))?\Z")
 _ENVIRONMENT_EXAMPLES = frozenset(
     {"example", "examples", "sample", "template", "tmpl", "dist", "default", "defaults", "test"}
 )
-_BACKUP = re.compile(r"(?:\._.|.{1,200}\.(?:sw[op]|rej)\Z|.{1,200}~\Z)")
+_BACKUP = re.compile(r"\._.|\.#.|\.nfs[0-9a-f]|#.{1,200}#\Z|.{1,200}(?:\.(?:sw[op]|rej|bak)|~)\Z")
 
 _BYTECODE_CACHE = "__pycache__"
 
@@ -48,10 +74,10 @@ def unwanted_file(content: WheelContent | SdistContent) -> Iterator[Observation]
     from a clean checkout. Files below directories of tests are not reported.
     """
     counts: Counter[tuple[str, str]] = Counter()
-    is_sdist = isinstance(content, SdistContent)
+    expected = _EXPECTED_IN_SDISTS if isinstance(content, SdistContent) else _EXPECTED_IN_WHEELS
     for member in content.members:
         found = _find_unwanted(member.name)
-        if found is None or (found[1] == "bytecode" and not is_sdist):
+        if found is None or found[1] in expected:
             continue
         if not path_kinds.is_test_path(strip_project(found[0], content)):
             counts[found] += 1
@@ -73,7 +99,7 @@ def _describe(name: str, *, is_last: bool) -> str:
     if kind := _NAMES.get(name):
         return kind
     if name == _BYTECODE_CACHE:
-        return "bytecode"
+        return _BYTECODE
     if not is_last:
         return ""
     if secret_patterns.is_credential_file(name):

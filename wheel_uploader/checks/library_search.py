@@ -24,6 +24,8 @@ from wheel_uploader.facts.binaries.search_paths import (
     iter_search_folders,
 )
 
+#: Beginnings of text files that only a linker understands, and no loader.
+_LINKER_SCRIPTS = (b"/* GNU ld script", b"INPUT", b"GROUP", b"OUTPUT_FORMAT")
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: Maximum number of search paths that are followed for one wheel.
 MAX_SEARCH_PATHS = 64
@@ -51,6 +53,8 @@ class LibrarySearch:
         #: Lower-case file name to every path with that name.
         self._paths: dict[str, list[str]] = {}
         for member in wheel.members:
+            if member.first_bytes.startswith(_LINKER_SCRIPTS):
+                continue
             path = get_installed_path(member.name)
             self._paths.setdefault(path.rpartition("/")[2].lower(), []).append(path)
         self._sonames = {

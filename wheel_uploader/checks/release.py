@@ -240,12 +240,13 @@ def requires_python_vs_tags(release: ReleaseContent) -> Iterator[Observation]:
     """
     for summary in release.summaries:
         name = summary.name
-        if not isinstance(name, WheelName) or any(abi == "none" or "abi3" in abi for abi in name.abis):
-            continue  # "py3", and cp37 with the stable ABI, also support every later Python version.
+        if not isinstance(name, WheelName):
+            continue
+        # "py38", and cp38 with the stable ABI, also support every later Python version.
+        is_lowest = any(abi == "none" or "abi3" in abi for abi in name.abis)
         for requires_python in summary.metadata.get("Requires-Python", ()):
-            if not any(
-                admits_python(parse_requires_python(requires_python), python) for python in name.pythons
-            ):
+            specifiers = parse_requires_python(requires_python)
+            if not any(admits_python(specifiers, python, and_later=is_lowest) for python in name.pythons):
                 yield name.filename, f"Requires-Python is {requires_python}"
 
 

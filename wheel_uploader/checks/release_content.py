@@ -166,17 +166,23 @@ def parse_requires_python(requires_python: str) -> SpecifierSet:
         return SpecifierSet()
 
 
-def admits_python(requires_python: SpecifierSet, python_tag: str) -> bool:
-    """Return whether any Python version of a tag such as ``cp311``, ``pp311`` or ``py3`` is admitted."""
+def admits_python(requires_python: SpecifierSet, python_tag: str, *, and_later: bool = False) -> bool:
+    """Return whether any Python version of a tag such as ``cp311``, ``pp311`` or ``py3`` is admitted.
+
+    With ``and_later``, the later minor versions count as well.
+    """
     match = _PYTHON_TAG.match(python_tag)
     if not match:
         return True
-    minors = [match[2]] if match[2] else [str(minor) for minor in range(40)]
+    first = int(match[2] or 0)
+    minors = range(first, max(_MINOR_COUNT, first + 1)) if and_later or not match[2] else (first,)
     versions = (f"{match[1]}.{minor}.{micro}" for minor in minors for micro in (99, *range(30)))
     return any(requires_python.contains(version, prereleases=True) for version in versions)
 
 
 _PYTHON_TAG = re.compile(r"[a-z]+(\d)(\d{0,4})(?!\d)")
+#: Minor versions of one major version of Python, including those of the future.
+_MINOR_COUNT = 40
 
 
 def find_newest_final(versions: Iterable[Version]) -> Version | None:

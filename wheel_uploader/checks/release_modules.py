@@ -7,9 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from packaging.version import InvalidVersion, Version
+
 from wheel_uploader.checks import inventory
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.checks.release_content import ReleaseContent, summarize_values
+from wheel_uploader.core import bounds
 from wheel_uploader.core.models import FileSummary, Severity, WheelName
 from wheel_uploader.core.platforms import matrix as platform_matrix
 
@@ -59,13 +62,15 @@ def odd_modules(release: ReleaseContent) -> Iterator[Observation]:
     in its _version.py often differs), and a build that silently left something out. Wheels for the same
     platform and kind of Python are compared, and those for the same operating system; line ends do not count,
     nor do compiled modules of the same name. A difference is reported if at least three others agree, and if
-    no wheel for the same Python on another platform shares it. Build all wheels of a release from one commit.
+    no wheel for the same Python on another platform shares it; a file that states another version, always if
+    it states that of the release in another wheel. Build all wheels of a release from one commit.
     """
     deviations: dict[tuple[WheelName, int], list[Deviation]] = defaultdict(list)
     for deviation in find_deviations(release):
         deviations[deviation.wheel, deviation.sibling_count].append(deviation)
     for (wheel, count), found in deviations.items():
-        yield wheel.filename, f"{_describe_deviations(found)}; {count} comparable wheels agree"
+        agree = "1 comparable wheel agrees" if count == 1 else f"{count} comparable wheels agree"
+        yield wheel.filename, f"{_describe_deviations(found)}; {agree}"
 
 
 def find_deviations(release: ReleaseContent) -> list[Deviation]:
@@ -87,7 +92,32 @@ def _find_deviations(release: ReleaseContent) -> list[Deviation]:
     for deviation in itertools.islice(found, MAX_ENTRIES):
         deviations.setdefault((deviation.wheel, deviation.path), deviation)
     counts = _PythonCounts(wheels, {path for _, path in deviations}, differences)
-    return [each for each in deviations.values() if not counts.is_shared(each)]
+    found_deviations = [each for each in deviations.values() if not counts.is_shared(each)]
+    known = {(each.wheel, each.path) for each in found_deviations}
+    others = _find_other_versions(wheels, differences, release.version)
+    return found_deviations + [each for each in others if (each.wheel, each.path) not in known]
+
+
+def _find_other_versions(wheels: _Group, differences: Differences, version: Version) -> Iterator[Deviation]:
+    """Yield each file that states another version than the release's, if it states that in other wheels."""
+    stated: dict[str, list[tuple[WheelName, Entry]]] = defaultdict(list)
+    for name, summary in wheels:
+        for entry in differences.of_inventory[summary.inventory]:
+            if entry.version:
+                stated[entry.path].append((name, entry))
+    for entries in stated.values():
+        right = sum(states_version(entry.version, version) for _, entry in entries)
+        for name, entry in entries if right else ():
+            if not states_version(entry.version, version):
+                yield Deviation(name, entry, "differs", right, str(version))
+
+
+def states_version(text: str, version: Version) -> bool:
+    """Return whether a version as a file states it is ``version``."""
+    try:
+        return bounds.parse_pep440_version(text) == version
+    except InvalidVersion:
+        return False
 
 
 class Differences(NamedTuple):

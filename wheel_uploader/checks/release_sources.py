@@ -10,13 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheel_uploader.checks import inventory, release_modules
 from wheel_uploader.checks.inventory import Inventory, Module
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.checks.release_content import ReleaseContent, summarize_values
-from wheel_uploader.core import bounds
 from wheel_uploader.core.models import FileSummary, SdistName, Severity, WheelName
 
 #: Number of paths that a finding names.
@@ -300,17 +299,10 @@ def _find_other_versions(
         source = expected.get(path)
         if not source or not module.version or not source.version:
             continue
-        states = [_states(each.version, version) for each in (module, source)]
+        states = [release_modules.states_version(each.version, version) for each in (module, source)]
         if any(states) and not all(states) and not _is_placeholder(source.version):
             other.append((path, module.version, source.version))
     return sorted(other)
-
-
-def _states(text: str, version: Version) -> bool:
-    try:
-        return bounds.parse_pep440_version(text) == version
-    except InvalidVersion:
-        return False
 
 
 def _is_placeholder(text: str) -> bool:
@@ -404,7 +396,9 @@ def _is_left_out(path: str, folders: Collection[str], comparison: _Comparison) -
     if _is_generated(path):
         return True
     _, _, below_top = path.rpartition(".")[0].partition("/")
-    return not _UNPACKAGED_WORDS.isdisjoint(_WORD.findall(below_top.lower()))
+    # A project named "demo", or "x-tools", has these words in the names of its packages.
+    own_words = _WORD.findall(comparison.sdist.project)
+    return not (_UNPACKAGED_WORDS - set(own_words)).isdisjoint(_WORD.findall(below_top.lower()))
 
 
 def _is_generated(path: str) -> bool:

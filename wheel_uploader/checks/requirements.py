@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import Specifier, SpecifierSet
@@ -19,6 +20,8 @@ from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 #: Specifiers of one requirement, and characters of it; real ones have a few.
 _MAX_SPECIFIERS = 40
 _MAX_LENGTH = 1000
+#: A marker that holds if and only if one extra is requested.
+_EXTRA_MARKER = re.compile(r'extra == "[^"]*"\Z')
 
 
 @check("metadata/unsatisfiable-requirement", Severity.ERROR)
@@ -82,16 +85,31 @@ def _is_own_other_version(requirement: Requirement, content: ArchiveContent) -> 
 
 
 def _find_contradictions(requirements: Iterable[Requirement]) -> Iterator[str]:
-    """Yield a message for each project whose requirements without a marker exclude each other."""
-    by_name: dict[str, list[Requirement]] = {}
+    """Yield a message for each project whose requirements with the same marker exclude each other.
+
+    Those of an extra hold together with the requirements without a marker.
+    """
+    by_name: dict[str, dict[str, list[Requirement]]] = {}
     for requirement in requirements:
-        if requirement.marker is None and requirement.specifier:
-            by_name.setdefault(canonicalize_name(requirement.name), []).append(requirement)
-    for group in by_name.values():
-        combined = ",".join(str(requirement.specifier) for requirement in group)
-        each_is_satisfiable = all(_is_satisfiable(str(requirement.specifier)) for requirement in group)
-        if len(group) > 1 and each_is_satisfiable and not _is_satisfiable(combined):
-            yield "no version satisfies all of " + ", ".join(f"'{requirement}'" for requirement in group[:5])
+        if requirement.specifier:
+            by_marker = by_name.setdefault(canonicalize_name(requirement.name), {})
+            by_marker.setdefault(str(requirement.marker or ""), []).append(requirement)
+    for by_marker in by_name.values():
+        unconditional = by_marker.get("", [])
+        for marker, group in by_marker.items():
+            is_extra = _EXTRA_MARKER.match(marker) is not None
+            message = _describe_contradiction([*unconditional, *group] if is_extra else group)
+            if message:
+                yield message
+
+
+def _describe_contradiction(group: Sequence[Requirement]) -> str:
+    """Return the message if single requirements can be satisfied, but not all of them together."""
+    if len(group) < 2 or not all(_is_satisfiable(str(requirement.specifier)) for requirement in group):
+        return ""
+    if _is_satisfiable(",".join(str(requirement.specifier) for requirement in group)):
+        return ""
+    return "no version satisfies all of " + ", ".join(f"'{requirement}'" for requirement in group[:5])
 
 
 @functools.lru_cache(maxsize=1024)
@@ -126,6 +144,10 @@ def _list_candidates(specifiers: Iterable[Specifier]) -> Iterator[Version]:
         if bound.pre is not None:
             yield Version(f"{epoch}{release}{bound.pre[0]}{bound.pre[1] + 1}")
         yield Version(f"{epoch}{release}rc99999")
+        # Above a development version: the next one; and below a pre-release: its first development version.
+        pre = "".join(map(str, bound.pre or ()))
+        post = "" if bound.post is None else f".post{bound.post}"
+        yield Version(f"{epoch}{release}{pre}{post}.dev{0 if bound.dev is None else bound.dev + 1}")
         # Just below it: its first development version, which "<" excludes for a final version.
         yield Version(f"{epoch}{release}.dev0")
         # Beyond the range of "!=1.2.*": the next version of each part, and its first development version.

@@ -19,6 +19,9 @@ from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 
 #: Minor versions of Python 3 that are tried; those after the newest one do not exist yet.
 _MINORS = range(40)
+#: Versions beyond these are typing mistakes, such as ">=39".
+_MAJORS = frozenset({2, 3, 4})
+_MAX_MINOR = 99
 #: Patch releases that stand for all later ones of a minor version.
 _LATER_PATCHES = (1, 2, 9, 30)
 #: Python versions that satisfy nearly every Requires-Python; they are tried first.
@@ -32,8 +35,9 @@ _EXACT_OPERATORS = frozenset({"<=", "=="})
 def unsatisfiable(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Requires-Python excludes every Python.
 
-    pip installs the file nowhere. The usual cause is an upper bound that was not raised together with the
-    lower bound (">=3.10,<3.10"). Correct Requires-Python in the project's configuration, and build again.
+    pip installs the file nowhere. The usual causes are an upper bound that was not raised together with the
+    lower bound (">=3.10,<3.10"), and a missing dot (">=39"). Correct Requires-Python in the project's
+    configuration, and build again.
     """
     text = core_metadata.read_core_metadata_or_empty(content).get_value("requires_python")
     if text and not _admits_any_python(text):
@@ -83,10 +87,12 @@ def _list_versions_near(specifiers: Iterable[Specifier]) -> Iterator[str]:
             release = bounds.parse_pep440_version(text).release
         except InvalidVersion:  # "===" allows any text.
             continue
+        major, minor, patch = (*release, 0, 0)[:3]
+        if major not in _MAJORS or minor > _MAX_MINOR:
+            continue
         # "===" compares text, and the versions of Python have three parts.
         if specifier.operator != "===" or len(release) == 3:
             yield text
-        major, minor, patch = (*release, 0, 0)[:3]
         yield from (f"{major}.{minor}.{max(0, patch + step)}" for step in (-1, 0, 1))
 
 

@@ -55,9 +55,11 @@ def missing_script_module(wheel: WheelContent) -> Iterator[Observation]:
         return  # The modules may be in any directory.
     for script in scripts:
         missing = _find_missing_module(script.module, index)
+        called = f"{script.module}:{script.function}"
         if missing and not _may_be_elsewhere(missing, wheel, index):
-            called = f"{script.module}:{script.function}"
             yield _get_path(wheel), f"'{script.name}' calls {called}, but there is no {missing}"
+        elif not missing and not index.has_code(script.module):
+            yield _get_path(wheel), f"'{script.name}' calls {called}, but {script.module} is only a directory"
 
 
 def _find_missing_module(module: str, index: ModuleIndex) -> str:

@@ -82,13 +82,16 @@ def _select_suspects(wheel: WheelContent, oldest: int | None) -> Iterator[str]:
 
 
 def _is_importable(member: str, wheel: WheelContent) -> bool:
-    """Return whether users may import a module with any Python, as they do not import tests and templates."""
-    site_path = installed_paths.get_site_path(member)
-    path = strip_project(site_path, wheel)
-    if not site_path or path_kinds.is_test_path(path) or path_kinds.is_template_path(member):
+    """Return whether users may import or run a module with any Python, as they do not tests and templates."""
+    installed = installed_paths.find_installed_path(member)
+    if installed is None or installed.scheme not in {installed_paths.SITE, installed_paths.SCRIPTS}:
         return False
-    parts = site_path.removesuffix(".py").split("/")
-    return all(part.isidentifier() and not _VERSION_IN_NAME.search(part) for part in parts)
+    path = strip_project(installed.path, wheel)
+    if path_kinds.is_test_path(path) or path_kinds.is_template_path(member):
+        return False
+    parts = installed.path.removesuffix(".py").split("/")
+    is_script = installed.scheme == installed_paths.SCRIPTS
+    return all((is_script or part.isidentifier()) and not _VERSION_IN_NAME.search(part) for part in parts)
 
 
 def _find_oldest_minor(wheel: WheelContent) -> int | None:

@@ -84,6 +84,9 @@ TOKENS = {
     "Anthropic": "sk-ant-" + f"api03-{random_text(95)}",
     "OpenAI": "sk-proj-" + random_text(120),
     "AWS": f"AKIA{random_text(16).upper()}\nsecret = {random_text(20)}/{random_text(19)}",
+    "AWS, temporary": f"ASIA{random_text(16).upper()}\nsecret = {random_text(20)}/{random_text(19)}",
+    "Stripe": "sk_" + f"live_{random_text(24)}",
+    "Slack webhook": f"hooks.slack.com/services/T{'02' * 4}/B{'13' * 4}/{random_text(24)}",
 }
 
 
@@ -115,6 +118,13 @@ def test_reports_a_token_and_never_shows_it(token: str, path: str, kind: str) ->
         (".npmrc", "//registry.example.org/:_authToken=hunter2\n"),
         (".git-credentials", "https://me:hunter2@example.org\n"),
         (".pgpass", "localhost:5432:db:me:hunter2\n"),
+        ("pip.conf", "[global]\nindex-url = https://me:hunter2@index.example/simple\n"),
+        (".docker/config.json", '{"auths": {"index.example": {"auth": "bWU6aHVudGVyMnR3bw=="}}}\n'),
+        (".kube/config", f"client-key-data: {base64.b64encode(pem('RSA ').encode()).decode()}\n"),
+        (
+            ".ssh/me.ppk",
+            f"PuTTY-User-Key-File-2: ssh-rsa\nPublic-Lines: 1\nA\nPrivate-Lines: 1\n{'B' * 64}\n",
+        ),
         ("id_rsa", "-----BEGIN OPENSSH PRIVATE" + " KEY-----"),
         ("id_ed25519", pem("OPENSSH ")),
         (".ssh/deploy", pem("OPENSSH ")),
@@ -244,6 +254,16 @@ UNWANTED = {
     "demo/a.txt~": "demo/a.txt~",
     "demo/.bash_history": "demo/.bash_history",
     "demo/.netrc": "demo/.netrc",
+    "demo/#a.py#": "demo/#a.py#",
+    "demo/.#a.py": "demo/.#a.py",
+    "demo/a.py.bak": "demo/a.py.bak",
+    "demo/.nfs0001": "demo/.nfs0001",
+    "demo/htmlcov/index.html": "demo/htmlcov",
+    "demo/.jj/repo/x": "demo/.jj",
+    "demo/.pixi/envs/x": "demo/.pixi",
+    "demo/.dmypy.json": "demo/.dmypy.json",
+    "demo/.Rhistory": "demo/.Rhistory",
+    "demo/$RECYCLE.BIN/x": "demo/$RECYCLE.BIN",
 }
 
 
@@ -255,6 +275,12 @@ def test_warns_of_files_of_the_developers_machine(path: str, kind: str) -> None:
         ("content/unwanted-file", Severity.WARNING)
     ]
     assert (found[0].member or "").removeprefix("demo-1.0/") == UNWANTED[path]
+
+
+def test_settings_of_an_editor_belong_in_a_repository_and_in_no_wheel() -> None:
+    files: dict[str, str | bytes] = {"demo/.idea/workspace.xml": b"x"}
+    assert check_ids(find_in(files)) == {"content/unwanted-file"}
+    assert find_in(files, "sdist") == ()
 
 
 def test_reports_a_directory_once() -> None:
@@ -358,6 +384,11 @@ def test_reports_other_statements_of_python_2(text: str, size: str) -> None:
     assert [finding.check for finding in find_in_module(text, size=size)] == ["content/invalid-syntax"]
 
 
+def test_reports_a_script_that_python_3_cannot_parse() -> None:
+    found = find_in_module("#!python\nprint 'x'\n", path="demo-1.0.data/scripts/demo-run.py")
+    assert [finding.check for finding in found] == ["content/invalid-syntax"]
+
+
 #: Syntax, and the version that brought it; all Pythons that run this program know the first three.
 NEW_SYNTAX = [
     ("match x:\n    case 1:\n        pass\n", 10),
@@ -399,6 +430,7 @@ def test_the_tag_says_which_python_is_the_oldest() -> None:
         ("demo-1.0.data/data/share/demo/a.py", "print 'x'\n"),
         ("demo/b.pyi", "def f[T](x: T): ...\n"),
         ("demo/b.py", '"""Do this:\n\nprint "x"\n"""\n'),
+        ("demo-1.0.data/scripts/run_py2.py", "print 'x'\n"),
         ("demo/b.py", "print('x')\nexec('x')\nraise ValueError('x')\n"),
         ("demo/b.py", "x = '\\d'\nmatch = case = type = 1\ncase: int = 2\n"),
         ("demo/b.py", "# -*- coding: latin-1 -*-\nx = '\\xe4'\n"),
@@ -472,6 +504,9 @@ def test_twins_of_a_name_are_shown_differently(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 def test_names_that_differ_in_case(kind: str) -> None:
     assert check_ids(find_in({"demo/a.txt": b"", "demo/A.txt": b""}, kind)) == {"archive/case-collision"}
+    directories = find_in({"demo/sub/a.txt": b"", "demo/Sub/b.txt": b"", "demo/Sub/c.txt": b""}, kind)
+    assert [finding.check for finding in directories] == ["archive/case-collision"]
+    assert (directories[0].member or "").endswith("demo/Sub")
     assert find_in({"demo/a.txt": b"", "demo/b.txt": b""}, kind) == ()
     assert "archive/unicode-collision" not in check_ids(
         find_in({"demo/caf\u00e9": b"", "demo/cafe": b""}, kind)

@@ -100,15 +100,25 @@ FAULTS = flatten(
         },
         ("wheel/site-packages-in-data", "warning"): {
             "site-packages in data": add({f"{DATA}/data/lib/python3.11/site-packages/dipy/a.py": b""}),
+            "dist-packages in data": add({f"{DATA}/data/lib/python3/dist-packages/dipy/a.py": b""}),
+            "site-packages of PyPy in data": add({f"{DATA}/data/lib/pypy3.11/site-packages/dipy/a.py": b""}),
+            "site-packages of Windows in data": add({f"{DATA}/data/lib/site-packages/dipy/a.py": b""}),
         },
         ("wheel/installer-file", "warning"): {
             "an origin": add({f"{DIST_INFO}/direct_url.json": b"{}"}),
             "an installer": add({f"{DIST_INFO}/INSTALLER": b"pip\n"}),
             "a request": add({f"{DIST_INFO}/REQUESTED": b""}),
+            "a cache key of uv": add({f"{DIST_INFO}/uv_cache.json": b"{}"}),
         },
         ("wheel/editable", "error"): {
             "an editable wheel": add({"__editable__.dipy-1.11.0.pth": b"/home/me/dipy/src\n"}),
             "an absolute path": add({"dipy.pth": b"# here\nC:\\dipy\\src\n"}),
+            "a path after a byte order mark": add({"dipy.pth": b"\xef\xbb\xbf/home/me/src\n"}),
+            "a path that leaves site-packages": add({"dipy.pth": b"../../src\n"}),
+            "a path from the home directory": add({"dipy.pth": b"~/src\n"}),
+            "a loader of hatchling": add({"_editable_impl_dipy.py": b"x = 1\n"}),
+            "a loader of meson-python": add({"_dipy_editable_loader.py": b"x = 1\n"}),
+            "a loader of scikit-build-core": add({"_dipy_editable.py": b"x = 1\n"}),
         },
         ("wheel/builder-shebang", "error"): {
             "the builder's Python": add(
@@ -128,6 +138,7 @@ FAULTS = flatten(
         },
         ("content/shared-namespace", "warning"): {
             "a namespace": add({"google/__init__.py": b""}),
+            "a namespace in a namespace": add({"google/cloud/__init__.py": b""}),
         },
     }
 )
@@ -155,6 +166,9 @@ GOOD = {
     "two copies of one file": add({f"{DATA}/purelib/dipy/__init__.py": SOURCE}),
     "one name in two schemes": add({f"{DATA}/scripts/dipy": b"#!python\n", f"{DATA}/data/dipy": b""}),
     "a relative path": add({"dipy.pth": b"dipy/src\n# /home/me\n"}),
+    "a path to the wheel's data": add(
+        {"dipy.pth": b"../../../share/dipy\n", f"{DATA}/data/share/dipy/a.py": b""}
+    ),
     "other programs": add(
         {
             f"{DATA}/scripts/a": b"#!/bin/sh\n",
@@ -226,6 +240,7 @@ SCRIPT_FAULTS = flatten(
                 "demo = dipy.run:main", requires="Requires-Dist: numpy\n"
             ),
             "only a stub": Script("demo = dipy.run:main", {"dipy/run.pyi": b""}),
+            "only a directory": Script("demo = dipy.run:main", {"dipy/run/data.txt": b""}),
         },
         ("wheel/missing-script-function", "warning"): {
             "a missing function": Script("demo = dipy.cli:main"),

@@ -58,7 +58,10 @@ def test_lists_modules_by_their_installed_path() -> None:
 
 def test_lists_the_modules_of_an_sdist_below_its_top() -> None:
     listed = inventory_of(sdist_bytes(files={"setup.py": b"", "src/dipy/a.py": b"x\r\n"}), SDIST)
-    assert listed.modules == {"setup.py": Module(), "src/dipy/a.py": Module(zlib.crc32(b"x\n"))}
+    assert listed.modules == {
+        "setup.py": Module(zlib.crc32(b"\n")),
+        "src/dipy/a.py": Module(zlib.crc32(b"x\n")),
+    }
 
 
 @pytest.mark.parametrize(

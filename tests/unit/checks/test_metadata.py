@@ -372,6 +372,11 @@ def test_stops_a_renderer_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_accepts_the_placeholder_of_old_setuptools_as_the_content_type() -> None:
+    data = replace_in_metadata("text/plain", "UNKNOWN")
+    assert not {finding.check for finding in findings(data)} - {"metadata/placeholder"}
+
+
 @pytest.mark.parametrize(
     ("text", "content_type", "expected"),
     [

@@ -672,6 +672,19 @@ def test_a_library_without_a_search_path_is_found_only_if_another_module_needs_i
     assert run_checks(LINUX, plain) == {}
 
 
+@pytest.mark.parametrize("rpath", ["$origin/lib", "${origin}/lib", "@loader_path/lib", "@rpath/lib"])
+def test_linux_expands_no_other_variable_than_origin(rpath: str) -> None:
+    files = {**NO_PATH, SO: elf(needed=("libc10.so",), rpath=rpath)}
+    assert "native/missing-library" in run_checks(LINUX, files)
+
+
+def test_no_module_can_load_a_script_for_the_linker() -> None:
+    module = elf(needed=("libc10.so",), rpath="$ORIGIN/lib")
+    for text in (b"INPUT(libc10.so.1)\n", b"/* GNU ld script */\nGROUP ( libc10.so.1 )\n"):
+        assert set(run_checks(LINUX, {SO: module, "dipy/lib/libc10.so": text})) == {"native/missing-library"}
+        assert run_checks(LINUX, {SO: elf(), "dipy/lib/libc10.so": text}) == {}
+
+
 def test_libraries_find_libraries_by_the_search_paths_of_the_modules_that_need_them() -> None:
     files = {
         DARWIN: macho(needed=("@rpath/liba.dylib",), rpaths=("@loader_path/lib",)),

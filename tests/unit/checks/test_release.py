@@ -138,6 +138,7 @@ PREVIOUS = [*matrix(version="1.11.0"), "dipy-1.11.0.tar.gz"]
 STRAY = wheel("cp312", "macosx_15_0_arm64")
 WINDOWS = wheel("cp312", "win_amd64")
 PURE = wheel_filename("dipy", "1.12.0")
+ABI3 = "dipy-1.12.0-cp37-abi3-win_amd64.whl"
 NUMPY_MACS = ("macosx_11_0_arm64", "macosx_14_0_arm64", "macosx_10_13_x86_64", "macosx_14_0_x86_64")
 
 #: Name: a release, the check that reports its fault, and the subject of the finding.
@@ -288,6 +289,16 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         release([*FULL, *matrix(["cp39"])]),
         "release/requires-python-vs-tags",
         wheel("cp39", "win_amd64"),
+    ),
+    "a Python 2 for any Python 3": (
+        release([PURE, SDIST], {name: metadata(Requires_Python=(">=2.7,<3",)) for name in (PURE, SDIST)}),
+        "release/requires-python-vs-tags",
+        PURE,
+    ),
+    "a stable ABI of newer Pythons only": (
+        release([ABI3, SDIST], {name: metadata(Requires_Python=("<3.7",)) for name in (ABI3, SDIST)}),
+        "release/requires-python-vs-tags",
+        ABI3,
     ),
     "a file is missing": (
         release(expectation=files([*FULL, "dipy-1.12.0-py3-none-any.whl"])),
@@ -625,9 +636,7 @@ GOOD: dict[str, ReleaseContent] = {
     "an old sdist without these fields": release(changed={SDIST: metadata(Requires_Dist=(), License=())}),
     "an unreadable file": release(changed={SDIST: {"metadata": {}}}),
     # --- requires-python-vs-tags
-    "a stable ABI of an older Python": release(
-        ["dipy-1.12.0-cp37-abi3-win_amd64.whl", SDIST],
-    ),
+    "a stable ABI of an older Python": release([ABI3, SDIST]),
     "an unknown Python": release(
         ["dipy-1.12.0-x-x-win_amd64.whl", SDIST], project_page=page("dipy-1.11.0-x-x-win_amd64.whl")
     ),

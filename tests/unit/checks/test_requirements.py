@@ -20,7 +20,9 @@ def find(
     requirements: list[str], profile: CheckProfile = CheckProfile.PYPI, kind: str = "wheel"
 ) -> tuple[Finding, ...]:
     lines = "".join(f"Requires-Dist: {requirement}\n" for requirement in requirements)
-    metadata = FIRST.replace("Requires-Python", f"Provides-Extra: gpu\n{lines}Requires-Python")
+    metadata = FIRST.replace(
+        "Requires-Python", f"Provides-Extra: gpu\nProvides-Extra: cpu\n{lines}Requires-Python"
+    )
     data = wheel_bytes(metadata=metadata) if kind == "wheel" else sdist_bytes(metadata=metadata)
     found = checks.check_contents([content(data, WHEEL if kind == "wheel" else SDIST)], profile=profile)
     return tuple(finding for finding in found if finding.check.endswith("-requirement"))
@@ -41,6 +43,9 @@ UNSATISFIABLE = [
     ["numpy[x]>2", "NumPy<1"],
     ["dipy==1.10.0"],
     ["dipy[gpu]<1 ; extra == 'gpu'"],
+    ["numpy>2 ; python_version >= '3.9'", "numpy<1 ; python_version>='3.9'"],
+    ["numpy>2 ; extra == 'gpu'", "numpy<1 ; extra == 'gpu'"],
+    ["numpy>2", "numpy<1 ; extra == 'gpu'"],
 ]
 
 
@@ -58,6 +63,8 @@ SATISFIABLE = [
     ["numpy>1.0,<1.0.1"],
     ["numpy>=1.0a1,<1.0b1"],
     ["numpy>=1.0.dev0,<=1.0"],
+    ["numpy>1.0.dev1,<1.0a1"],
+    ["numpy>1.0a1.dev1,<1.0a1"],
     ["numpy>=1.26.0rc1,<2.4,!=1.26.4"],
     ["numpy!=1.0,!=2.0"],
     ["numpy==1.0,>=1.0"],
@@ -67,7 +74,8 @@ SATISFIABLE = [
     ["numpy>1!0,<1!1"],
     ["numpy>=1.0.post1,<1.0.post3"],
     ["numpy>2 ; python_version >= '3.12'", "numpy<2 ; python_version < '3.12'"],
-    ["numpy>2", "numpy<2 ; extra == 'gpu'"],
+    ["numpy>2 ; extra == 'gpu'", "numpy<2 ; extra == 'cpu'"],
+    ["numpy>2", "numpy<2 ; extra == 'gpu' and python_version < '3'"],
     ["numpy>2", "scipy<1"],
     ["dipy[gpu]"],
     ["dipy[gpu]==1.11.0 ; extra == 'gpu'"],

@@ -57,6 +57,8 @@ def test_reports_that_patch_releases_are_excluded(requires_python: str, tag: str
             "==3.11.1,==3.11.2",
             "===x",
             "===3.12",
+            ">=39",
+            ">=310,<4",
         ),
         *(">=3.9,<3.9.0", "~=3.9,<3", ">=3.12,<3.12.dev0"),
     ],

@@ -57,12 +57,12 @@ def break_last_header() -> bytes:
     return gzip.compress(bytes(data))
 
 
-def pack(members: dict[str, bytes]) -> bytes:
+def pack(members: dict[str, bytes], top: str = TOP) -> bytes:
     """Return a gzipped tar of exactly these members below the top directory."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for path, data in members.items():
-            info = tarfile.TarInfo(f"{TOP}/{path}")
+            info = tarfile.TarInfo(f"{top}/{path}")
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return gzip.compress(stream.getvalue())
@@ -281,6 +281,21 @@ FAULTS = {
         SDIST,
         "sdist/no-build-system",
     ),
+    **{
+        name: (sdist_bytes(files={"pyproject.toml": data}), SDIST, "sdist/no-build-system")
+        for name, data in {
+            "settings that are not TOML": b"[build-system\n",
+            "settings that are not UTF-8": b"name = '\xff'\n",
+            "a build system that requires nothing": b"[build-system]\nbuild-backend = 'x'\n",
+            "a build system that is a number": b"build-system = 1\n",
+            "settings that are deeply nested": b"x = " + b"[" * 5000,
+        }.items()
+    },
+    "no build system in a directory of another name": (
+        pack({"PKG-INFO": PKG_INFO, "dipy/__init__.py": b""}, top="Dipy-1.11.0"),
+        SDIST,
+        "sdist/no-build-system",
+    ),
 }
 
 #: Other checks that necessarily report the same fault.
@@ -289,6 +304,7 @@ ALSO_REPORTED = {
     "an old spelling": {"sdist/top-directory"},
     "an empty PKG-INFO": {"metadata/invalid"},
     "only PKG-INFO": {"sdist/no-build-system"},
+    "no build system in a directory of another name": {"sdist/top-directory"},
 }
 
 
@@ -321,8 +337,12 @@ def test_reports_metadata_that_is_not_utf8() -> None:
         make_tar(make_member(tarfile.LNKTYPE, f"{TOP}/a", f"{TOP}/PKG-INFO")),
         make_tar((f"{TOP}/" + "long/" * 60 + "name", b"")),
         make_tar((f"{TOP}/dipy.egg-info/PKG-INFO", PKG_INFO)),
+        sdist_bytes(files={"pyproject.toml": b"[tool.x]\ny = 1\n"}),
+        sdist_bytes(files={"pyproject.toml": b"[build-system]\nrequires = []\n"}),
+        sdist_bytes(files={"pyproject.toml": b"[" + b"a." * 20_000 + b"b]\n"}),
+        sdist_bytes(files={"pyproject.toml": b"x" * (1 << 17)}),
     ],
-    ids=range(7),
+    ids=range(11),
 )
 def test_accepts_a_good_sdist(data: bytes) -> None:
     assert findings(data, SDIST) == ()

@@ -11,14 +11,18 @@ SITE, SCRIPTS, HEADERS, DATA = "site-packages", "scripts", "headers", "data"
 #: The subdirectories of NAME-VERSION.data; purelib and platlib are the same directory in most environments.
 SCHEMES = {"purelib": SITE, "platlib": SITE, "scripts": SCRIPTS, "headers": HEADERS, "data": DATA}
 #: Paths below the data directory, which is the root of the environment, that belong to another scheme.
-_SITE_IN_DATA = re.compile(r"(?:lib(?:64)?/python[0-9.]{1,6}t?|Lib)/site-packages/(?P<rest>.+)", re.DOTALL)
+_SITE_IN_DATA = re.compile(
+    r"(?:(?:usr/)?(?:local/)?lib(?:64)?(?:/(?:python|pypy)[0-9.]{1,6}t?)?|Lib)/(?:site|dist)-packages/(?P<rest>.+)",
+    re.DOTALL,
+)
 _SCRIPTS_IN_DATA = re.compile(r"(?:bin|Scripts)/(?P<rest>.+)", re.DOTALL)
 
-#: Namespaces of many projects, which no single project owns.
+#: Namespaces of many projects, which no single project owns, as directories.
 SHARED_NAMESPACES = frozenset(
     {
-        *("azure", "backports", "collective", "flufl", "google", "jaraco", "mpl_toolkits", "odoo", "plone"),
-        *("repoze", "sphinxcontrib", "xstatic", "z3c", "zc", "zope"),
+        *("azure", "azure/mgmt", "backports", "collective", "flufl", "google", "google/cloud", "jaraco"),
+        *("mpl_toolkits", "odoo", "odoo/addons", "opentelemetry", "plone", "plone/app", "repoze", "ruamel"),
+        *("sphinxcontrib", "xstatic", "z3c", "zc", "zope"),
     }
 )
 
@@ -63,5 +67,10 @@ def is_startup_file(site_path: str) -> bool:
 def is_read_by_checks(path: str) -> bool:
     """Return whether the checks read the contents of a member, and not only its name."""
     site_path = get_site_path(path)
-    top, slash, rest = site_path.partition("/")
-    return is_startup_file(site_path) or bool(slash and rest == "__init__.py" and top in SHARED_NAMESPACES)
+    return is_startup_file(site_path) or bool(get_shared_namespace(site_path))
+
+
+def get_shared_namespace(site_path: str) -> str:
+    """Return the shared namespace of which this file is the ``__init__.py``; empty if it is of none."""
+    folder, _, name = site_path.rpartition("/")
+    return folder if name == "__init__.py" and folder in SHARED_NAMESPACES else ""

@@ -16,6 +16,7 @@ _VERSION = re.compile(
     rb"(?:(?:__version__|version)[ \t]*=[ \t]*)?[\"']([0-9][0-9A-Za-z.!+_-]{0,99})[\"']",
     re.MULTILINE,
 )
+_EMPTY_TEXT_CRC = zlib_module.crc32(b"\n")
 #: Repair tools insert a block with this word into the modules of a wheel for Windows.
 _PATCH_MARK = b"delvewheel"
 
@@ -23,7 +24,8 @@ _PATCH_MARK = b"delvewheel"
 class SourceFacts(NamedTuple):
     """What identifies a source file across archives."""
 
-    #: CRC-32 of its text with Unix line ends, since checkouts on Windows differ in these; 0: not comparable.
+    #: CRC-32 of its text with Unix line ends, since checkouts on Windows differ in these; that of a line
+    #: break for an empty text, and 0 if it is not comparable.
     text_crc: int = 0
     #: The version that it assigns to ``__version__``, ``version`` or ``VERSION``; empty if none.
     version: str = ""
@@ -48,5 +50,7 @@ def read_source_facts(name: str, data: bytes, crc: int) -> SourceFacts:
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
         crc = zlib_module.crc32(data)
+    if not data:
+        crc = _EMPTY_TEXT_CRC
     match = _VERSION.search(data) if states_version else None
     return SourceFacts(crc, match[1].decode("ascii") if match else "")

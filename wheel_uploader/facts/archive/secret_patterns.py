@@ -76,8 +76,14 @@ _OTHER_TOKENS = (
     _pattern(b"xox", rb"[abpors]-[0-9]{6,20}-(?:[0-9]{6,20}-){0,2}([A-Za-z0-9]{16,64})", "a Slack token"),
     _pattern(b"sk-ant-", rb"[a-z0-9]{3,8}-([A-Za-z0-9_-]{40,200})", "an Anthropic key"),
     _pattern(b"sk-proj-", rb"([A-Za-z0-9_-]{40,200})", "an OpenAI key"),
+    _pattern(b"sk_live_", rb"([A-Za-z0-9]{24,120})" + _END, "a Stripe key"),
+    _pattern(
+        b"hooks.slack.com/services/", rb"T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/([A-Za-z0-9]{24})", "a Slack webhook"
+    ),
 )
-_AWS_KEY = re.compile(rb"AKIA[0-9A-Z]{16}(?![0-9A-Za-z])")
+#: The access keys of users, and temporary ones.
+_AWS_PREFIXES = (b"AKIA", b"ASIA")
+_AWS_KEY = re.compile(rb"A[KS]IA[0-9A-Z]{16}(?![0-9A-Za-z])")
 _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 _KEY_BEGINNING = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_BODY = re.compile(rb"[A-Za-z0-9+/]{40}")
@@ -91,22 +97,40 @@ _CREDENTIAL_FILES = {
     "_netrc": re.compile(rb"\bpassword[ \t]+([^\s]{1,2000})"),
     ".npmrc": re.compile(rb"_(?:authToken|auth|password)[ \t]*=[ \t]*([^\s]{1,2000})"),
     ".git-credentials": re.compile(rb"://[^\s:/@]{1,200}:([^\s/@]{1,2000})@"),
+    **dict.fromkeys(("pip.conf", "pip.ini"), re.compile(rb"://[^\s:/@]{1,200}:([^\s/@]{1,2000})@")),
     ".pgpass": re.compile(rb"^(?:[^:\n]{1,200}:){4}([^\s]{1,200})", re.MULTILINE),
 }
+#: Those of them that have other settings as well, and often no password.
+_MIXED_SETTINGS = frozenset({".npmrc", "pip.conf", "pip.ini"})
 #: A word of letters and digits in a text whose letters and digits are all replaced by "a".
 _LONG_WORD = b"a" * 34
 _WORD_CHARACTERS = bytes(ord("a") if bytes([code]).isalnum() else ord(" ") for code in range(256))
-_KEY_FILES = frozenset({"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"})
+_KEY_FILES = frozenset({"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk"})
 #: Directories in which users keep their keys.
 _KEY_DIRECTORIES = frozenset({".ssh", ".gnupg", ".aws", ".kube"})
+#: The login of a container registry, and a key in base64 for a cluster: a literal that the files contain, and
+#: the value.
+_ENCODED_CREDENTIALS = (
+    (
+        b'"auths"',
+        re.compile(rb'"auth"\s{0,9}:\s{0,9}"([A-Za-z0-9+/=]{12,2000})"'),
+        "the login of a container registry",
+    ),
+    (
+        b"client-key-data",
+        re.compile(rb"client-key-data:\s{0,9}(LS0tLS1CRUdJTi[A-Za-z0-9+/=]{40})"),
+        "a private key",
+    ),
+)
+#: The beginning of the private part of a key in the format of PuTTY.
+_PUTTY_KEY = re.compile(rb"PuTTY-User-Key-File-[0-9]:[\x20-\x7e\r\n]{1,4000}?\nPrivate-Lines: [1-9]")
 #: The type in the JSON of a key with which programs log in to a cloud.
 _SERVICE_ACCOUNT = b'"service_account"'
 
 
 def is_credential_file(name: str) -> bool:
     """Return whether the last part of a path is the name of a file for passwords or private keys."""
-    # .npmrc has other settings as well.
-    return name in _KEY_FILES or (name in _CREDENTIAL_FILES and name != ".npmrc")
+    return name in _KEY_FILES or (name in _CREDENTIAL_FILES and name not in _MIXED_SETTINGS)
 
 
 def is_credential_path(path: str) -> bool:
@@ -127,12 +151,14 @@ def find_secrets(data: bytes, name: str, budget: Budget, *, is_quick: bool = Fal
     if expression := _CREDENTIAL_FILES.get(name):
         yield from _find_passwords(data, expression)
     yield from _find_private_keys(data, budget)
+    yield from _find_encoded_credentials(data)
     for pattern in (*_TOKENS_WITH_LONG_WORD, *_OTHER_TOKENS) if has_long_word else _OTHER_TOKENS:
         for match in _matches(data, pattern.literal, pattern.expression, budget):
             if pattern.is_valid(match[1]):
                 yield from _judge(match, pattern.description)
-    for match in _matches(data, b"AKIA", _AWS_KEY, budget, _has_aws_secret):
-        yield from _judge(match, "an AWS access key with its secret")
+    for prefix in _AWS_PREFIXES:
+        for match in _matches(data, prefix, _AWS_KEY, budget, _has_aws_secret):
+            yield from _judge(match, "an AWS access key with its secret")
 
 
 def _matches(
@@ -203,6 +229,15 @@ def _find_private_keys(data: bytes, budget: Budget) -> Iterator[Passage]:
         if (is_key_file and not found) or _has_key_body(data, match.end()):
             found += 1
             yield Passage(kind, match.start(), description)
+
+
+def _find_encoded_credentials(data: bytes) -> Iterator[Passage]:
+    """Yield the credentials in the files of Docker, Kubernetes and PuTTY."""
+    for literal, expression, description in _ENCODED_CREDENTIALS:
+        if literal in data and (match := expression.search(data)):
+            yield Passage(TextFactKind.CREDENTIAL, match.start(), description)
+    if data.startswith(b"PuTTY-User-Key-File-") and (match := _PUTTY_KEY.match(data)):
+        yield Passage(TextFactKind.PRIVATE_KEY, match.start(), "a private key")
 
 
 def _has_key_body(data: bytes, start: int) -> bool:

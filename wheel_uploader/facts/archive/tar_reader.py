@@ -18,11 +18,13 @@ _MAX_METADATA_SIZE = 2 << 20
 _CHUNK_SIZE = 256 << 10
 #: Estimated bytes of memory for a member, without its name.
 _MEMORY_PER_MEMBER = 400
+#: Bytes of the largest pyproject.toml that is retained.
+_MAX_SETTINGS_SIZE = 64 << 10
 
 
 @dataclass(slots=True)
 class TarContent:
-    """The members of a tar in order, the bytes of each top-level PKG-INFO, and the anomalies."""
+    """The members of a tar in order, the bytes of the files that checks parse, and the anomalies."""
 
     members: list[SdistMember] = field(default_factory=list)
     anomalies: list[ArchiveAnomaly] = field(default_factory=list)
@@ -94,11 +96,17 @@ def _is_source(header: tar_headers.TarHeader) -> bool:
     )
 
 
+def _is_build_settings(header: tar_headers.TarHeader) -> bool:
+    is_at_top = header.name.count("/") == 1 and header.name.endswith("/pyproject.toml")
+    return is_at_top and header.size <= _MAX_SETTINGS_SIZE
+
+
 def _read_text(stream: GzipReader, header: tar_headers.TarHeader, tar: TarContent) -> None:
     """Read a file that may be text, and add the facts about it."""
     depth = text_scanner.ScanDepth.NO_STATEMENTS
     scanner = text_scanner.TextScanner(header.name, header.size, tar.budget, depth)
     is_source = _is_source(header)
+    is_retained = _is_build_settings(header)
     crc, remaining = 0, header.size
     while remaining:
         chunk = stream.read(min(remaining, _CHUNK_SIZE))
@@ -107,6 +115,8 @@ def _read_text(stream: GzipReader, header: tar_headers.TarHeader, tar: TarConten
         scanner.feed(chunk)
         if is_source:
             crc = zlib_module.crc32(chunk, crc)
+        if is_retained:
+            tar.retained_members[header.name] = tar.retained_members.get(header.name, b"") + chunk
         remaining -= len(chunk)
     _skip(stream, tar_headers.round_up_to_block(header.size) - header.size)
     scanner.finish(crc)

@@ -11,6 +11,8 @@ from wheel_uploader.core.models import BinaryFormat, BinaryKind, BinarySlice
 #: The beginning of a library's name on macOS for which the search paths are searched.
 RPATH = "@rpath/"
 _ORIGIN = re.compile(r"\$ORIGIN\b|\$\{ORIGIN\}")
+#: Beginnings of paths that the loader of Linux takes literally, as below the current directory.
+_NOT_EXPANDED = ("@loader_path", "@rpath", "@executable_path", "$origin", "${origin}")
 #: The directory of the running program, which for an extension module is Python's.
 _EXECUTABLE_PATH = "@executable_path"
 
@@ -37,6 +39,8 @@ def expand_search_path(
     """Yield the directory or file that ``path`` denotes in a member: below site-packages, or absolute."""
     origin = posixpath.dirname(get_installed_path(member))
     if binary_format is BinaryFormat.ELF:
+        if path.startswith(_NOT_EXPANDED):
+            return
         path = _ORIGIN.sub(lambda _: f"./{origin}", path, count=1)
     elif path.startswith("@loader_path"):
         path = f"./{origin}{path.removeprefix('@loader_path')}"

@@ -1,0 +1,39 @@
+"""Find files and directories of an archive that are one and the same on some file systems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+#: Longest path whose directories are compared one by one; of a longer one, only the whole path is.
+_MAX_LENGTH = 300
+
+
+def find_path_collisions(paths: Iterable[str], fold: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """Yield each path that ``fold`` makes equal to an earlier, different one, together with that one.
+
+    Of a directory that collides, only its own path is yielded and not those of the files in it.
+    """
+    first_of_folded: dict[str, str] = {}
+    #: The directories that were compared, and whether they or those above them collide.
+    collides: dict[str, bool] = {}
+    for member in paths:
+        for path in _list_new_paths(member.rstrip("/"), collides):
+            parent = path.rpartition("/")[0]
+            if collides.get(parent, False):
+                collides[path] = True
+                continue
+            first = first_of_folded.setdefault(fold(path), path)
+            collides[path] = first != path
+            if first != path:
+                yield path, first
+
+
+def _list_new_paths(path: str, known: dict[str, bool]) -> list[str]:
+    """Return ``path`` and the directories above it that are not in ``known``, outermost first."""
+    if len(path) > _MAX_LENGTH:
+        return [path]
+    paths = []
+    while path and path not in known:
+        paths.append(path)
+        path = path.rpartition("/")[0]
+    return paths[::-1]
