@@ -258,6 +258,8 @@ def read_html_listing(text: str, base_url: str, source: str) -> Listing:
     is_index = target.is_index or is_index_title(title)
     is_listing = is_index or is_listing_title(title) or links.page_links.is_uniform
     files, refresh_url = links.get_files(), _resolve(base, target.refresh)
+    # The button of the last page may lead to the page itself.
+    next_url = _resolve(base, target.next_href).partition("#")[0] or links.page_links.find_next_page()
     if not files and not refresh_url and not links.page_links.has_folders:
         refresh_url = _resolve(base, target.frame)
         refresh_url = refresh_url if _split_or_empty(refresh_url)[:2] == _split_or_empty(base_url)[:2] else ""
@@ -278,7 +280,7 @@ def read_html_listing(text: str, base_url: str, source: str) -> Listing:
         provenance_urls={
             links.files[key].url: _resolve(base, provenance) for key, provenance in links.provenance.items()
         },
-        next_url=_resolve(base, target.next_href).partition("#")[0] or links.page_links.find_next_page(),
+        next_url="" if next_url == base_url else next_url,
     )
 
 

@@ -49,5 +49,4 @@ def iter_pages(
         if files > MAX_LINKS:
             raise make_limit_error(f"{shown_url} lists more than {MAX_LINKS} files", _HINT)
         yield page, listing
-        # The button of the last page may lead to the page itself.
-        url = "" if listing.next_url in {url, page.url} else listing.next_url
+        url = listing.next_url
