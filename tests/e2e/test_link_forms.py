@@ -59,6 +59,15 @@ def publish(pages: Mapping[str, bytes], *arguments: str, until: str = "download"
         (f'<a href="dipy%2F{WHEEL}?alt=media">x</a>', f"/w/dipy%2F{WHEEL}?alt=media"),
         (f'<a href="{WHEEL};jsessionid=1">x</a>', f"/w/{WHEEL};jsessionid=1"),
         (f'<a href="sub\\{WHEEL}">x</a>', f"/w/sub/{WHEEL}"),
+        (f'<a href="download/{WHEEL}/1234">x</a>', f"/w/download/{WHEEL}/1234"),
+        (f'<a href="get.php?id=5&amp;fn={WHEEL}">x</a>', f"/w/get.php?id=5&fn={WHEEL}"),
+        (f'<a href="/dl/77#{WHEEL}">x</a>', "/dl/77"),
+        (f'<a href="/dl/77" title="{WHEEL}">x</a>', "/dl/77"),
+        (f'<a href="/dl/77" data-filename="{WHEEL}">x</a>', "/dl/77"),
+        (f'<a href="/dl/77" aria-label="Download {WHEEL}">x</a>', "/dl/77"),
+        (f'<a href="/dl/77">Download {WHEEL}</a>', "/dl/77"),
+        (f'<a href="/dl/77">{WHEEL} [8.7 MiB]</a>', "/dl/77"),
+        (f'<a href="/dl/77">{WHEEL[:12]}&#8203;{WHEEL[12:20]}&shy;{WHEEL[20:]}</a>', "/dl/77"),
     ],
 )
 def test_downloads_a_file_that_another_part_of_the_link_names(link: str, target: str) -> None:
@@ -91,6 +100,8 @@ def test_the_page_about_a_file_is_not_kept_as_the_file() -> None:
     [
         ((f"{WHEEL}", f"{WHEEL}?download=1"), f"/w/{WHEEL}?download=1"),
         ((f"/o/r/blob/main/{WHEEL}", f"/o/r/raw/main/{WHEEL}"), f"/o/r/raw/main/{WHEEL}"),
+        ((WHEEL, WHEEL.replace("-", "%2D")), f"/w/{WHEEL}"),
+        ((f"{WHEEL};jsessionid=1", f"{WHEEL};jsessionid=2"), f"/w/{WHEEL};jsessionid=1"),
     ],
 )
 def test_the_same_file_behind_two_links_is_downloaded_once(links: tuple[str, ...], target: str) -> None:
@@ -119,8 +130,18 @@ def test_two_links_that_may_be_different_files_are_both_shown() -> None:
 # --- source archives (L14) -------------------------------------------------------------------------
 
 
-def test_a_source_archive_is_not_the_sdist() -> None:
-    page = f'<a href="{WHEEL}">x</a><a href="/g/dipy/-/archive/1.11.0/{SDIST}">Source code</a>'
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"/g/dipy/-/archive/1.11.0/{SDIST}",
+        f"/~ann/dipy/archive/{SDIST}",
+        f"/cgit/dipy/snapshot/{SDIST}",
+        f"/dipy.git/snapshot/{SDIST}",
+        f"/rest/api/latest/projects/P/repos/dipy/archive?at=1.11.0&filename={SDIST}",
+    ],
+)
+def test_a_source_archive_is_not_the_sdist(link: str) -> None:
+    page = f'<a href="{WHEEL}">x</a><a href="{link}">Source code</a>'
     result, _ = publish({"/w/": page.encode(), f"/w/{WHEEL}": DATA}, "--format", "json")
     assert result.exit_code == 0, result.stderr
     report = json.loads(result.stdout)
@@ -180,7 +201,9 @@ def test_json_has_the_approximate_size() -> None:
     assert sizes == {WHEEL: (None, 230_000_000), SECOND: (None, 117_000_000)}
 
 
-@pytest.mark.parametrize("blanks", ["  {}", "{}\n", "\t{} ", "\u00a0{}"])
+@pytest.mark.parametrize(
+    "blanks", ["  {}", "{}\n", "\t{} ", "\u00a0{}", "'{}'", '"{}"', "<{}>", "\u200b{}", "\ufeff{}"]
+)
 def test_blanks_around_a_pasted_url_are_ignored(blanks: str) -> None:
     with ScriptedServer(Pages({"/w/": f'<a href="{WHEEL}">x</a>'.encode()})) as server:
         result = run("-u", blanks.format(f"{server.url}w/"), "--until", "list", "dipy", "1.11.0")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from click.testing import Result
@@ -128,6 +132,30 @@ def test_names_an_archive_that_holds_the_wheels(tmp_path: Path, arguments: tuple
     assert run("-u", folder, "--until", "list", *arguments).exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["wheels.tar.gz", "wheels.tgz", "wheels-1.0.tar", "w.tar.xz", "w.tar.bz2"])
+@pytest.mark.parametrize("place", ["folder", "file"])
+def test_names_a_tar_archive_that_holds_wheels(tmp_path: Path, name: str, place: str) -> None:
+    folder = tmp_path / "staged"
+    wheels.make_sdist(folder)
+    compression = {"gz": "gz", "tgz": "gz", "xz": "xz", "bz2": "bz2"}.get(name.rpartition(".")[2], "")
+    open_archive: Any = tarfile.open
+    with open_archive(folder / name, f"w:{compression}") as archive:
+        entry = tarfile.TarInfo(f"dist/{A}")
+        entry.size = len(BYTES[A])
+        archive.addfile(entry, io.BytesIO(BYTES[A]))
+    source = folder if place == "folder" else folder / name
+    result = run("-u", source, "--until", "check", "dipy", "1.11.0")
+    assert result.exit_code == 3, result.stderr
+    assert f"the archive {name} holds {A}, which must be unpacked" in result.stderr
+
+
+def test_a_damaged_tar_archive_is_harmless(tmp_path: Path) -> None:
+    wheels.make_wheel(tmp_path)
+    (tmp_path / "logs.tar.gz").write_bytes(b"\x1f\x8b\x08\x00broken")
+    (tmp_path / "logs.tar.xz").write_bytes(b"\xfd7zXZ\x00")
+    assert run("-u", tmp_path, "--until", "list", "dipy", "1.11.0").exit_code == 0
+
+
 def test_an_archive_of_other_wheels_is_harmless(tmp_path: Path) -> None:
     wheels.make_wheel(tmp_path)
     with zipfile.ZipFile(tmp_path / "test-data.zip", "w") as archive:
@@ -162,6 +190,38 @@ CONTINUED: dict[str, dict[str, Page]] = {
         "/w/?x=1": link(A) + '<a href="?x=1&start=0">1</a><a href="?x=1&amp;start=50">2</a>',
         "/w/?x=1&start=50": link(B) + '<a href="?x=1&start=0">1</a>',
     },
+    "a class": {
+        "/w/": link(A) + '<a class="page next" href="?after=x"><svg></svg></a>',
+        "/w/?after=x": link(B),
+    },
+    "a label": {"/w/": link(A) + '<a title="Next page" href="?after=x"><i></i></a>', "/w/?after=x": link(B)},
+    "an image": {"/w/": link(A) + '<a href="?after=x"><img alt="Next"></a>', "/w/?after=x": link(B)},
+    "an arrow": {"/w/": link(A) + '<a href="?after=x">&raquo;</a>', "/w/?after=x": link(B)},
+    "older files": {"/w/": link(A) + '<a href="?before=x">Older</a>', "/w/?before=x": link(B)},
+    "a button for more": {"/w/": link(A) + '<a href="?cursor=x">Load more</a>', "/w/?cursor=x": link(B)},
+    "a number of entries": {"/w/": link(A) + '<a href="?after=x">Next 100</a>', "/w/?after=x": link(B)},
+    "another language": {"/w/": link(A) + '<a href="?nach=x">Weiter</a>', "/w/?nach=x": link(B)},
+    "numbers in another language": {
+        "/w/": link(A) + '<a href="?seite=2">2</a>',
+        "/w/?seite=2": link(B) + '<a href="?seite=1">1</a>',
+    },
+    "a limit and an offset": {
+        "/w/": link(A) + '<a href="?limit=1&amp;offset=1">2</a>',
+        "/w/?limit=1&offset=1": link(B),
+    },
+    "a page below": {
+        "/w/": link(A) + '<a href="page/2/">2</a>',
+        "/w/page/2/": link(B, directory="/w/") + '<a href="/w/">1</a>',
+    },
+    "another file": {"/w/": link(A) + '<a href="page2.html">Next</a>', "/w/page2.html": link(B)},
+    "a header of a forge": {
+        "/w/": (200, json.dumps([{"name": A, "type": "file"}]), {"X-Next-Page": "2"}),
+        "/w/?page=2": (200, json.dumps([{"name": B, "type": "file"}]), {"X-Next-Page": ""}),
+    },
+    "a key in JSON": {
+        "/w/": (200, json.dumps(json.loads(index_json(A)) | {"next": "?page=2"}), JSON_TYPE),
+        "/w/?page=2": (200, json.dumps(json.loads(index_json(B)) | {"next": None}), JSON_TYPE),
+    },
     "the word next": {"/w/": link(A) + '<a href="?after=abc">Next &raquo;</a>', "/w/?after=abc": link(B)},
 }
 
@@ -181,6 +241,10 @@ def test_follows_a_listing_to_its_last_page(kind: str) -> None:
         '<a href="javascript:void(0)" rel="next">next</a>',
         '<a href="?C=N;O=D">Name</a> <a href="?C=S;O=A">Size</a> <a href="?sort=name&order=desc">x</a>',
         '<a href="?page=1">1</a>',
+        '<a href="/w/" rel="next">next</a>',
+        '<a href="?build=13">13</a> <a href="?year=2025">2025</a> <a href="?v=3">3</a>',
+        '<a href="/next/" title="Coming next">Next</a>',
+        "<p>Showing 1 to 1 of 1 entries</p>",
         '<link rel="nextcloud" href="x.html"><link rel="prev" href="y.html">',
     ],
 )
@@ -188,6 +252,17 @@ def test_a_single_page_has_no_next_one(more: str) -> None:
     site = Pages({"/w/": link(A) + more})
     assert listed_names(list_pages(site)) == [A]
     assert set(site.requests) == {"/w/"}
+
+
+@pytest.mark.parametrize(
+    "remark", ["Showing 1 to 1 of 3 entries", "Items 1-1 of 3", "files 1 \u2013 1 of 1,200"]
+)
+def test_a_part_of_a_listing_without_a_link_to_the_rest_is_an_error(remark: str) -> None:
+    result = list_pages(
+        {"/w/": f"{link(A)}<form action='?page=2'><button>Next</button></form><p>{remark}</p>"}
+    )
+    assert result.exit_code == 2
+    assert "shows only a part of its files" in result.stderr
 
 
 def test_the_next_chapter_of_a_document_is_not_a_listing() -> None:
@@ -262,6 +337,27 @@ def test_asks_an_index_for_the_project(root: str, path: str) -> None:
         assert site.requests == [project]
 
 
+@pytest.mark.parametrize("status", [400, 403, 405, 501])
+def test_asks_for_the_project_if_the_root_is_not_listed(status: int) -> None:
+    pages: dict[str, Page] = {"/pypi/": (status, "no", {}), "/pypi/dipy/": link(A)}
+    assert listed_names(list_pages(pages, "pypi/")) == [A]
+    assert list_pages({"/pypi/": (status, "no", {})}, "pypi/").exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("", "<title>Our index</title><p>Welcome."),
+        ("", "<title>Our index</title><script src=a.js></script>"),
+        ("api/", (200, '{"type": "indexconfig"}', {"Content-Type": "application/json"})),
+        ("simple/index.html", "<title>Simple index</title>" + link("numpy/")),
+    ],
+)
+def test_asks_for_the_project_below_a_root_for_people(path: str, root: Page) -> None:
+    project = f"/{path.removesuffix('index.html')}dipy/"
+    assert listed_names(list_pages({f"/{path}": root, project: link(A)}, path)) == [A]
+
+
 @pytest.mark.parametrize("root", ROOTS)
 def test_a_project_that_an_index_does_not_have_may_appear(root: str) -> None:
     result = list_pages({"/simple/": ROOTS[root]}, "simple/")
@@ -286,6 +382,20 @@ def test_the_error_names_the_folders() -> None:
     pages["/w/dipy/"] = link("1.11.0/")
     pages["/w/dipy/1.11.0/"] = link(A)
     assert listed_names(list_pages(pages)) == [A]
+
+
+@pytest.mark.parametrize("query", ["dir={}", "path=/{}/", "x=1&folder={}"])
+def test_a_query_may_name_a_folder(query: str) -> None:
+    first, _, key = query.rpartition("&")
+    root = f"/w/?{first}" if first else "/w/"
+    below = {name: f"/w/?{query.format(name)}" for name in ("wheels", "wheels/1.11.0")}
+    pages: dict[str, Page] = {
+        root: link(B, directory="/w/") + f'<a href="{below["wheels"]}">wheels/</a>',
+        below["wheels"]: f'<a href="{below["wheels/1.11.0"]}">1.11.0</a>',
+        below["wheels/1.11.0"]: link(A, directory="/files/"),
+    }
+    assert key
+    assert sorted(listed_names(list_pages(pages, root[1:]))) == [A, B]
 
 
 def test_navigation_is_neither_a_folder_nor_a_gap() -> None:
@@ -342,6 +452,28 @@ def test_names_the_option_for_a_public_host() -> None:
     assert listed_names(list_pages({"/w/": pinned})) == [A]
 
 
+UNREACHABLE = {
+    "an FTP server": f"ftp://files.example/{B}",
+    "a bucket": f"s3://bucket/{B}",
+    "a local disk": f"C:\\wheels\\{B}",
+    "no URL": f"http://[::1/{B}",
+    "a port above the maximum": f"http://127.0.0.1:99999/{B}",
+}
+
+
+@pytest.mark.parametrize("form", ["html", "json"])
+@pytest.mark.parametrize("place", UNREACHABLE)
+def test_a_file_that_cannot_be_downloaded_is_not_left_out_silently(place: str, form: str) -> None:
+    page: Page = f'{link(A)}<a href="{UNREACHABLE[place]}">{B}</a>'
+    if form == "json":
+        files = [{"filename": A, "url": A}, {"filename": B, "url": UNREACHABLE[place]}]
+        page = (200, json.dumps(json.loads(index_json()) | {"files": files}), JSON_TYPE)
+    result = list_pages({"/w/": page})
+    assert result.exit_code == 3
+    assert f"{B}: its link is not valid" in result.stderr
+    assert listed_names(list_pages({"/w/": page}, "w/", "--exclude", B)) == [A]
+
+
 FORM = "<form><input name=u><input type=password name=p></form>"
 ARTIFACTORY = json.dumps(
     {"repo": "r", "path": "/w", "uri": "x", "children": [{"uri": "/a", "folder": False}]}
@@ -357,6 +489,36 @@ OTHERS: dict[str, tuple[Page, str]] = {
         "a page that says that there is nothing (its title: Page not found",
     ),
     "404": ("<title>404</title><p>x", "a page that says that there is nothing (its title: 404)"),
+    "a login in another language": ("<title>Anmelden</title>", "returned a login page"),
+    "a form of a login": ("<form action='/login'><input name=u></form>", "returned a login page"),
+    "a form of SAML": ("<form><input type=hidden name=SAMLRequest></form>", "returned a login page"),
+    "not found in a heading": ("<h1>404 Not Found</h1>", "a page that says that there is nothing"),
+    "not found in another language": ("<title>Page introuvable</title>", "says that there is nothing"),
+    "a link that expired": ("<title>Link expired</title>", "says that there is nothing"),
+    "a frame": ("<iframe src='list.html'></iframe>", "leads browsers on to http://127.0.0.1"),
+    "a filter": ("<title>Web filter: blocked</title>", "a page that denies access"),
+    "a question": ("<title>Verify you are human</title>", "a check for browsers"),
+    "an error of an API": (
+        (200, '{"errors": [{"message": "Bad key"}]}', {"Content-Type": "application/json"}),
+        "JSON that is not a file listing: Bad key",
+    ),
+    "Jenkins": (
+        (200, '{"artifacts": [{"relativePath": "a"}]}', {"Content-Type": "application/json"}),
+        "This is the API of Jenkins. Pass the page with the artifacts: http://127.0.0.1",
+    ),
+    "Artifactory's list": (
+        (200, '{"uri": "x", "files": [{"uri": "/a"}]}', {"Content-Type": "application/json"}),
+        "This is Artifactory's file list",
+    ),
+    "a tree of GitLab": (
+        (200, '[{"name": "a", "type": "blob"}]', {"Content-Type": "application/json"}),
+        "JSON that is not an index page",
+    ),
+    "a ZIP": ((200, "PK\x03\x04", {"Content-Type": "text/html"}), "returned a ZIP file (sent as text/html)"),
+    "HTML of version 2": (
+        '<meta name="pypi:repository-version" content="2.0">' + link(A),
+        "uses version 2.0 of the index API",
+    ),
     "denied": ("<title>Access Denied</title>", "a page that denies access (its title: Access Denied)"),
     "scripts": (
         '<title>Browser</title><div id=root></div><script src="/app.js"></script>',
@@ -422,6 +584,8 @@ def test_describes_a_page_that_is_not_a_listing_at_once(kind: str, arguments: tu
     [
         "<title>503 Service Unavailable</title>",
         "<title>Scheduled maintenance</title><script>x</script>",
+        "<h1>503 Service Temporarily Unavailable</h1>",
+        "<title>We will be back soon</title>",
         (204, "", {}),
         (206, link(A), {"Content-Range": "bytes 0-99/1000"}),
         (206, link(A), {}),
@@ -469,7 +633,10 @@ S3_PAGE = (
     [
         (
             HTML_PAGE,
-            ["text/plain", "binary/octet-stream", "application/octet-stream", "application/json", ""],
+            [
+                *("text/plain", "binary/octet-stream", "application/octet-stream", "application/json", ""),
+                *("httpd/unix-directory", "application/x-html", "garbage"),
+            ],
         ),
         (f"\ufeff \n{link(A)}", ["text/plain; charset=utf-8", "text/html"]),
         (f"<!-- made by x -->\n<ul><li>{link(A)}</ul>", ["text/plain"]),
@@ -504,6 +671,10 @@ def unsized(body: str) -> list[Step]:
     [
         link(A),
         f"<html><body><pre>{link(A)}",
+        f"<html><body><div>menu</div>{link(A)}",
+        f"<pre>{link(A)}</pre><pre><a href=",
+        f"<div>{link(A)}</div><div>{link(B)}</div>",
+        f"<html><body><ul><li>{link(A)}</ul>\n<ul><li>",
         f"<!DOCTYPE html><html><head><title>Links for dipy</title></head><body>{link(A)}<a href=",
     ],
 )
@@ -549,6 +720,30 @@ def test_links_are_relative_to_the_url_with_a_slash_if_they_lead_nowhere(path: s
             pages[page] = (200, index_json(A), JSON_TYPE)
     result = list_pages(pages, path, until="download")
     assert listed_names(result) == [A]
+
+
+@pytest.mark.parametrize(
+    "answer_for_nothing",
+    [
+        (403, "<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"}),
+        (410, "Gone", {}),
+        "<title>Our files</title><p>Welcome.",
+    ],
+)
+@pytest.mark.parametrize("place", ["", "files/", "../../files/"])
+def test_links_without_a_slash_lead_to_any_answer_for_nothing(answer_for_nothing: Page, place: str) -> None:
+    page = f'<a href="{place}{A}">{A}</a>'
+    wrong, right = (
+        urljoin(f"http://x{base}", f"{place}{A}").removeprefix("http://x")
+        for base in ("/v/s/dipy", "/v/s/dipy/")
+    )
+    pages: dict[str, Page] = {
+        "/v/s/dipy": page,
+        "/v/s/dipy/": page,
+        wrong: answer_for_nothing,
+        right: BYTES[A],
+    }
+    assert listed_names(list_pages(pages, "v/s/dipy", until="download")) == [A]
 
 
 def test_folders_below_a_url_without_a_slash() -> None:

@@ -20,6 +20,7 @@ from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import SplitResult, unquote, urljoin, urlsplit
 from wheel_uploader.facts import link_names
+from wheel_uploader.facts.index_pages import check_version
 from wheel_uploader.facts.listing_page import (
     MAX_LINKS,
     Listing,
@@ -30,6 +31,7 @@ from wheel_uploader.facts.listing_page import (
 )
 from wheel_uploader.facts.page_links import (
     PageLinks,
+    announces_next_page,
     find_refresh_target,
     get_directory,
     is_below,
@@ -65,7 +67,15 @@ _PLAIN = re.compile(
 #: The names of the meta elements with the status of a project (PEP 792) begin with this.
 _STATUS_META = "pypi:project-status"
 #: Tags other than links that are read.
-_STRUCTURE_TAGS = frozenset({"base", "input", "link", "script", "title", "meta"})
+_STRUCTURE_TAGS = frozenset(
+    {"base", "input", "link", "script", "title", "meta", "h1", "img", "form", "frame", "iframe"}
+)
+#: Attributes that may name the file of a link whose URL does not, after ``download``.
+_NAMING_ATTRIBUTES = ("data-filename", "data-name", "title", "aria-label")
+#: Parts of the target of a form that asks for a login without a field for a password.
+_LOGIN_FORM = re.compile(r"(?:log|sign)[-_]?(?:in|on)\b|\b(?:sso|saml2?|oauth2?|openid)\b", re.IGNORECASE)
+#: Invisible characters that pages insert into long names, where a line may be broken.
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 #: Characters of a title that are kept.
 _MAX_TITLE = 200
 #: Characters that browsers strip from a URL in an attribute.
@@ -77,6 +87,8 @@ class _Anchor:
     href: str
     #: The attribute ``download``: the name for saving the file.
     download: str = ""
+    #: The wheel or sdist that another attribute names; its page, if another link leads to the file.
+    label: str = ""
     #: The beginning of the link's text, if its URL may not name the file.
     text: str = ""
     #: The last visible character of the link's text; a slash marks a directory.
@@ -87,6 +99,8 @@ class _Anchor:
     provenance: str = ""
     #: Approximate size in bytes, from the text between this link and the next one.
     approximate_size: int | None = None
+    #: True if an attribute, or its image, says that it leads to the next page.
+    is_next: bool = False
 
 
 class _AnchorTarget:
@@ -98,11 +112,18 @@ class _AnchorTarget:
         self.has_password = False
         self.has_scripts = False
         self.is_index = False
+        #: The version of the index API (PEP 629); empty if the page has none.
+        self.api_version = ""
         self.title = ""
+        #: The first heading.
+        self.heading = ""
         #: Targets of ``<meta http-equiv=refresh>`` and of the first ``rel=next``, as written; None if absent.
         self.refresh: str | None = None
         self.next_href: str | None = None
+        #: The target of the first frame, as written; None if there is none.
+        self.frame: str | None = None
         self._inside_title = False
+        self._inside_heading = False
         #: The status of the project and its reason (PEP 792).
         self.status: dict[str, str] = {}
         self._inside_anchor = False
@@ -125,8 +146,10 @@ class _AnchorTarget:
                 )
                 if provenance := attributes.get("data-provenance"):
                     anchor.provenance = provenance.strip(_URL_WHITESPACE)
-                if self._reads_text and (download := attributes.get("download")):
-                    anchor.download = download[: link_names.MAX_TEXT_LENGTH]
+                if self._reads_text:
+                    anchor.download = attributes.get("download", "")[: link_names.MAX_TEXT_LENGTH]
+                    anchor.label = _find_named_file(attributes)
+                    anchor.is_next = announces_next_page(attributes)
                 self.anchors.append(anchor)
             if "rel" in attributes:
                 self._read_relation(attributes)
@@ -138,17 +161,31 @@ class _AnchorTarget:
             if self.base is None:
                 self.base = attributes.get("href")
         elif tag == "input":
-            self.has_password = self.has_password or attributes.get("type", "").lower() == "password"
+            is_login = attributes.get("type", "").lower() == "password" or (
+                "name" in attributes and (attributes["name"].lower() == "samlrequest")
+            )
+            self.has_password = self.has_password or is_login
+        elif tag == "form":
+            self.has_password = self.has_password or bool(_LOGIN_FORM.search(attributes.get("action", "")))
+        elif tag == "img":
+            if self._inside_anchor and self.anchors:
+                anchor = self.anchors[-1]
+                anchor.is_next = anchor.is_next or announces_next_page({"title": attributes.get("alt", "")})
+        elif tag == "h1":
+            self._inside_heading = not self.heading
+        elif tag in {"frame", "iframe"}:
+            self.frame = self.frame or attributes.get("src")
         elif tag == "link":
             self._read_relation(attributes)
         elif tag == "script":
             self.has_scripts = True
         elif tag == "title":
             self._inside_title = True
-        elif attributes.get("name", "").startswith(_STATUS_META):
-            self.status[attributes["name"]] = attributes.get("content", "")
-        elif attributes.get("name", "").lower() == "pypi:repository-version":
+        elif (name := attributes.get("name", "").lower()).startswith(_STATUS_META):
+            self.status[name] = attributes.get("content", "")
+        elif name == "pypi:repository-version":
             self.is_index = True
+            self.api_version = attributes.get("content", "").strip()
         elif attributes.get("http-equiv", "").lower() == "refresh":
             self.refresh = find_refresh_target(attributes.get("content", ""))
 
@@ -167,6 +204,8 @@ class _AnchorTarget:
             self._inside_anchor = False
         elif tag == "title":
             self._inside_title = False
+        elif tag == "h1":
+            self._inside_heading = False
 
     def data(self, text: str) -> None:
         if self._inside_anchor:
@@ -177,6 +216,9 @@ class _AnchorTarget:
         elif self._inside_title:
             if len(self.title) < _MAX_TITLE:
                 self.title += text[:_MAX_TITLE]
+        elif self._inside_heading:
+            if len(self.heading) < _MAX_TITLE:
+                self.heading += text[:_MAX_TITLE]
         elif self.anchors and len(self._row_text) < _MAX_ROW_TEXT:
             self._row_text += f" {text[:_MAX_ROW_TEXT]}"
 
@@ -201,6 +243,8 @@ def iter_html_files(text: str, base_url: str, source: str) -> Iterator[RemoteFil
 def read_html_listing(text: str, base_url: str, source: str) -> Listing:
     """Return every file, and every page below this one, that a page links to. Raises ListingError."""
     target = _parse_anchors(text, source)
+    if target.api_version[:1].isdigit():
+        check_version(target.api_version, source)
     base = _resolve(base_url, target.base) or base_url
     status, status_reason = target.status.get(_STATUS_META), target.status.get(f"{_STATUS_META}-reason")
     links = _LinkCollector(
@@ -210,17 +254,23 @@ def read_html_listing(text: str, base_url: str, source: str) -> Listing:
     target.anchors.reverse()
     while target.anchors:
         links.add(target.anchors.pop())
-    title = " ".join(target.title.split())
+    title = " ".join((target.title.strip() or target.heading).split())
     is_index = target.is_index or is_index_title(title)
     is_listing = is_index or is_listing_title(title) or links.page_links.is_uniform
+    files, refresh_url = links.get_files(), _resolve(base, target.refresh)
+    # The button of the last page may lead to the page itself.
+    next_url = _resolve(base, target.next_href).partition("#")[0] or links.page_links.find_next_page()
+    if not files and not refresh_url and not links.page_links.has_folders:
+        refresh_url = _resolve(base, target.frame)
+        refresh_url = refresh_url if _split_or_empty(refresh_url)[:2] == _split_or_empty(base_url)[:2] else ""
     return Listing(
-        files=links.get_files(),
+        files=files,
         folders=tuple(links.page_links.iter_folders(is_listing=is_listing)),
         subpage_urls=links.pages,
         is_index=is_index,
         signs=PageSigns(
             title=title,
-            refresh_url=_resolve(base, target.refresh),
+            refresh_url=refresh_url,
             has_scripts=target.has_scripts,
             has_base=target.base is not None,
             is_listing=is_listing,
@@ -230,7 +280,7 @@ def read_html_listing(text: str, base_url: str, source: str) -> Listing:
         provenance_urls={
             links.files[key].url: _resolve(base, provenance) for key, provenance in links.provenance.items()
         },
-        next_url=_resolve(base, target.next_href).partition("#")[0] or links.page_links.find_next_page(),
+        next_url="" if next_url == base_url else next_url,
     )
 
 
@@ -270,12 +320,17 @@ class _LinkCollector:
         resolved, parts = _resolve_link(self._base, anchor.href)
         url, _, fragment = resolved.partition("#")
         names_itself = url != self._base and parts.netloc == self._base_parts.netloc
-        link = link_names.name_link(parts, download=anchor.download, text=anchor.text if names_itself else "")
+        shown = anchor.text.translate(_INVISIBLE)
+        text = (shown if not anchor.label else anchor.label) if names_itself else ""
+        link = link_names.name_link(parts, download=anchor.download, text=text, fragment=fragment)
+        if not parts.netloc:
+            self._add_unreachable(anchor)
         is_folder = not link.is_file and (parts.path.endswith("/") or anchor.last_character == "/")
         is_page = is_folder or not (link.is_file or link.filename.endswith(_FILE_SUFFIXES))
         if is_page:
             text = anchor.text.strip() or anchor.last_character
-            self.page_links.add(url, parts, link.filename, text, is_folder=is_folder)
+            is_next = anchor.is_next
+            self.page_links.add(url, parts, link.filename, text, is_folder=is_folder, is_next=is_next)
         if not link.filename:  # not an HTTP link, or one to the root of a host
             return
         if is_page and is_below(parts, self._base_directory):
@@ -315,6 +370,17 @@ class _LinkCollector:
         if anchor.provenance:
             self.provenance[key] = anchor.provenance
 
+    def _add_unreachable(self, anchor: _Anchor) -> None:
+        """Add the file of a link that is neither http nor https: it is listed, but cannot be downloaded."""
+        name = link_names.name_unreachable_link(anchor.href)
+        if name:
+            scheme = sanitize(anchor.href.partition(":")[0], limit=20)
+            is_http = scheme.lower() in {"http", "https"}
+            problem = "it is not a URL" if is_http else f"it is neither http nor https, but {scheme}"
+            reason = f"its link is not valid: {problem}"
+            file = RemoteFile(filename=name, url="", source=self._source, unavailable_reason=reason)
+            self.files.setdefault(anchor.href[:1000], file)
+
     def get_files(self) -> tuple[RemoteFile, ...]:
         """Return the files. One that only a text names may be the page of one that its URL names."""
         if not self._named_by_text:
@@ -325,6 +391,14 @@ class _LinkCollector:
             for key, file in self.files.items()
             if key not in self._named_by_text or file.filename not in named
         )
+
+
+def _find_named_file(attributes: Mapping[str, str]) -> str:
+    """Return the name of the wheel or sdist in an attribute of a link; empty if there is none."""
+    for key in _NAMING_ATTRIBUTES:
+        if (text := attributes.get(key)) and (name := link_names.find_in_text(text)):
+            return name
+    return ""
 
 
 def _parse_anchors(text: str, source: str) -> _AnchorTarget:

@@ -78,15 +78,26 @@ def read_index_page(value: Any, base_url: str, source: str) -> Listing:
         raise ListingError(f"{source} returned JSON in which files or projects are not a list")
     if len(files) + len(projects) > MAX_LINKS:
         raise _build_limit_error(source)
-    status = data.get("project-status")
+    status = _find_status(data)
+    next_url = data.get("next")
     names = [project["name"] for project in projects if _has_text(project, "name")]
     return Listing(
-        files=tuple(_parse_files(files, base_url, source, status if isinstance(status, dict) else {})),
+        files=tuple(_parse_files(files, base_url, source, status)),
+        next_url=resolve_link(base_url, next_url) if isinstance(next_url, str) and next_url else "",
         is_index=not files and "projects" in data,
         subpage_urls={
             canonicalize_name(name): urljoin(base_url, f"{_quote_project(name)}/") for name in names
         },
     )
+
+
+def _find_status(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the status of a project (PEP 792); some servers give only its name, or have it in ``meta``."""
+    meta = data.get("meta")
+    status = data.get("project-status", meta.get("project-status") if isinstance(meta, dict) else None)
+    if isinstance(status, str):
+        return {"status": status}
+    return status if isinstance(status, dict) else {}
 
 
 def read_project_page(text: str, url: str, source: str) -> ProjectPage:
@@ -116,7 +127,7 @@ def read_project_page(text: str, url: str, source: str) -> ProjectPage:
 
 def _parse_index_file(entry: Any, base_url: str, source: str) -> IndexFile:
     file = _parse_file(entry, base_url, source, {})
-    if file is None:
+    if file is None or not file.url:
         raise ListingError(f"{source} returned JSON with an entry that is not a file (PEP 691)")
     return IndexFile(
         filename=file.filename,
@@ -179,13 +190,15 @@ def _take_entries(entries: list[Any]) -> Iterator[Any]:
 
 def _parse_file(entry: Any, base_url: str, source: str, status: dict[str, Any]) -> RemoteFile | None:
     """Return the file of an entry; None if the entry is not a file."""
-    if not (_has_text(entry, "filename") and _has_text(entry, "url")):
+    if not _has_text(entry, "filename"):
         return None
-    url = resolve_link(base_url, entry["url"]).partition("#")[0]
+    link = entry["url"] if _has_text(entry, "url") else None
+    url = resolve_link(base_url, link).partition("#")[0] if link is not None else ""
+    link_error = "" if url else "its link is not valid: it is neither http nor https"
+    if link is None:
+        link_error = "the listing has no link to it"
     size, size_error = bounds.parse_listed_size(entry.get("size"))
     withdrawal = describe_withdrawal(entry.get("yanked"), status.get("status"), status.get("reason"))
-    if not url:
-        return None
     return RemoteFile(
         filename=entry["filename"],
         url=url,
@@ -193,7 +206,7 @@ def _parse_file(entry: Any, base_url: str, source: str, status: dict[str, Any]) 
         hashes=_parse_hashes(entry.get("hashes")),
         source=source,
         modified_at=bounds.parse_listed_date(entry.get("upload-time")),
-        unavailable_reason=withdrawal or size_error,
+        unavailable_reason=withdrawal or link_error or size_error,
         is_withdrawn=bool(withdrawal),
     )
 

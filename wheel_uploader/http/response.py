@@ -140,6 +140,8 @@ def make_status_error(response: httpx.Response, url: str) -> HttpStatusError:
 def _status_hint(status: int, proxy: object) -> str | None:
     """Return what to do about a status; ``proxy`` is set if a proxy relayed or made the answer."""
     hint = _STATUS_HINTS.get(status)
+    if hint is None and (300 <= status < 400 or status in _FINAL_STATUSES):
+        hint = _STATUS_HINTS[404]
     if not proxy or status not in _PROXY_STATUSES:
         return hint
     may_be = f"The answer may be that of the proxy {proxy} (HTTP_PROXY, ALL_PROXY, NO_PROXY)."
@@ -168,6 +170,9 @@ _STATUS_HINTS = {
     404: "Check the URL: open it in a browser.",
     410: "Check the URL: open it in a browser.",
 }
+
+#: Statuses that the same request gets again.
+_FINAL_STATUSES = frozenset({400, 402, 405, 406, 411, 414, 415, 422, 426, 431, 451, 501, 505})
 
 #: Statuses with which a proxy itself answers: forbidden, or the server is unreachable.
 _PROXY_STATUSES = {403, 502, 503, 504}

@@ -204,6 +204,8 @@ def _parse_cell(python: str, platform: str) -> MatrixCell:
     if not re.fullmatch(r"[a-z]+\d+(?:_\d+)?t?", python):
         raise ValueError(f"'{sanitize(python)}' is not a python like cp311 or cp313t")
     family, _, architecture = platform.partition("_")
+    if not re.fullmatch(r"[A-Za-z0-9_.]+", platform):
+        raise ValueError(f"'{sanitize(platform)}' is not a platform; a comment begins with ' #'")
     if platform not in _COMPLETE_PLATFORMS and not (
         family.rstrip(string.digits) in _PLATFORM_FAMILIES and architecture
     ):

@@ -27,15 +27,27 @@ _MAX_LENGTH = 2000
 _UNFINISHED_SUFFIXES = (
     *(".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart", ".aria2"),
     *(".tmp", ".temp", ".upload", ".uploading", ".incomplete", ".unfinished", ".inprogress"),
+    *(".icloud", ".!ut", ".!qb", ".bc!", "_.gstmp"),
 )
+#: Parts that some tools insert between the name and such a suffix: ``W.whl.7fa2c1b3.partial``.
+_UPLOAD_ID = re.compile(r"(?:(?<=\.whl)|(?<=\.tar\.gz))(?:\.[A-Za-z0-9_-]{1,40}){1,3}\Z", re.IGNORECASE)
 #: rsync (``.NAME.Xy12Za``) and lftp (``.in.NAME``) hide a file until it is complete.
 _HIDDEN_UNTIL_COMPLETE = re.compile(r"\.(?:in\.)?([^.].*\.(?:whl|tar\.gz|zip))(?:\.[A-Za-z0-9]{6})?")
 #: Suffixes of archives around a file: an artifact with one wheel is saved as ``.whl.zip``.
-_WRAPPER_SUFFIXES = (".zip", ".gz", ".tar", ".7z")
+_WRAPPER_SUFFIXES = (".zip", ".gz", ".tar", ".7z", ".xz", ".bz2", ".zst", ".rar")
 #: The number that wget appends to a name that exists, and marks of a copy after the suffix.
 _COPY_SUFFIX = re.compile(r"(?:\.[0-9]{1,3}| ?\([0-9]{1,4}\))\Z")
-_COPY_PREFIX = "copy of "
+#: The number that browsers and file managers insert before the last suffix: ``demo-1.0.tar (1).gz``.
+_COPY_INFIX = re.compile(r"(\.tar)(?: ?\([0-9]{1,4}\)|-[0-9]{1,2})(\.gz)\Z", re.IGNORECASE)
+#: Words of file managers before the name of a copy, in several languages.
+_COPY_PREFIX = re.compile(
+    r"(?:copy(?: \([0-9]{1,3}\)| [0-9]{1,3})? of|kopie v[ao]n|copie de|c[oó]pia d[ei]|kopia av)[ _]",
+    re.IGNORECASE,
+)
+#: Characters that look like a dash; invisible characters are removed.
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
 _WHEEL_SUFFIX = ".whl"
+_WRONG_SUFFIX = ".wheel"
 
 #: No valid name has one of these, so what follows them was added: ``demo-1.0 (1)``, ``demo-1.0 - Copy``.
 _ADDED = re.compile(r"[\s(]|[-_](?i:copy)(?:[-_]?[0-9]{1,3})?\Z")
@@ -99,21 +111,27 @@ def recognize(filename: str, error: InvalidFilename) -> MisnamedFile | None:
     """Return what a file name that ``parse_filename`` rejected resembles, or None."""
     if len(filename) > _MAX_LENGTH:
         return None
-    name = unicodedata.normalize("NFKC", filename).strip()
+    name = _normalize(filename)
     if hidden := _HIDDEN_UNTIL_COMPLETE.fullmatch(name):
         if name.endswith((_WHEEL_SUFFIX, *filenames.SDIST_SUFFIXES)) and not name.startswith(".in."):
             return None
         return _build(hidden[1], "an unfinished upload", final_name=hidden[1])
-    if name.lower().startswith(_COPY_PREFIX):
-        name = name[len(_COPY_PREFIX) :]
+    name = _COPY_PREFIX.sub("", name, count=1) if _COPY_PREFIX.match(name) else name
     for suffix in _UNFINISHED_SUFFIXES:
         if name.lower().endswith(suffix):
-            complete = name[: -len(suffix)]
+            complete = _UPLOAD_ID.sub("", name[: -len(suffix)])
             return _build(complete, f"an unfinished download or upload ({suffix})", final_name=complete)
     if (copy := _COPY_SUFFIX.search(name[-20:])) and _has_suffix(name[: -len(copy[0])]):
         return _build(
             name[: -len(copy[0])], f"the name ends with '{copy[0].strip()}', as that of a second copy"
         )
+    if infix := _COPY_INFIX.search(name):
+        inserted = name[infix.end(1) : infix.start(2)].strip()
+        return _build(
+            _COPY_INFIX.sub(r"\1\2", name), f"'{inserted}' is in the name, as in that of a second copy"
+        )
+    if name.lower().endswith(_WRONG_SUFFIX):
+        return _build(f"{name[: -len(_WRONG_SUFFIX)]}.whl", "a wheel has the suffix .whl, not .wheel")
     for wrapper in _WRAPPER_SUFFIXES:
         wrapped = name[: -len(wrapper)]
         if name.lower().endswith(wrapper) and _has_suffix(wrapped):
@@ -134,6 +152,14 @@ def _build(name: str, reason: str, *, final_name: str = "") -> MisnamedFile | No
     return None
 
 
+def _normalize(filename: str) -> str:
+    """Return a file name without invisible characters, and with plain dashes."""
+    name = unicodedata.normalize("NFKC", filename.translate(_DASHES)).translate(_DASHES)
+    if not name.isascii():
+        name = "".join(character for character in name if unicodedata.category(character) != "Cf")
+    return name.strip()
+
+
 def _has_suffix(name: str) -> bool:
     return name.lower().endswith((_WHEEL_SUFFIX, *filenames.SDIST_SUFFIXES))
 
@@ -150,7 +176,11 @@ def _is_wheel_name(name: str) -> bool:
         wheel = filenames.parse_filename(name)
     except InvalidFilename:
         return False
-    return isinstance(wheel, WheelName) and all(map(_PYTHON_TAG.fullmatch, wheel.pythons))
+    return (
+        isinstance(wheel, WheelName)
+        and all(map(_PYTHON_TAG.fullmatch, wheel.pythons))
+        and all(map(_PLATFORM_LIKE.fullmatch, wheel.platforms))
+    )
 
 
 def _remove_project(stem: str, project: NormalizedName) -> str | None:

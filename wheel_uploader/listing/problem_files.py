@@ -36,6 +36,32 @@ _UNFINISHED_HINT = (
 )
 
 
+_UNAVAILABLE_HINT = (
+    "Run the same command again when the file can be downloaded, or leave it out with --exclude PATTERN."
+)
+
+
+def _find_unavailable(selection: Selection, files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
+    """Yield the files of the release that are listed, but cannot be downloaded from anywhere.
+
+    The files that an index has withdrawn are left out on purpose, so the release is complete without them.
+    """
+    unavailable = {(file.filename, file.source) for file in selection.excluded_files if file.is_unavailable}
+    found = {name.filename for name, _ in selection.files}
+    for file in files if found else ():
+        is_missing = (file.filename, file.source) in unavailable and file.filename not in found
+        if is_missing and file.unavailable_reason and not file.is_withdrawn and _has_valid_name(file):
+            yield file
+
+
+def _has_valid_name(file: RemoteFile) -> bool:
+    try:
+        filenames.parse_filename(file.filename)
+    except filenames.InvalidFilename:
+        return False
+    return True
+
+
 def find_misnamed(files: Iterable[RemoteFile]) -> Iterator[tuple[RemoteFile, MisnamedFile]]:
     """Yield the files whose names are not valid, but resemble that of a wheel or an sdist."""
     for file in files:
@@ -56,6 +82,7 @@ def set_aside(
     They are among its excluded files; those that stop the run at once are also gaps. ``is_inferred``: the
     user gave no project, so that every misnamed wheel counts as one of the release.
     """
+    files = list(files)
     selected = {id(file) for _, file in selection.files}
     problems = _Problems(options)
     for file, resembled in find_misnamed(file for file in files if id(file) not in selected):
@@ -72,8 +99,10 @@ def set_aside(
         empty = []
     for name, file in empty:
         problems.add_empty(name, file)
+    for file in _find_unavailable(selection, files):
+        problems.add_unavailable(file)
     if not problems.excluded:
-        return selection
+        return dataclasses.replace(selection, gaps=tuple(problems.gaps))
     set_aside_files = {id(file) for _, file in empty}
     kept = tuple(pair for pair in selection.files if id(pair[1]) not in set_aside_files)
     names = {name.filename for name, _ in kept}
@@ -117,6 +146,17 @@ class _Problems:
                 check=MISNAMED_CHECK,
                 remedy=None if _is_local(file) else GapRemedy.FILE,
             )
+
+    def add_unavailable(self, file: RemoteFile) -> None:
+        """Add a gap for a file of the release that is listed, but cannot be downloaded."""
+        self.gaps.append(
+            ListingGap(
+                message=f"{sanitize(file.filename)}: {sanitize(file.unavailable_reason)}",
+                source=file.source,
+                remedy=GapRemedy.WAIT,
+                hint=_UNAVAILABLE_HINT,
+            )
+        )
 
     def add_empty(self, name: DistName, file: RemoteFile) -> None:
         """Add a file of 0 bytes, which is the start of an upload if this run waits for the release."""

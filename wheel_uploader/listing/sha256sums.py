@@ -61,8 +61,12 @@ def parse_checksum_line(line: str) -> tuple[str, str] | None:
     return _base_name(name), digest.lower()
 
 
+#: A comment after a file name, which it cannot be a part of.
+_TRAILING_COMMENT = re.compile(r"(?:(?<=\.whl)|(?<=\.zip)|(?<=\.gz))[ \t]{1,80}#.*\Z")
+
+
 def _base_name(name: str) -> str:
-    return re.split(r"[/\\]", name.strip())[-1]
+    return re.split(r"[/\\]", _TRAILING_COMMENT.sub("", name).strip())[-1]
 
 
 def parse_other_checksum_line(line: str) -> tuple[str, str] | None:

@@ -111,6 +111,11 @@ def _choose_latest(
         newest, date = _find_last_built(files, contenders, options.project, get_date)
         names = ", ".join(map(str, sorted(contenders)))
         notes.append(f"of {sanitize(names)}, {newest} was built last ({date:%Y-%m-%d %H:%M} UTC)")
+    if variants := _list_variants(newest, admitted):
+        notes.append(
+            f"not selected, because they are other variants of {newest}: {format_versions(variants)}; "
+            "give the version with its local part to publish one of them"
+        )
     passed_over = [version for version in staged if version > newest and version not in admitted]
     if local := [version for version in passed_over if version.local]:
         notes.append(
@@ -118,6 +123,19 @@ def _choose_latest(
             f"the newest other version is {newest}"
         )
     return VersionChoice(version=newest, notes=tuple(notes))
+
+
+def _list_variants(version: Version, staged: Sequence[Version]) -> list[Version]:
+    """Return the builds of a version for other hardware or libraries: ``1.0+cpu`` and ``1.0+cu118``."""
+    if not version.local or local_versions.is_build_of_checkout(version):
+        return []
+    same = (each for each in staged if each.public == version.public and each.local and each != version)
+    return [each for each in same if not local_versions.is_build_of_checkout(each) and not _is_number(each)]
+
+
+def _is_number(version: Version) -> bool:
+    """Return whether the local part is only a number, which gives an order."""
+    return bool(version.local) and str(version.local).replace(".", "").isdigit()
 
 
 def _find_last_built(

@@ -117,7 +117,8 @@ def test_list_accepts_checksums_of_any_algorithm() -> None:
 def test_reports_every_wrong_line_with_its_number() -> None:
     error = get_usage_error(
         lambda: expected_files.parse_expected_lines(
-            "sdist\n\ndipy\ndipy-1.whl\ncp311-macos_arm64\ncp-win32\ncp311-manylinux\nA-B-C\n", "expected.txt"
+            "sdist\n\ndipy\ndipy-1.whl\ncp311-macos_arm64\ncp-win32\ncp311-manylinux\nA-B-C\ncp311-win_amd64#x\n",
+            "expected.txt",
         )
     )
     assert str(error) == "expected.txt is not a list of expected files"
@@ -134,6 +135,7 @@ def test_reports_every_wrong_line_with_its_number() -> None:
             "(did you mean manylinux_i686?)"
         ),
         "line 8: 'A-B-C': neither a file name nor a tag",
+        "line 9: 'cp311-win_amd64#x': 'win_amd64#x' is not a platform; a comment begins with ' #'",
     )
     assert error.hint.startswith("Each line is a file name, a tag like cp311-cp311-win_amd64, a python")
 

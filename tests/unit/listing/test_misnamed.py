@@ -46,6 +46,9 @@ def find_version(filename: str, project: str = "dipy") -> str:
         ("x-1.0-docs.tar.gz.part", "x", ""),
         ("x-1.0-src (1).tar.gz", "x", ""),
         ("x-.whl", "x", ""),
+        # Debug symbols of a wheel.
+        (f"{WHEEL}.pdb.zip", "dipy", ""),
+        (f"{WHEEL}.dSYM.zip", "dipy", ""),
         ("x.whl", "x", ""),
         ("1.0-x.whl", "x", ""),
     ],
@@ -66,6 +69,14 @@ def test_finds_the_version_of_a_project(filename: str, project: str, version: st
         (f"{WHEEL}.whl.crdownload", "an unfinished download or upload (.crdownload)"),
         (f".{WHEEL}.whl.a1B2c3", "an unfinished upload"),
         (f".in.{WHEEL}.whl", "an unfinished upload"),
+        (f"{WHEEL}.whl.7fa2c1b3.partial", "an unfinished download or upload (.partial)"),
+        (f"{WHEEL}.whl.ocTransferId12.upload.part", "an unfinished download or upload (.part)"),
+        (f"{WHEEL}.whl.icloud", "an unfinished download or upload (.icloud)"),
+        (f"{WHEEL}.whl.!qB", "an unfinished download or upload (.!qb)"),
+        (f"{WHEEL}.whl.xz", "a .xz file around it: unpack it"),
+        (f"{WHEEL}.wheel", "a wheel has the suffix .whl, not .wheel"),
+        ("dipy-1.11.0.tar (1).gz", "'(1)' is in the name, as in that of a second copy"),
+        ("dipy-1.11.0.tar-1.gz", "'-1' is in the name, as in that of a second copy"),
     ],
 )
 def test_gives_the_reason_for_rejecting_a_name(filename: str, reason: str) -> None:
@@ -155,6 +166,7 @@ ACCIDENTS = (
         "{}.whl.1",
         " {}.whl",
     ),
+    *("Kopie von {}.whl", "Copie de {}.whl", "Copia di {}.whl", "Copy (2) of {}.whl", "{}\u200e.whl"),
     *("{} copy 2.whl", "Copy of {}.whl", "{}.whl.crdownload", "{} (1).whl.tmp", "{}.Whl"),
 )
 
@@ -166,6 +178,10 @@ def test_recognizes_every_valid_name_after_an_accident(stem: str, accident: str)
     assert resembled is not None
     assert resembled.find_version(name.project) == name.version
     assert resembled.guess_release() == (name.project, name.version)
+
+
+def test_recognizes_a_name_with_typographic_dashes() -> None:
+    assert find_version(f"{WHEEL.replace('-', chr(0x2013))}.whl") == "1.11.0"
 
 
 @given(st.text(max_size=60), st.sampled_from([".whl", ".tar.gz", ".zip", ".whl.part", ".whl.1", ""]))

@@ -32,6 +32,7 @@ A, B = "a" * 64, "b" * 64
         f"SHA256:{A.upper()} *dist/x.whl",
         f"sha-256={A} x.whl",
         f"SHA256          {A.upper()}       C:\\dist\\x.whl",
+        f"{A}  x.whl  # built by CI",
     ],
 )
 def test_parses_every_line_format(line: str) -> None:

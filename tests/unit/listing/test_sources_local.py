@@ -170,8 +170,15 @@ def test_a_directory_that_vanishes_is_a_gap(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_skips_named_pipes(tmp_path: Path, http: HttpClient) -> None:
+def test_a_named_pipe_is_an_unavailable_file(tmp_path: Path, http: HttpClient) -> None:
     os.mkfifo(tmp_path / "dipy-1.11.0-py3-none-any.whl")
-    assert list_files(tmp_path, http) == []
+    (pipe,) = list_files(tmp_path, http)
+    assert pipe.unavailable_reason == "it is not a regular file"
     with pytest.raises(ReleaseError, match="no such file or directory"):
         list_files(tmp_path / "dipy-1.11.0-py3-none-any.whl", http)
+
+
+def test_a_symbolic_link_that_leads_nowhere_is_an_unavailable_file(tmp_path: Path, http: HttpClient) -> None:
+    (tmp_path / "dipy-1.11.0-py3-none-any.whl").symlink_to(tmp_path / "missing")
+    (link,) = list_files(tmp_path, http)
+    assert link.unavailable_reason == "it is a symbolic link to a missing file"

@@ -63,16 +63,39 @@ def test_ignores_invalid_hashes(hashes: object) -> None:
         "x",
         [],
         {},
-        {"filename": WHEEL},
-        {"filename": WHEEL, "url": 1},
         {"filename": 1, "url": WHEEL},
-        {"filename": WHEEL, "url": f"file:///{WHEEL}"},
-        {"filename": WHEEL, "url": "data:,x"},
-        {"filename": WHEEL, "url": "https://[x"},
     ],
 )
 def test_skips_invalid_files(file: object) -> None:
     assert parse(page(file)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ({}, "the listing has no link to it"),
+        ({"url": 1}, "the listing has no link to it"),
+        ({"url": f"file:///{WHEEL}"}, "its link is not valid: it is neither http nor https"),
+        ({"url": "data:,x"}, "its link is not valid: it is neither http nor https"),
+        ({"url": "https://[x"}, "its link is not valid: it is neither http nor https"),
+    ],
+)
+def test_a_file_without_a_usable_link_is_unavailable(file: dict[str, object], reason: str) -> None:
+    assert [each.unavailable_reason for each in parse(page({"filename": WHEEL, **file}))] == [reason]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"project-status": {"status": "quarantined"}},
+        {"project-status": "quarantined"},
+        {"meta": {"api-version": "1.4", "project-status": "Quarantined"}},
+    ],
+)
+def test_a_quarantined_project_has_no_files_in_any_spelling(status: dict[str, object]) -> None:
+    (file,) = parse(page({"filename": WHEEL, "url": WHEEL}, **status))
+    assert file.is_withdrawn
+    assert file.unavailable_reason == "its project is quarantined on the index"
 
 
 def test_projects_of_a_root_are_subpages() -> None:
@@ -133,7 +156,7 @@ JSON = st.recursive(
 @example([{"filename": "x", "url": "//[", "hashes": {"a": "b"}, "size": 10**400}])
 def test_arbitrary_files_raise_no_exception(files: list[object]) -> None:
     for file in parse(page(*files)):
-        assert file.url.startswith(("http://", "https://"))
+        assert file.unavailable_reason or file.url.startswith(("http://", "https://"))
 
 
 @given(st.text() | JSON.map(json.dumps))

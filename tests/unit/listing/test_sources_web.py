@@ -152,7 +152,11 @@ def test_missing_page_is_a_not_found_error(status: int) -> None:
     [
         ("<form><input type='password' name='p'></form>", "text/html", "returned a login page"),
         (b"\x89PNG\r\n", "image/png", "returned image/png, not a file listing"),
-        (b"PK\x03\x04", "application/zip", "returned application/zip, not a file listing"),
+        (
+            b"PK\x03\x04",
+            "application/zip",
+            "returned a ZIP file .sent as application/zip., not a file listing",
+        ),
         ("hello", "text/plain", "returned text/plain, not a file listing"),
         ("hello", "x/\x1b[2J::error::", r"returned x/\\x1b\[2j: :error::, not a file listing"),
         (NO_SUCH_KEY, "application/xml", "returned XML that is not a file listing: NoSuchKey, No key & none"),

@@ -167,9 +167,13 @@ def split_smoke_command(command: str) -> list[str]:
 _URL_START = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
+#: Characters that come with a pasted URL: blanks, quotes, angle brackets, a byte order mark.
+_AROUND_URLS = " \t\r\n\"'<>\u00a0\u200b\u200e\u2060\ufeff"
+
+
 def strip_blanks(text: str) -> str:
-    """Return a URL without the blanks around it, and any other text unchanged."""
-    stripped = text.strip()
+    """Return a URL without the blanks, quotes and invisible characters around it; other text unchanged."""
+    stripped = text.strip().strip(_AROUND_URLS)
     return stripped if _URL_START.match(stripped) else text
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 
-from wheel_uploader.core import filenames
+from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import unquote, urlsplit
@@ -16,6 +16,7 @@ from wheel_uploader.facts.listing_page import Listing, resolve_link
 from wheel_uploader.http.body import decode_text
 from wheel_uploader.http.client import Page
 from wheel_uploader.listing.sources import azure, json_autoindex, known_apis, page_kinds, s3, swift
+from wheel_uploader.listing.sources.base import set_query_parameters
 from wheel_uploader.listing.sources.gcs_json import read_gcs_listing
 from wheel_uploader.listing.sources.project_json import read_project_json
 from wheel_uploader.listing.sources.release_json import read_forge_releases
@@ -42,6 +43,8 @@ _JSON_PARSERS = (
 def read_listing(page: Page) -> Listing:
     """Return the listing on a page. Raises ListingError if the page is not a listing."""
     source = strip_url(page.url)
+    if kind := next((kind for magic, kind in _BINARY_STARTS.items() if page.body.startswith(magic)), ""):
+        raise _build_binary_error(page, source, kind)
     reader = _choose_reader(page)
     if reader is None:
         raise _build_error(page, source)
@@ -51,9 +54,23 @@ def read_listing(page: Page) -> Listing:
         if not page.has_length:
             page_kinds.require_end(text, source)
         page_kinds.reject_page_for_people(listing, text, source)
-    if not listing.next_url and (next_url := find_next_link(page.headers.get("link", ""), page.url)):
+    if not listing.next_url and (next_url := _find_next_url(page)):
         listing = dataclasses.replace(listing, next_url=next_url)
+    if reader is read_html_listing and not listing.next_url:
+        page_kinds.reject_part_of_listing(text, source)
     return listing
+
+
+def _find_next_url(page: Page) -> str:
+    """Return the URL of the next page according to the headers; empty if there is none."""
+    next_page = bounds.parse_whole_number(page.headers.get("x-next-page", ""), _MAX_PAGE_NUMBER)
+    if next_url := find_next_link(page.headers.get("link", ""), page.url):
+        return next_url
+    return set_query_parameters(page.url, {"page": str(next_page)}) if next_page else ""
+
+
+#: Maximum number of a page in the header ``X-Next-Page``.
+_MAX_PAGE_NUMBER = 10**6
 
 
 def find_next_link(header: str, page_url: str) -> str:
@@ -85,8 +102,6 @@ def _choose_reader(page: Page) -> ListingReader | None:
     declared = _READERS.get(page.content_type)
     if declared is None and (match := _INDEX_TYPE.match(page.content_type)):
         declared = read_json_listing if match[1] == "json" else read_html_listing
-    if declared is None and page.content_type not in _UNSPECIFIC_TYPES:
-        return None
     found = _recognize(decode_text(page.body[:_SNIFFED_BYTES]))
     if declared in {read_json_listing, read_jsonp} and found in {read_any_json, None}:
         return declared
@@ -106,11 +121,8 @@ def _recognize(text: str) -> ListingReader | None:
     return read_html_listing if _HTML_START.match(lower) else None
 
 
-#: Types that servers send for files that they do not know.
-_UNSPECIFIC_TYPES = frozenset(
-    {"text/plain", "binary/octet-stream", "application/octet-stream", "application/binary"}
-    | {"application/x-unknown", "application/unknown", "text/json", "application/ld+json"}
-)
+#: Starts of files that are not listings, whatever type the server declares.
+_BINARY_STARTS = {b"\x1f\x8b": "gzip data", b"PK\x03\x04": "a ZIP file", b"%PDF-": "a PDF file"}
 #: Any version of the types of the index API: a later one is an error that names it.
 _INDEX_TYPE = re.compile(r"application/vnd\.pypi\.simple\.[a-z0-9.]{1,20}\+(json|html)\Z")
 #: Bytes at the start of a page that show its format.
@@ -122,6 +134,15 @@ _HTML_START = re.compile(
     r"|li|table|div|form|input|br|hr|center|main)\b",
     re.DOTALL,
 )
+
+
+def _build_binary_error(page: Page, source: str, kind: str) -> ListingError:
+    if _is_file_url(page.url):
+        return _build_error(page, source)
+    return ListingError(
+        f"{source} returned {kind} (sent as {sanitize(page.content_type)}), not a file listing",
+        hint="Pass the URL of the directory that lists the files.",
+    ).as_permanent()
 
 
 def _build_error(page: Page, source: str) -> ListingError:
@@ -155,6 +176,11 @@ def read_any_json(text: str, base_url: str, source: str) -> Listing:
             return listing
     if hint := known_apis.suggest_source(data, base_url):
         raise ListingError(f"{source} returned JSON that is not a file listing", hint=hint).as_permanent()
+    if problem := known_apis.find_error_message(data):
+        raise ListingError(
+            f"{source} returned JSON that is not a file listing: {problem}",
+            hint="Check the URL, and whether it needs a login or a token.",
+        ).as_permanent()
     return read_index_page(data, base_url, source)
 
 

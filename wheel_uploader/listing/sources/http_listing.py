@@ -40,6 +40,8 @@ _STORE_ERROR = re.compile(r"[A-Z][A-Za-z]{3,60}, ")
 _LIMITS = WalkLimits(folders=200, unknown_folders=50, seconds=120.0)
 #: The conventional end of the path of a package index.
 _INDEX_ROOT = re.compile(r"/\+?simple/?\Z")
+#: The page of a directory, named explicitly.
+_INDEX_PAGE = re.compile(r"/index\.html?\Z", re.IGNORECASE)
 #: Suffixes of pages whose URL cannot take a slash at its end.
 _PAGE_SUFFIX = re.compile(r"\.(?:html?|xhtml|php|aspx?|jsp|cgi|json|xml|whl|gz|zip)\Z", re.IGNORECASE)
 
@@ -74,8 +76,8 @@ class HttpListing:
         reader = _FolderReader(self, canonicalize_name(query.project))
         try:
             yield from self._walk(reader, self._url, query)
-        except (NothingFoundError, ListingError) as error:
-            if not project_url or (isinstance(error, ListingError) and not error.is_too_large):
+        except (NothingFoundError, ListingError, HttpStatusError) as error:
+            if not project_url or not _may_have_project_page(error):
                 raise
             if is_index_root:
                 raise _build_no_project_error(self._url, query.project, error) from None
@@ -116,12 +118,15 @@ class HttpListing:
         return self._http.link_rejection(url, listing_url=listing_url, has_trusted_digest=False)
 
     def is_missing(self, url: str, listing_url: str) -> bool:
-        """Return whether the server says that nothing is at the URL of a link."""
+        """Return whether nothing is at the URL of a file or folder, or a page in place of a file.
+
+        Object stores answer with 403 if the user may not list the bucket, and applications with a page.
+        """
         try:
-            with self._http.stream(url, headers={"range": "bytes=0-0"}, listing_url=listing_url):
-                return False
+            with self._http.stream(url, headers={"range": "bytes=0-0"}, listing_url=listing_url) as response:
+                return _is_distribution_url(url) and response.content_type == "text/html"
         except HttpStatusError as error:
-            return error.status in {404, 410}
+            return error.status in {400, 403, 404, 410}
         except (NetworkError, CredentialsError):
             return False
 
@@ -157,6 +162,20 @@ class HttpListing:
             ) from None
 
 
+def _may_have_project_page(error: ReleaseError) -> bool:
+    """Return whether the page of the project may exist below a page that cannot be read.
+
+    A root may be too large, may not be listed for anyone, or may be an application for people.
+    """
+    if isinstance(error, HttpStatusError):
+        return error.status in _UNLISTED_STATUSES
+    return isinstance(error, NothingFoundError) or error.is_permanent
+
+
+#: Statuses of servers that do not list the root.
+_UNLISTED_STATUSES = frozenset({400, 403, 405, 406, 501})
+
+
 def _suggest_url(url: str, store_error: str) -> str:
     bucket, _, prefix = urlsplit(url).path.strip("/").partition("/")
     if "NoSuchKey" not in store_error or not prefix:
@@ -175,6 +194,7 @@ def _belongs_to(file: RemoteFile, project: str) -> bool:
 def _build_project_url(url: str, project: str) -> str:
     """Return the URL of the project's page below ``url``; empty if it can have none."""
     parts = urlsplit(url)
+    parts = parts._replace(path=_INDEX_PAGE.sub("/", parts.path))
     if not project or parts.query or _PAGE_SUFFIX.search(parts.path):
         return ""
     name = quote(canonicalize_name(project), safe="", errors="replace")
@@ -204,7 +224,7 @@ class _FolderReader:
         root, project = self._root, self._project
         return (
             root is not None
-            and (root.is_index or bool(root.folders))
+            and (root.is_index or bool(root.folders) or not root.files)
             and not any(canonicalize_name(folder.name) == project for folder in root.folders)
             and not any(_belongs_to(file, project) for file in root.files)
         )
@@ -213,16 +233,25 @@ class _FolderReader:
         """Return the contents of a folder, from all of its pages."""
         contents, page_url, has_base = self._read_pages(folder.address)
         slashed = "" if has_base else _add_slash(page_url)
-        link = slashed and _find_sibling(contents, page_url)
+        link = slashed and _find_relative_link(contents, page_url)
         if link and self._source.is_missing(link, page_url):
-            # The server does not redirect to the URL with a slash, which the links are relative to.
-            try:
-                with_slash, _, _ = self._read_pages(slashed)
-            except (NothingFoundError, NetworkError, CredentialsError):
-                with_slash = FolderContents()
-            contents = with_slash if with_slash.files or with_slash.folders else contents
+            contents = self._read_with_slash(slashed, link) or contents
         self._root = self._root or contents
         return contents
+
+    def _read_with_slash(self, url: str, missing_link: str) -> FolderContents | None:
+        """Return the contents of the page at the URL with a slash if its links lead somewhere, else None.
+
+        The server does not redirect to that URL, which relative links may be relative to.
+        """
+        try:
+            contents, _, _ = self._read_pages(url)
+        except (NothingFoundError, NetworkError, CredentialsError):
+            return None
+        link = next((file.url for file in contents.files if _is_distribution_url(file.url)), "")
+        if link and (link == missing_link or self._source.is_missing(link, url)):
+            return None
+        return contents if contents.files or contents.folders else None
 
     def _read_pages(self, url: str) -> tuple[FolderContents, str, bool]:
         """Return the contents of a folder, the final URL of its first page, and whether that has a base."""
@@ -299,17 +328,21 @@ def _add_slash(url: str) -> str:
     return urlunsplit(parts._replace(path=f"{parts.path}/", fragment=""))
 
 
-def _find_sibling(contents: FolderContents, page_url: str) -> str:
-    """Return a link to a sibling of the page, rather than to something below it; empty if there is none.
+def _find_relative_link(contents: FolderContents, page_url: str) -> str:
+    """Return a link that may be relative to the URL of the page with a slash; empty if there is none.
 
-    Such a link is probably relative to the URL with a slash.
+    It is the first file on the same host, or else a folder that is a sibling of the page.
     """
-    directory = page_url[: page_url.rfind("/") + 1]
-    files = (
-        file.url for file in contents.files if file.filename.endswith((".whl", *filenames.SDIST_SUFFIXES))
-    )
-    folders = (folder.address.removesuffix("/") for folder in contents.folders)
-    for url in itertools.chain(files, folders):
+    origin, directory = "/".join(page_url.split("/", 3)[:3]), page_url[: page_url.rfind("/") + 1]
+    for file in contents.files:
+        if file.url.startswith(f"{origin}/") and _is_distribution_url(file.url):
+            return file.url
+    for folder in contents.folders:
+        url = folder.address.removesuffix("/")
         if url.startswith(directory) and "/" not in url[len(directory) :]:
             return url
     return ""
+
+
+def _is_distribution_url(url: str) -> bool:
+    return urlsplit(url).path.endswith((".whl", *filenames.SDIST_SUFFIXES))

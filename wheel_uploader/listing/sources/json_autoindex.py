@@ -18,6 +18,8 @@ from wheel_uploader.listing.sources.xml import XmlDocument
 RECORD_TAGS = frozenset({"file", "directory"})
 FIELD_TAGS: frozenset[str] = frozenset()
 
+#: Types of entries; other values are those of other APIs, such as "blob" of a repository's tree.
+_TYPES = ("file", "directory", "folder", "other", "link", "symlink", "dir")
 #: serve and others list the directory above, too.
 _PARENT_NAMES = frozenset({".", ".."})
 _JSONP_CALL = re.compile(r"\s*(?:/\*[^*]{0,100}\*/\s*)?[\w.$]{1,200}\s*\(")
@@ -72,12 +74,13 @@ def _build_listing(entries: list[dict[str, Any]], base_url: str, source: str) ->
         if not name or "/" in name:
             continue
         # "type" may hold any JSON value, so it is looked up in a tuple: a list in it is not hashable.
-        if entry.get("is_dir") or entry.get("type") in ("directory", "folder"):
+        if entry.get("is_dir") or entry.get("type") in ("directory", "folder", "dir"):
             if name not in _PARENT_NAMES:
                 pages.setdefault(canonicalize_name(name), f"{build_url(name)}/")
                 folders.append(ListedFolder(name, f"{build_url(name)}/"))
             continue
-        link = entry.get("url")
+        # The APIs of GitHub and Forgejo have a URL of the file and one of its description.
+        link = entry.get("download_url") or entry.get("url")
         url = _resolve_link(link, name, base_url) if isinstance(link, str) else build_url(name)
         if url and entry.get("type", "file") == "file":
             size, size_error = bounds.parse_listed_size(entry.get("size"))
@@ -100,7 +103,7 @@ def _is_entry(entry: object) -> bool:
     return (
         isinstance(entry, dict)
         and isinstance(entry.get("name"), str)
-        and (isinstance(entry.get("type"), str) or (type(entry.get("is_dir")) is bool and "url" in entry))
+        and (entry.get("type") in _TYPES or (type(entry.get("is_dir")) is bool and "url" in entry))
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wheel_uploader.core.redaction import sanitize_url
+from wheel_uploader.core.redaction import sanitize, sanitize_url
 from wheel_uploader.core.urls import parse_qs, quote, urlsplit, urlunsplit
 
 
@@ -56,12 +56,42 @@ def _suggest_for_hugging_face(data: Any, url: str) -> str:
     return f"This is the API of Hugging Face. Pass the page with the files: {page}"
 
 
+def _suggest_for_artifactory_list(data: Any, url: str) -> str:
+    files = data.get("files") if _has_keys(data, uri=str, files=list) else None
+    if not files or not all(_has_keys(file, uri=str) for file in files):
+        return ""
+    folder = _with_path(url, urlsplit(url).path.replace("/api/storage/", "/", 1).rstrip("/") + "/")
+    return f"This is Artifactory's file list. Pass the folder itself: {folder}"
+
+
+def _suggest_for_jenkins(data: Any, url: str) -> str:
+    artifacts = data.get("artifacts") if isinstance(data, dict) else None
+    if not isinstance(artifacts, list) or not any(_has_keys(entry, relativePath=str) for entry in artifacts):
+        return ""
+    page = _with_path(url, f"{urlsplit(url).path.partition('/api/')[0]}/artifact/")
+    return f"This is the API of Jenkins. Pass the page with the artifacts: {page}"
+
+
 _SUGGESTIONS = (
+    _suggest_for_artifactory_list,
+    _suggest_for_jenkins,
     _suggest_for_artifactory,
     _suggest_for_nexus,
     _suggest_for_zenodo,
     _suggest_for_hugging_face,
 )
+
+
+def find_error_message(data: object) -> str:
+    """Return the message of a JSON object that reports an error, safe to print; empty if it reports none."""
+    errors = data.get("errors") if isinstance(data, dict) else None
+    first = errors[0] if isinstance(errors, list) and errors else None
+    for source in (data, first):
+        for key in ("message", "detail", "error_description", "error", "title"):
+            value = source.get(key) if isinstance(source, dict) else None
+            if isinstance(value, str) and value.strip():
+                return sanitize(value, limit=200)
+    return ""
 
 
 def _has_keys(data: Any, **types: type) -> bool:

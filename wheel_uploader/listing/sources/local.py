@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from wheel_uploader.core import bounds
+from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import NothingFoundError, StorageError, UsageError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize, sanitize_url
@@ -49,7 +49,9 @@ class LocalFiles:
         """
         try:
             if self._path.is_file():
-                yield _to_remote_file(self._path)
+                file = _to_remote_file(self._path)
+                yield file
+                yield from find_packed_files([file], query)
             elif self._path.is_dir():
                 yield from self._walk(query)
             else:
@@ -119,10 +121,12 @@ def _read_directory(folder: tree.Folder) -> tree.FolderContents:
             if not _leads_upwards(entry):
                 folders.append(tree.Folder(name=entry.name, address=entry.path))
         elif not folder.name or tree.is_reported(entry.name):
-            # A file may vanish, and a symbolic link may lead nowhere.
+            # A file may vanish.
             with contextlib.suppress(FileNotFoundError):
                 if Path(entry.path).is_file():
                     files.append(_to_remote_file(Path(entry.path)))
+                elif _is_distribution(entry.name) and (entry.is_symlink() or Path(entry.path).exists()):
+                    files.append(_to_unusable_file(Path(entry.path)))
     return tree.FolderContents(
         files=tuple(files), folders=tuple(folders), identity=(status.st_dev, status.st_ino)
     )
@@ -142,6 +146,26 @@ def _leads_upwards(entry: os.DirEntry[str]) -> bool:
     """Return whether a directory is a symbolic link to one that contains the link."""
     path = Path(entry.path)
     return entry.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
+
+
+def _is_distribution(filename: str) -> bool:
+    try:
+        filenames.parse_filename(filename)
+    except filenames.InvalidFilename:
+        return False
+    return True
+
+
+def _to_unusable_file(path: Path) -> RemoteFile:
+    """Return the entry of a symbolic link that leads nowhere, a FIFO or a device."""
+    is_link = path.is_symlink() and not path.exists()
+    reason = "it is a symbolic link to a missing file" if is_link else "it is not a regular file"
+    return RemoteFile(
+        filename=path.name,
+        url=path.absolute().as_uri(),
+        source=str(path.absolute().parent),
+        unavailable_reason=reason,
+    )
 
 
 def _to_remote_file(path: Path) -> RemoteFile:

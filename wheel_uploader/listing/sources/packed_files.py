@@ -1,10 +1,13 @@
-"""Finds wheels and sdists inside local ZIP archives, such as CI artifacts that were not unpacked."""
+"""Finds wheels and sdists inside local ZIP and tar archives, such as CI artifacts that were not unpacked."""
 
 from __future__ import annotations
 
 import os
+import tarfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
@@ -21,12 +24,17 @@ from wheel_uploader.listing.sources.base import ReleaseQuery
 
 #: Maximum number of archives to look into.
 _MAX_ARCHIVES = 200
+#: Suffixes of the archives that are looked into.
+_ZIP_SUFFIX = ".zip"
+_TAR_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz")
+#: Limits for a tar archive, which must be unpacked to list it: bytes after that, seconds, and members.
+_MAX_TAR_SIZE, _MAX_TAR_SECONDS, _MAX_TAR_MEMBERS = 1 << 32, 20.0, 100_000
 #: Maximum number of files that a message names.
 _MAX_NAMED = 5
 
 
 def find_packed_files(files: Sequence[RemoteFile], query: ReleaseQuery) -> Iterator[ListingGap]:
-    """Yield a gap for each ZIP among local ``files`` that holds files of the release that are not listed.
+    """Yield a gap for each archive among local ``files`` that holds files of the release that are not listed.
 
     If the user named no project, the release is that of the listed files, or any if there are none. An
     archive with the name of an sdist is not opened. Raises StorageError, and FileError if an archive is no
@@ -35,7 +43,9 @@ def find_packed_files(files: Sequence[RemoteFile], query: ReleaseQuery) -> Itera
     listed = {file.filename for file in files}
     releases = {(name.project, name.version) for name in map(_parse, listed) if name}
     archives = [
-        file for file in files if file.filename.lower().endswith(".zip") and _parse(file.filename) is None
+        file
+        for file in files
+        if file.filename.lower().endswith((_ZIP_SUFFIX, *_TAR_SUFFIXES)) and _parse(file.filename) is None
     ]
     for archive in archives[:_MAX_ARCHIVES]:
         packed = sorted(
@@ -75,14 +85,37 @@ def _is_requested(name: DistName, query: ReleaseQuery) -> bool:
 
 
 def _list_distributions(archive: RemoteFile) -> Iterator[DistName]:
-    """Yield the names of the wheels and sdists in a ZIP; none if it is damaged."""
+    """Yield the names of the wheels and sdists in an archive; none if it is damaged."""
     path = Path(file_url_path_to_local(urlsplit(archive.url).path))
-    try:
-        with storage_errors(str(path)), os.fdopen(open_regular_file(path), "rb") as stream:
-            entries = zip_central_directory.read_zip_structure(stream, archive.size or 0).entries
-    except BudgetExceeded:
-        return
-    for entry in entries:
-        name = _parse(entry.name.replace("\\", "/").rpartition("/")[2])
+    with storage_errors(str(path)), os.fdopen(open_regular_file(path), "rb") as stream:
+        if archive.filename.lower().endswith(_ZIP_SUFFIX):
+            members = _list_zip(stream, archive.size or 0)
+        else:
+            members = _list_tar(stream)
+    for member in members:
+        name = _parse(member.replace("\\", "/").rpartition("/")[2])
         if name:
             yield name
+
+
+def _list_zip(stream: BinaryIO, size: int) -> list[str]:
+    try:
+        return [entry.name for entry in zip_central_directory.read_zip_structure(stream, size).entries]
+    except BudgetExceeded:
+        return []
+
+
+def _list_tar(stream: BinaryIO) -> list[str]:
+    """Return the names of the members up to the limits, or to where the archive is damaged."""
+    names: list[str] = []
+    ends_at = time.monotonic() + _MAX_TAR_SECONDS
+    try:
+        with tarfile.open(fileobj=stream, mode="r|*") as archive:
+            for member in archive:
+                names.append(member.name)
+                is_over = member.offset_data + member.size > _MAX_TAR_SIZE or time.monotonic() > ends_at
+                if is_over or len(names) >= _MAX_TAR_MEMBERS:
+                    break
+    except (tarfile.TarError, EOFError, ValueError, OverflowError):
+        pass
+    return names

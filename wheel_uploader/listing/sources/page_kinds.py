@@ -16,28 +16,40 @@ _DIRECTORY_HINT = (
 )
 
 _LOGIN_TITLE = re.compile(
-    r"\b(?:sign[ -]?(?:in|on)|log[ -]?(?:in|on)|single sign-on|authentication required|authenticate)\b",
+    r"\b(?:sign[ -]?(?:in|on)|log[ -]?(?:in|on)|single sign-on|authenticat(?:e|ion)|authorization required"
+    r"|anmelden|anmeldung|einloggen|(?:se )?connecter|connexion|iniciar sesión|inicia sesión"
+    r"|accedi|inloggen|logowanie|logga in|iniciar sessão)\b"
+    r"|登录|登入|ログイン|로그인",
     re.IGNORECASE,
 )
 #: A status code counts only at the start, or after a word that announces it.
 _STATUS = r"(?:\A|\b(?:error|http|status)[ :]{{1,3}}|- ){}\b"
 _DENIED_TITLE = re.compile(
-    r"\b(?:access (?:is )?denied|unauthori[sz]ed|forbidden|permission denied)\b|" + _STATUS.format("40[13]"),
+    r"\b(?:access (?:is )?(?:denied|restricted|blocked)|unauthori[sz]ed|not authori[sz]ed|forbidden"
+    r"|permission denied|no permission|blocked|accès (?:refusé|interdit)|zugriff verweigert"
+    r"|acceso denegado|acesso negado|accesso negato)\b|" + _STATUS.format("40[13]"),
     re.IGNORECASE,
 )
 _MISSING_TITLE = re.compile(
-    r"\b(?:not found|does(?:n't| not) exist|no such (?:page|file)|page (?:is )?(?:missing|gone))\b|"
-    + _STATUS.format("4(?:04|10)"),
+    r"\b(?:not found|nothing (?:was )?found|does(?:n't| not) exist|no such (?:page|file)"
+    r"|page (?:is )?(?:missing|gone)|(?:link|share|url) (?:has )?expired|no longer (?:available|exists)"
+    r"|is(?:n't| not) (?:a|an) [\w -]{1,40} here|is for sale|nicht gefunden|existiert nicht|introuvable"
+    r"|non trouvée?|no encontrad[ao]|não encontrad[ao]|non trovat[ao]|niet gevonden|hittades inte"
+    r"|nie znaleziono)\b"
+    r"|不存在|找不到|未找到|見つかりません"
+    r"|[!?.:|-] ?404\b|" + _STATUS.format("4(?:04|10)"),
     re.IGNORECASE,
 )
 _TEMPORARY_TITLE = re.compile(
-    r"\b(?:maintenance|unavailable|internal server error|bad gateway|gateway time-?out|try again"
+    r"\b(?:maintenance|back soon|back shortly|wartung|mantenimiento|unavailable"
+    r"|internal server error|bad gateway|gateway time-?out|try again"
     r"|too many requests|rate limit(?:ed)?)\b|" + _STATUS.format("(?:50[0234]|429)"),
     re.IGNORECASE,
 )
 _CHALLENGE_TITLE = re.compile(
     r"\b(?:just a moment|attention required|are you (?:a )?(?:human|robot)|captcha|checking your browser"
-    r"|security check|ddos)\b",
+    r"|security check|ddos|verify (?:that )?you(?: are|'re) (?:a )?human|human verification"
+    r"|before you continue|one more step)\b",
     re.IGNORECASE,
 )
 #: A page that is built by scripts has fewer characters of text than this.
@@ -74,6 +86,29 @@ def reject_page_for_people(listing: Listing, text: str, source: str) -> None:
         raise _permanent(message, f"Scripts are not run. {_DIRECTORY_HINT}")
 
 
+#: ``Showing 1 to 50 of 120 entries``, without the separators of thousands.
+_PART = re.compile(
+    r"\b(?:showing|displaying|items|files|results|entries)[ :]{1,3}[0-9]{1,7} ?(?:-|\u2013|to|through) ?"
+    r"([0-9]{1,7}) of ([0-9]{1,7})\b",
+    re.IGNORECASE,
+)
+
+
+#: Characters at the start and at the end of a page that are searched for it.
+_MAX_REMARK = 200_000
+
+
+def reject_part_of_listing(text: str, source: str) -> None:
+    """Raise ListingError if a page without a link to the next one says that it shows only a part."""
+    ends = f"{text[:_MAX_REMARK]} {text[_MAX_REMARK:][-_MAX_REMARK:]}"
+    match = _PART.search(ends.replace(",", ""))
+    if match and int(match[1]) < int(match[2]):
+        message = (
+            f"{source} shows only a part of its files ({sanitize(match[0])}), and has no link to the rest"
+        )
+        raise _permanent(message, "Pass a URL that lists all files on one page, or each page with -u.")
+
+
 def describe_page(listing: Listing) -> str:
     """Return what to tell about an HTML page without files, in one clause; empty if it is a listing."""
     signs = listing.signs
@@ -83,9 +118,8 @@ def describe_page(listing: Listing) -> str:
 
 
 def require_end(text: str, source: str) -> None:
-    """Raise ListingError if an HTML page of unknown length may be cut: it has no closing tag at its end."""
-    last_tag = text.rstrip()[-_MAX_TRAILER:].lower()
-    if not any(f"</{tag}" in last_tag for tag in _OUTER_TAGS):
+    """Raise ListingError if an HTML page of unknown length may be cut: its outer element is not closed."""
+    if not _is_closed(text.lower()):
         raise ListingError(
             f"{source} may be cut: it was sent without a length, and does not end with a closing tag",
             hint="Run the same command again; if it fails again, let the server send a Content-Length, "
@@ -93,9 +127,30 @@ def require_end(text: str, source: str) -> None:
         )
 
 
-#: Elements around the links of a listing, and the characters at its end that may hold their closing tags.
-_OUTER_TAGS = ("html", "body", "pre", "ul", "ol", "dl", "table", "div", "main", "section")
+#: Characters at the end of a page that may hold the closing tag of the page.
 _MAX_TRAILER = 2000
+#: Elements around the links of a listing.
+_OUTER_TAG = re.compile(r"<(/?)(?:pre|ul|ol|dl|table|div|main|section)\b")
+_PAGE_TAG = re.compile(r"<(?:html|body)\b")
+_DISTRIBUTION = re.compile(r"\.whl|\.tar\.gz")
+
+
+def _is_closed(text: str) -> bool:
+    """Return whether an element is closed that has all links in it; ``text`` is in lower case.
+
+    Elements may end before the page does: ``<div>menu</div>``, and one list for each link.
+    """
+    if _PAGE_TAG.search(text):
+        return any(tag in text[-_MAX_TRAILER:] for tag in ("</html", "</body"))
+    first_file = _DISTRIBUTION.search(text)
+    depth = start = 0
+    end = -1
+    for tag in _OUTER_TAG.finditer(text):
+        start = tag.start() if depth == 0 and not tag[1] else start
+        depth = max(0, depth - 1) if tag[1] else depth + 1
+        end = tag.end() if depth == 0 else -1
+    is_last = end >= 0 and "<a" not in text[end:]
+    return is_last and (first_file is None or start < first_file.start())
 
 
 def _permanent(message: str, hint: str) -> ListingError:

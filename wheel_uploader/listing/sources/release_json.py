@@ -14,7 +14,9 @@ from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolv
 def read_forge_releases(data: object, base_url: str, source: str) -> Listing | None:
     """Return the assets of a release, or of a list of releases; None if ``data`` is neither."""
     releases: list[Any] = data if isinstance(data, list) else [data]
-    if not releases or not all(map(_is_release, releases)):
+    if releases and all(map(_is_asset, releases)):
+        releases = [{"assets": releases}]
+    elif not releases or not all(map(_is_release, releases)):
         return None
     return Listing(
         files=tuple(file for release in releases for file in _iter_assets(release, base_url, source))
@@ -26,6 +28,13 @@ def _is_release(value: object) -> bool:
         isinstance(value, dict)
         and isinstance(value.get("tag_name"), str)
         and isinstance(value.get("assets"), list)
+    )
+
+
+def _is_asset(value: object) -> bool:
+    """Return whether a value is an attachment of a release, as its own list has them."""
+    return isinstance(value, dict) and all(
+        isinstance(value.get(key), str) for key in ("name", "browser_download_url")
     )
 
 
