@@ -1,4 +1,4 @@
-"""The recipes of the README, each run as written; the results are verified against the index's storage."""
+"""The recipes of the documentation, each run as written and verified against the index's storage."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.in_process import run
-from tests.support.readme import README, section
+from tests.support.readme import pages, section
 from tools.testing import gpg, indexes, servers, tested_package, wheels
 
-ROOT = tested_package.ROOT
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in pages())
 RECIPES = {
     name: "\n".join(line.removeprefix("    ") for line in block.splitlines())
     for name, block in re.findall(
         r"^\.\. recipe: (\S+)\n\n\.\. code-block:: bash\n\n((?:    .*\n)+)",
-        README.read_text(encoding="utf-8"),
+        TEXT,
         re.MULTILINE,
     )
 }
@@ -115,9 +115,9 @@ def linux(*pythons: str) -> list[str]:
     return [f"{python}-{python}-{LINUX}" for python in pythons]
 
 
-def test_every_recipe_of_the_readme_is_tested() -> None:
+def test_every_recipe_of_the_documentation_is_tested() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
-    assert len(RECIPES) == README.read_text(encoding="utf-8").count(".. recipe: ")
+    assert len(RECIPES) == len(re.findall(r"(?m)^\.\. recipe: ", TEXT))
     assert set(re.findall(r'checkout\.run\(\s*"(\w+)"', text)) == set(RECIPES)
 
 

@@ -1,4 +1,4 @@
-"""The CI configuration in the README and .pre-commit-hooks.yaml works as described."""
+"""The CI configuration in docs/how-to/check-in-ci.rst and .pre-commit-hooks.yaml works as described."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import yaml  # type: ignore[import-untyped]
 from click.testing import Result
 
 from tests.support.in_process import run
-from tests.support.readme import README, section
+from tests.support.readme import README, page
 from tools.testing import wheels
 
 HOOK = yaml.safe_load((README.parent / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))[0]
-SECTION = section("Checks in CI")
+PAGE = page("how-to/check-in-ci")
 
 
 def blocks(language: str) -> list[Any]:
-    """Return the parsed code blocks of the section."""
-    texts = re.findall(rf"\.\. code-block:: {language}\n\n((?:(?:    .*)?\n)+)", SECTION)
+    """Return the parsed code blocks of the page."""
+    texts = re.findall(rf"\.\. code-block:: {language}\n\n((?:(?:    .*)?\n)+)", PAGE)
     parse = tomllib.loads if language == "toml" else yaml.safe_load
     return [parse(re.sub("(?m)^    ", "", block)) for block in texts]
 

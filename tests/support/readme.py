@@ -1,8 +1,13 @@
-"""Generates the parts of README.rst that come from the program: ``python -m tests.support.readme``."""
+"""README.rst and the pages of docs/, and the parts of them that come from the program.
+
+``python -m tests.support.readme`` writes these parts.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import click
 
@@ -12,11 +17,20 @@ from wheel_uploader import cli
 from wheel_uploader.checks import CHECKS
 
 README = tested_package.ROOT / "README.rst"
+DOCS = tested_package.ROOT / "docs"
+#: The pages about single checks, which docs/extensions/check_pages.py writes for each build.
+CHECK_PAGES = DOCS / "reference" / "checks"
 
 
-def generated_parts() -> dict[str, str]:
-    """Return the generated parts by NAME: the text between ``.. NAME begins`` and ``.. NAME ends``."""
-    return {"help": help_block(), "checks": checks_table()}
+def pages() -> list[Path]:
+    """Return the README and the written pages of docs/."""
+    written = (path for path in sorted(DOCS.rglob("*.rst")) if CHECK_PAGES not in path.parents)
+    return [README, *written]
+
+
+def page(name: str) -> str:
+    """Return the text of a page of docs/, such as ``how-to/nightly``."""
+    return (DOCS / f"{name}.rst").read_text(encoding="utf-8")
 
 
 def section(title: str) -> str:
@@ -41,9 +55,19 @@ def checks_table() -> str:
         severity = check.severity.value[0].upper()
         elsewhere = check.severity_off_pypi.value[0].upper()
         rows.append(
-            (f"``{check.id}``", severity if severity == elsewhere else f"{severity}/{elsewhere}", check.title)
+            (
+                f":doc:`{check.id} <checks/{check.id}>`",
+                severity if severity == elsewhere else f"{severity}/{elsewhere}",
+                check.title,
+            )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return format_table(rows)
+
+
+def format_table(rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a simple table; the first row is its header."""
+    rows = list(rows)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     rule = "  ".join("=" * width for width in widths)
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -51,10 +75,18 @@ def checks_table() -> str:
     return "\n".join([rule, lines[0], rule, *lines[1:], rule])
 
 
-def with_generated_parts(text: str) -> str:
-    """Return the README's text with the generated parts replaced."""
-    return replace_parts(text, generated_parts())
+#: By page of docs/ and by NAME: what makes the text between ``.. NAME begins`` and ``.. NAME ends``.
+GENERATED: dict[str, dict[str, Callable[[], str]]] = {
+    "reference/command-line": {"help": help_block},
+    "reference/checks": {"checks": checks_table},
+}
+
+
+def with_generated_parts(name: str) -> str:
+    """Return the text of a page of docs/ with its generated parts replaced."""
+    return replace_parts(page(name), {part: make() for part, make in GENERATED[name].items()})
 
 
 if __name__ == "__main__":
-    README.write_text(with_generated_parts(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in GENERATED:
+        (DOCS / f"{name}.rst").write_text(with_generated_parts(name), encoding="utf-8")

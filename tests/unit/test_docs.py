@@ -1,4 +1,4 @@
-"""Test that the README matches the program."""
+"""Test that the README and the pages of docs/ match the program."""
 
 from __future__ import annotations
 
@@ -6,32 +6,30 @@ import re
 
 import pytest
 
-from tests.support import upload_page
-from tests.support.readme import README, generated_parts, with_generated_parts
+from tests.support import readme, upload_page
 from wheel_uploader.core import errors
 
-TEXT = README.read_text(encoding="utf-8")
+
+@pytest.mark.parametrize("name", readme.GENERATED)
+def test_generated_parts_are_current(name: str) -> None:
+    text = readme.page(name)
+    for part, make in readme.GENERATED[name].items():
+        written = f".. {part} begins\n\n{make()}\n\n.. {part} ends\n"
+        assert written in text, "run: python -m tests.support.readme"
 
 
-@pytest.mark.parametrize("part", generated_parts())
-def test_generated_parts_are_current(part: str) -> None:
-    assert generated_parts()[part] in TEXT, "run: python -m tests.support.readme"
+@pytest.mark.parametrize("name", readme.GENERATED)
+def test_regenerating_a_page_changes_nothing(name: str) -> None:
+    assert readme.with_generated_parts(name) == readme.page(name), "run: python -m tests.support.readme"
 
 
-def test_regenerating_the_readme_changes_nothing() -> None:
-    assert with_generated_parts(TEXT) == TEXT, "run: python -m tests.support.readme"
-
-
-def test_the_page_about_the_upload_is_current_and_renders() -> None:
-    from readme_renderer import rst
-
+def test_the_page_about_the_upload_is_current() -> None:
     text = upload_page.PAGE.read_text(encoding="utf-8")
     assert upload_page.with_generated_parts(text) == text, "run: python -m tests.support.upload_page"
-    assert rst.render(text) is not None
 
 
 def test_lists_every_exit_code() -> None:
-    in_table = set(re.findall(r"^(\d+)\s{2,}\S", TEXT, re.MULTILINE))
+    in_table = set(re.findall(r"^(\d+)\s{2,}\S", readme.page("reference/exit-codes"), re.MULTILINE))
     in_program = {
         str(error.exit_code)
         for error in vars(errors).values()
@@ -44,4 +42,4 @@ def test_lists_every_exit_code() -> None:
 def test_the_readme_renders() -> None:
     from readme_renderer import rst
 
-    assert rst.render(TEXT) is not None
+    assert rst.render(readme.README.read_text(encoding="utf-8")) is not None
