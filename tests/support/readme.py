@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
+import yaml  # type: ignore[import-untyped]
 
 from tests.support.generated_parts import replace_parts
 from tools.testing import tested_package
 from wheel_uploader import cli
 from wheel_uploader.checks import CHECKS
+from wheel_uploader.cli.option import Option
 
 README = tested_package.ROOT / "README.rst"
 DOCS = tested_package.ROOT / "docs"
@@ -75,10 +78,72 @@ def format_table(rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join([rule, lines[0], rule, *lines[1:], rule])
 
 
+def settings_table() -> str:
+    """Return the keys of the configuration file and the variables that set the same options."""
+    options = [parameter for parameter in cli.command.params if isinstance(parameter, Option)]
+    rows = [(f"``{option.key}``", f"``{option.variables[0]}``", str(option.kind)) for option in options]
+    return format_table([("key", "variable", "value in the file"), *rows])
+
+
+def json_keys() -> str:
+    """Return the keys of the report and of its files and findings, as the JSON Schema describes them."""
+    schema = json.loads((tested_package.HOME / SCHEMA).read_text(encoding="utf-8"))
+    parts = {"report": schema, "file": schema["$defs"]["file"], "finding": schema["$defs"]["finding"]}
+    blocks = []
+    for title, part in parts.items():
+        lines = [f"Keys of {'the report' if title == 'report' else f'a {title}'}:", ""]
+        for key, value in part["properties"].items():
+            definition = schema["$defs"].get(value.get("$ref", "").rpartition("/")[2], {})
+            description = value.get("description") or definition.get("description", "")
+            lines.append(f"* ``{key}``" + (f": {description}" if description else ""))
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def action_parts() -> str:
+    """Return the inputs and outputs of action.yml."""
+    action = yaml.safe_load((tested_package.ROOT / "action.yml").read_text(encoding="utf-8"))
+    blocks = []
+    for title in ("inputs", "outputs"):
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        header = (
+            (title.removesuffix("s"), "default", "meaning") if title == "inputs" else ("output", "meaning")
+        )
+        rows = [
+            (
+                f"``{name}``",
+                *([_literal(described["default"])] if title == "inputs" else []),
+                _option_literals(described["description"]),
+            )
+            for name, described in action[title].items()
+        ]
+        for row in (header, *rows):
+            lines += [
+                f"   {'*' if column == 0 else ' '} - {cell}".rstrip() for column, cell in enumerate(row)
+            ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _literal(value: str) -> str:
+    return f"``{value}``" if value else ""
+
+
+def _option_literals(text: str) -> str:
+    """Mark options and quoted words in a plain description."""
+    return re.sub(r"`([^`]+)`|(?<=\()(--[a-z-]+)(?=\))", lambda found: f"``{found[1] or found[2]}``", text)
+
+
+#: The JSON Schema of the report, in the package.
+SCHEMA = "wheel_uploader/report/formats/schema.json"
+
 #: By page of docs/ and by NAME: what makes the text between ``.. NAME begins`` and ``.. NAME ends``.
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "reference/command-line": {"help": help_block},
     "reference/checks": {"checks": checks_table},
+    "reference/configuration": {"settings": settings_table},
+    "reference/json": {"json": json_keys},
+    "how-to/github-actions": {"action": action_parts},
 }
 
 
