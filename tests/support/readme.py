@@ -53,7 +53,7 @@ def help_block() -> str:
 
 
 def checks_table() -> str:
-    rows = [("id", "sev", "what it finds")]
+    rows = [("id", "sev", "finding")]
     for check in CHECKS:
         severity = check.severity.value[0].upper()
         elsewhere = check.severity_off_pypi.value[0].upper()
