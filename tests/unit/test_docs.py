@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from twine.utils import DEFAULT_REPOSITORY, TEST_REPOSITORY
 
 from tests.support import readme, upload_page
+from tests.unit.core import test_errors
+from wheel_uploader.checks import CHECKS
+from wheel_uploader.checks.registry import Check
 from wheel_uploader.core import errors
 
 
@@ -43,3 +51,45 @@ def test_the_readme_renders() -> None:
     from readme_renderer import rst
 
     assert rst.render(readme.README.read_text(encoding="utf-8")) is not None
+
+
+@pytest.mark.parametrize("code", ["128", *map(str, test_errors.CODES.values())])
+def test_says_what_to_do_after_every_exit_code(code: str) -> None:
+    text = readme.page("how-to/it-ended-with")
+    assert re.search(rf"(?m)^\.\. _exit-{code}:\n\n{code}(\+N)?: ", text)
+
+
+def load_check_pages() -> Any:
+    """Import the Sphinx extension that writes the pages of the checks; it needs no Sphinx."""
+    path = readme.DOCS / "extensions" / "check_pages.py"
+    spec = importlib.util.spec_from_file_location("check_pages", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_check_has_a_page_at_the_address_of_its_id(tmp_path: Path) -> None:
+    stale = tmp_path / "reference" / "checks" / "native" / "removed.rst"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("")
+    load_check_pages().write_pages(tmp_path)
+    written = {path.relative_to(tmp_path).with_suffix("").as_posix() for path in tmp_path.rglob("*.rst")}
+    assert written == {f"reference/checks/{check.id}" for check in CHECKS}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+def test_the_page_of_a_check_has_the_text_of_explain(check: Check[Any]) -> None:
+    page = load_check_pages().check_page(check)
+    text = re.sub(r":doc:`/reference/checks/([^`]+)`", r"\1", page).replace("\\", "")
+    assert text.startswith(f"{check.id}: {check.title}\n===")
+    assert check.explanation.replace("\\", "") in text
+
+
+@pytest.mark.parametrize("path", readme.pages(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_no_page_has_a_host_name_of_a_package_registry(path: Path) -> None:
+    """Documentation and recipes use index.example; a copied command must not reach a real index."""
+    hosts = {urlsplit(url).hostname or "" for url in (DEFAULT_REPOSITORY, TEST_REPOSITORY)}
+    domains = {".".join(host.split(".")[-2:]) for host in hosts}
+    assert [domain for domain in domains if domain in path.read_text(encoding="utf-8")] == []
