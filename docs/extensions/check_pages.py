@@ -48,14 +48,15 @@ def write_pages(docs: Path) -> None:
 
 def check_page(check: Check[Any]) -> str:
     """Return the page of a check: its title, severity and explanation, and how to accept its findings."""
-    title = f"{check.id}: {escape(check.title)}"
-    lines = [title, "=" * len(title), "", *_severity_lines(check), "", explanation(check), ""]
+    lines = [check.id, "=" * len(check.id), "", f"**{escape(check.title)}.**", ""]
+    lines += [*_severity_lines(check), "", explanation(check), ""]
     lines += ["To accept its findings, of all files or of some::", ""]
     lines += [f"    --ignore {check.id}", f"    --ignore {check.id}:PATTERN", ""]
     lines += [
-        "PATTERN is a file name, or the name of a library or a file in the archive, with ``*`` and ``?``."
+        "PATTERN is the name of a file of the release, of a member or of a library, with ``*`` and ``?``."
     ]
-    return "\n".join([*lines, ":doc:`/reference/checks` has all checks.", ""])
+    lines += [":doc:`/reference/checks` has all checks."]
+    return "\n".join([*lines, ""])
 
 
 def _severity_lines(check: Check[Any]) -> Iterable[str]:

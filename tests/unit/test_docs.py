@@ -83,7 +83,8 @@ def test_every_check_has_a_page_at_the_address_of_its_id(tmp_path: Path) -> None
 def test_the_page_of_a_check_has_the_text_of_explain(check: Check[Any]) -> None:
     page = load_check_pages().check_page(check)
     text = re.sub(r":doc:`/reference/checks/([^`]+)`", r"\1", page).replace("\\", "")
-    assert text.startswith(f"{check.id}: {check.title}\n===")
+    assert text.startswith(f"{check.id}\n===")
+    assert f"**{check.title}.**" in text
     assert check.explanation.replace("\\", "") in text
 
 
@@ -93,3 +94,13 @@ def test_no_page_has_a_host_name_of_a_package_registry(path: Path) -> None:
     hosts = {urlsplit(url).hostname or "" for url in (DEFAULT_REPOSITORY, TEST_REPOSITORY)}
     domains = {".".join(host.split(".")[-2:]) for host in hosts}
     assert [domain for domain in domains if domain in path.read_text(encoding="utf-8")] == []
+
+
+def test_the_readme_is_an_introduction() -> None:
+    assert readme.README.read_text(encoding="utf-8").count("\n") <= 150
+
+
+def test_links_of_the_readme_lead_to_files() -> None:
+    links = re.findall(r"<(docs/[^>]+)>`_", readme.README.read_text(encoding="utf-8"))
+    assert len(links) > 10
+    assert [link for link in links if not (readme.README.parent / link).is_file()] == []
