@@ -68,9 +68,9 @@ def test_cibuildwheel_keeps_its_own_audit_of_abi3_wheels() -> None:
 
 def run_hook(*arguments: str) -> int:
     """Run the pre-commit hook with its default arguments or these; return its exit code."""
-    python, option, module, *first = shlex.split(HOOK["entry"])
-    assert (python, option, module) == ("python", "-m", pre_commit.__name__)
-    return pre_commit.main([*first, *(arguments or HOOK["args"])])
+    python, *options, module, until, stage = shlex.split(HOOK["entry"])
+    assert (python, *options, module) == ("python", "-P", "-m", pre_commit.__name__)
+    return pre_commit.main([until, stage, *(arguments or HOOK["args"])])
 
 
 def test_pre_commit_hook_checks_the_files_in_dist(dist: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ import yaml  # type: ignore[import-untyped]
 from tests.support.composite_action import ActionRunner
 from tests.support.in_process import run
 from tools.testing import tested_package
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the runner of the tests needs bash")
 
 ACTION = tested_package.ROOT / "action.yml"
 WORKFLOWS = sorted((tested_package.ROOT / ".github" / "workflows").glob("*.yml"))

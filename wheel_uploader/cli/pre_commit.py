@@ -1,4 +1,4 @@
-"""The hook for pre-commit: ``python -m wheel_uploader.cli.pre_commit --until check -u dist``.
+"""The hook for pre-commit: ``python -P -m wheel_uploader.cli.pre_commit --until check -u dist``.
 
 It takes the options of the command. It passes if nothing is built, and runs the command once for each release
 if there are several.
@@ -16,6 +16,7 @@ from wheel_uploader.cli import command
 from wheel_uploader.cli import output as cli_output
 from wheel_uploader.core.cancellation import CancellationToken
 from wheel_uploader.core.errors import EXIT_CODE_PRIORITY, ReleaseError
+from wheel_uploader.core.redaction import sanitize
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,13 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if releases is None:
         return _run(arguments)
     if not releases:
-        click.echo(f"nothing is built in {', '.join(places)}: nothing to check")
+        if not context.params["quiet"]:
+            click.echo(f"nothing is built in {sanitize(', '.join(places))}: nothing to check")
         return 0
     if len(releases) == 1 or context.params["project"]:
         return _run(arguments)
     codes = []
     for release in releases:
-        click.echo(f"== {release.name}")
+        if not context.params["quiet"]:
+            click.echo(f"== {release.name}")
         codes.append(_run([f"--url={url}" for url in release.urls] + others))
     return min(codes, key=_priority)
 
