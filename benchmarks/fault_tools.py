@@ -45,6 +45,8 @@ class Task:
     as_pypi: bool = False
     sign: bool = False
     verbose: bool = False
+    #: There is a user name, and the password is in the keyring.
+    uses_keyring: bool = False
     environment: Mapping[str, str]
 
 
@@ -99,17 +101,18 @@ class Tool:
 def _build_environment(task: Task) -> dict[str, str]:
     """Return the same environment for all tools, without the configuration of this machine."""
     home = str(task.wheelhouse.parent)
+    passwords = {"TWINE_PASSWORD": "word", "UV_PUBLISH_PASSWORD": "word"}
     return {
-        "PATH": os.environ["PATH"],
+        # uv runs the program keyring, which twine brings.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": home,
         "NETRC": os.devnull,
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
         "PYTHONPATH": str(Path(__file__).parent.parent),
         "PYTHONWARNINGS": "ignore",
         "TWINE_USERNAME": "user",
-        "TWINE_PASSWORD": "word",
         "UV_PUBLISH_USERNAME": "user",
-        "UV_PUBLISH_PASSWORD": "word",
+        **({} if task.uses_keyring else passwords),
         "UV_CACHE_DIR": f"{home}/uv",
         "UV_NO_CONFIG": "1",
         "UV_HTTP_TIMEOUT": str(RESPONSE_TIMEOUT),
@@ -142,7 +145,8 @@ def _build_twine(task: Task) -> list[str]:
 
 
 def _build_uv(task: Task) -> list[str]:
-    command = [find_uv(), "publish", "--trusted-publishing", "never", "--keyring-provider", "disabled"]
+    keyring = "subprocess" if task.uses_keyring else "disabled"
+    command = [find_uv(), "publish", "--trusted-publishing", "never", "--keyring-provider", keyring]
     command += ["--publish-url", task.upload_url, "--check-url", task.index_url]
     return [*command, *["-v"] * task.verbose, *_list_files(task)]
 

@@ -45,6 +45,8 @@ class Setup:
     site: Staging
     index: ScriptedIndex
     wheelhouse: Path
+    #: The certificate of the authority that signed that of the index; None if it uses plain http.
+    authority: Path | None = None
     #: Fields of Task besides those of a plain upload.
     task_options: dict[str, bool] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -77,6 +79,8 @@ class Result:
     #: Number of files on the index with the staged contents, and of all others that were added.
     correct: int
     wrong: int
+    #: Number of files that were on the index before and whose contents were replaced.
+    overwritten: int
 
     @property
     def code(self) -> int | None:
@@ -89,7 +93,13 @@ class Result:
         words += ["traceback"] * any(outcome.traceback for outcome in self.outcomes)
         words += ["raw escapes"] * any(outcome.raw_output for outcome in self.outcomes)
         words += [f"{self.posts} POST{'' if self.posts == 1 else 's'}"] * with_posts
-        return ", ".join([*words, f"{self.correct} of 3", *[f"{self.wrong} WRONG"] * (self.wrong > 0)])
+        return ", ".join([*words, f"{self.correct} of 3", *self._describe_damage()])
+
+    def _describe_damage(self) -> Iterator[str]:
+        if self.wrong:
+            yield f"{self.wrong} WRONG"
+        if self.overwritten:
+            yield f"{self.overwritten} OVERWRITTEN"
 
 
 # --- the expected results ------------------------------------------------------------------------------
@@ -119,6 +129,8 @@ class Fault:
     repeats: bool = False
     needs_download: bool = False
     needs_signing: bool = False
+    #: The index has a certificate of a private CA.
+    has_private_ca: bool = False
 
     def applies_to(self, tool: Tool) -> bool:
         return (tool.can_download or not self.needs_download) and (tool.can_sign or not self.needs_signing)
@@ -127,7 +139,7 @@ class Fault:
         clean = not any(
             outcome.traceback or outcome.raw_output or outcome.code is None for outcome in result.outcomes
         )
-        return clean and result.wrong == 0 and self.expects(result)
+        return clean and not (result.wrong or result.overwritten) and self.expects(result)
 
 
 def _respond(*actions: indexes.Action) -> Callable[[Setup], None]:
@@ -197,6 +209,64 @@ def _add_old_signature(setup: Setup) -> None:
     (setup.wheelhouse / f"{FIRST}.asc").write_text("of an older build\n")
 
 
+def _require_login_to_read(setup: Setup) -> None:
+    """Make the index answer 404 to readers without a login, as GitLab and others do."""
+    _overwrite(setup)
+    setup.index.password, setup.index.anonymous = ("user", "word"), Reply(404)
+
+
+def _overwrite(setup: Setup) -> None:
+    setup.index.overwrites = True
+    setup.add_to_index(SECOND, _build_wheel(TAGS[1]))
+
+
+def _trust_private_ca(setup: Setup) -> None:
+    setup.environment["SSL_CERT_FILE"] = str(setup.authority)
+
+
+def _ask_to_sign_in(setup: Setup) -> None:
+    """Answer every request with a form, as a gateway in front of an index does."""
+    form = "<!DOCTYPE html><title>Sign in</title><form><input name=p type=password></form>"
+    setup.index.anonymous = setup.index.reader = Reply(200, body=form)
+    setup.index.script.extend([Reply(200, body=form)] * _ALWAYS)
+
+
+_HANGING_KEYRING = """
+import time
+from keyring.backend import KeyringBackend
+class Keyring(KeyringBackend):
+    priority = 1
+    def get_password(self, service, username):
+        time.sleep(3600)
+    get_credential = get_password
+    def set_password(self, service, username, password):
+        pass
+"""
+
+
+def _hang_keyring(setup: Setup) -> None:
+    """Have only a keyring for the password, which waits for a dialog that nobody sees."""
+    setup.task_options["uses_keyring"] = True
+    setup.index.password = ("user", "word")
+    home = setup.wheelhouse.parent
+    (home / "hanging_keyring.py").write_text(_HANGING_KEYRING)
+    root = str(Path(__file__).parent.parent)
+    setup.environment |= {
+        "PYTHON_KEYRING_BACKEND": "hanging_keyring.Keyring",
+        "PYTHONPATH": os.pathsep.join([root, str(home)]),
+    }
+
+
+def _burn_name(setup: Setup) -> None:
+    """Reject the second file as PyPI does if a file of this name was deleted there; the first one is in."""
+    setup.add_to_index(FIRST, setup.site.files[FIRST])
+    setup.task_options |= {"skip_existing": True, "as_pypi": True}
+    reason = (
+        "This filename was previously used by a file that has since been deleted. Use a different version."
+    )
+    setup.index.by_name[SECOND] = Reply(400, reason)
+
+
 _STORED_WITHOUT_REPLY = Reset(stores=True)
 FAULTS = (
     Fault(name="503 on every request", set_up=_respond(*[Reply(503)] * _ALWAYS), expects=_fails_cleanly),
@@ -259,8 +329,33 @@ FAULTS = (
         expects=_succeeds,
         needs_signing=True,
     ),
+    Fault(
+        name="404 to anonymous readers, other contents there",
+        set_up=_require_login_to_read,
+        expects=_posts_nothing,
+    ),
+    Fault(name="index that overwrites, other contents there", set_up=_overwrite, expects=_posts_nothing),
+    Fault(
+        name="private CA in SSL_CERT_FILE",
+        set_up=_trust_private_ca,
+        expects=_succeeds,
+        has_private_ca=True,
+    ),
+    Fault(name="sign-in page for every request", set_up=_ask_to_sign_in, expects=_fails_cleanly),
+    Fault(name="keyring that never answers", set_up=_hang_keyring, expects=_posts_nothing),
+    Fault(name="burned name in a partial release", set_up=_burn_name, expects=_fails_cleanly),
     Fault(name="decoy METADATA", set_up=_add_decoy_metadata, expects=_posts_nothing),
 )
+
+
+@contextlib.contextmanager
+def _run_index(home: Path, *, has_private_ca: bool) -> Iterator[tuple[indexes.Served, Path | None]]:
+    if has_private_ca:
+        with indexes.private_ca_index(home) as served_with_authority:
+            yield served_with_authority
+    else:
+        with indexes.scripted_index() as served:
+            yield served, None
 
 
 def publish(fault: Fault, tool: Tool, limit: float) -> Result:
@@ -270,10 +365,16 @@ def publish(fault: Fault, tool: Tool, limit: float) -> Result:
         site = Staging(
             {name: _build_wheel(tag) for name, tag in zip((FIRST, SECOND, THIRD), TAGS, strict=True)}
         )
-        served = stack.enter_context(indexes.scripted_index())
+        served, authority = stack.enter_context(_run_index(home, has_private_ca=fault.has_private_ca))
         wheelhouse = home / "house"
         wheelhouse.mkdir()
-        setup = Setup(site=site, index=served.index, wheelhouse=wheelhouse, exit_stack=stack)
+        setup = Setup(
+            site=site,
+            index=served.index,
+            wheelhouse=wheelhouse,
+            authority=authority,
+            exit_stack=stack,
+        )
         fault.set_up(setup)
         staged = home / "staged"
         staged.mkdir()
@@ -303,6 +404,7 @@ def publish(fault: Fault, tool: Tool, limit: float) -> Result:
             posts=len(served.index.posts),
             correct=sum(item in site.files.items() for item in on_index),
             wrong=sum(item not in site.files.items() and item not in before.items() for item in on_index),
+            overwritten=sum(served.index.files[name] != data for name, data in before.items()),
         )
 
 

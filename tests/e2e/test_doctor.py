@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.command_line import CommandLine, RunResult
-from tools.testing.indexes import Served
+from tools.testing.indexes import Reply, Served
 
 LOGIN = {"TWINE_USERNAME": "jane", "TWINE_PASSWORD": "hunter2-hunter2"}
 
@@ -68,3 +68,19 @@ def test_names_odd_values_and_needs_no_project(served: Served, command: CommandL
     assert [line.split(":")[0] for line in login] == ["warning", "warning", "ok"]
     assert token not in ended.stdout
     assert rows(ended)["staging"] == ["warning: no source given (-u URL)"]
+
+
+def test_reads_the_index_with_the_credentials_of_the_run(served: Served, command: CommandLine) -> None:
+    served.index.password = ("jane", LOGIN["TWINE_PASSWORD"])
+    served.index.anonymous = Reply(404)
+    served.index.files["demo-0.9-py3-none-any.whl"] = b"an older release"
+    arguments = ["--doctor", "-u", "staged", *target(served), "demo", "1.0"]
+    found = rows(command.run(*arguments, **LOGIN))
+    assert found["index"] == [f"ok: {served.index_url}demo/: 1 file"]
+    served.index.anonymous = Reply(401)
+    refused = command.run(*arguments, **{**LOGIN, "TWINE_PASSWORD": "wrong-password-3"})
+    assert rows(refused)["index"][0].startswith("error: ")
+    assert refused.exit_code == 4
+    unread = command.run(*arguments, "--write-only", **LOGIN)
+    assert rows(unread)["index"] == ["ok: not read (--write-only)"]
+    assert served.index.posts == []

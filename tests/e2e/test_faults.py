@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import preloaded_command
 from tests.support.file_server import FileServer, honest
 from tools.testing import indexes, wheels
 from tools.testing.indexes import Reply, Served, Slow
@@ -48,14 +49,10 @@ class Machine:
     def start(
         self, *more: str, before: Sequence[str] = (), staged: str = "staged", **variables: str
     ) -> subprocess.Popen[str]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("WHEEL_")}
-        environment |= {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-password", "HOME": str(self.home)}
-        environment |= {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", **variables}
-        call = ["-u", staged, "-w", "house", "--repository-url", self.served.upload_url, *more]
         return subprocess.Popen(
-            [*before, sys.executable, "-m", "wheel_uploader", *call, "dipy", "1.11.0"],
+            [*before, sys.executable, "-m", "wheel_uploader", *self._arguments(staged, more)],
             cwd=self.home,
-            env=environment,
+            env=self._environment(variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -63,7 +60,23 @@ class Machine:
         )
 
     def run(self, *more: str, before: Sequence[str] = (), **variables: str) -> tuple[int, str]:
-        return end(self.start(*more, before=before, **variables))
+        if before:
+            return end(self.start(*more, before=before, **variables))
+        ended = preloaded_command.run(
+            self._arguments("staged", more), self.home, self._environment(variables)
+        )
+        stderr = ended.stderr.decode()
+        assert "Traceback" not in stderr, stderr
+        return ended.exit_code, stderr
+
+    def _arguments(self, staged: str, more: Sequence[str]) -> list[str]:
+        index = ["--repository-url", self.served.upload_url]
+        return ["-u", staged, "-w", "house", *index, *more, "dipy", "1.11.0"]
+
+    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("WHEEL_")}
+        environment |= {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-password", "HOME": str(self.home)}
+        return environment | {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", **variables}
 
     def torn(self) -> list[str]:
         """Return the files under their final names that are not complete."""

@@ -9,7 +9,6 @@ import html
 import json
 import os
 import re
-import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support import hostile_reports, html_page
+from tests.support import hostile_reports, html_page, preloaded_command
 from tests.unit.core.test_redaction import PAYLOADS as TERMINAL
 from tools.testing import gpg, indexes, wheels
 from tools.testing.indexes import Reply
@@ -82,16 +81,8 @@ class Sandbox:
         environment |= {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", **variables}
         reports = [word for suffix in FORMAT_BY_SUFFIX for word in ("--report", f"out/report{suffix}")]
         common = ["-vv", "--retries", "1", "--no-compare", *reports, *arguments, "dipy", "1.11.0"]
-        done = subprocess.run(
-            [sys.executable, "-m", "wheel_uploader", *common],
-            cwd=self.home,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-        ended = Outputs(done.returncode, done.stdout, done.stderr, out)
+        done = preloaded_command.run(common, self.home, environment)
+        ended = Outputs(done.exit_code, done.stdout, done.stderr, out)
         check_outputs(ended)
         return ended
 

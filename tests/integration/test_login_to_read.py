@@ -58,8 +58,9 @@ def sent_logins(served: Served) -> list[str]:
         Reply(401, headers={"WWW-Authenticate": "Basic"}),
         Reply(200, body=SIGN_IN),
         Reply(302, headers={"Location": "http://127.0.0.2:9/login"}),
+        Reply(302, headers={"Location": "?again=1"}),
     ],
-    ids=lambda reply: str(reply.status),
+    ids=["404", "403", "401", "sign-in page", "login elsewhere", "redirect loop"],
 )
 def test_other_bytes_are_not_overwritten(
     served: Served, tmp_path: Path, wheel: Path, anonymous: Reply
@@ -79,6 +80,17 @@ def test_other_bytes_are_not_overwritten(
     # A check and a wait look with the credentials as well.
     checked = run(served, tmp_path, "--until", "check")
     assert checked.exit_code == 7, checked.stderr
+
+
+def test_a_redirect_loop_that_a_login_does_not_end_is_reported(
+    served: Served, tmp_path: Path, wheel: Path
+) -> None:
+    served.index.anonymous = served.index.reader = Reply(302, headers={"Location": "?again=1"})
+    ended = run(served, tmp_path)
+    assert ended.exit_code == 5, ended.stderr
+    assert "redirects more than" in ended.stderr
+    assert served.index.posts == []
+    assert sent_logins(served)
 
 
 def test_a_public_page_is_read_without_credentials(served: Served, tmp_path: Path, wheel: Path) -> None:

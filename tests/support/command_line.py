@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from tests.support import preloaded_command
 
 #: Variables that the user's environment may have and that no test may use.
 _USER_VARIABLES = ("TWINE_", "WHEEL_UPLOADER_", "PIP_")
@@ -15,10 +16,14 @@ _USER_VARIABLES = ("TWINE_", "WHEEL_UPLOADER_", "PIP_")
 class RunResult:
     """The exit code and the output of a run."""
 
-    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
-        self.exit_code, self.stdout, self.stderr = done.returncode, done.stdout, done.stderr
+    def __init__(self, arguments: Sequence[str], ended: preloaded_command.EndedRun) -> None:
+        self.exit_code, self.stdout, self.stderr = (
+            ended.exit_code,
+            ended.stdout.decode(),
+            ended.stderr.decode(),
+        )
         assert "Traceback" not in self.stderr, self.stderr
-        if self.exit_code and "--doctor" not in done.args:
+        if self.exit_code and "--doctor" not in arguments:
             # The last line of every failed run is the hint what to do next.
             assert self.stderr.splitlines()[-1].startswith("next: "), self.stderr
 
@@ -41,19 +46,12 @@ class CommandLine:
 
     def run(self, *arguments: str | Path, **variables: str) -> RunResult:
         """Run ``wheel-uploader ARGUMENTS``, with ``variables`` in the environment."""
-        command = [sys.executable, "-m", "wheel_uploader", *map(str, arguments)]
-        return RunResult(
-            subprocess.run(
-                command,
-                cwd=self.home,
-                env=self.environment | variables,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-        )
+        words, environment = [str(argument) for argument in arguments], self.environment | variables
+        if any(map(preloaded_command.takes_effect_at_start, variables)):
+            ended = preloaded_command.run_new_process(words, self.home, environment)
+        else:
+            ended = preloaded_command.run(words, self.home, environment)
+        return RunResult(words, ended)
 
     def report_files(self, *arguments: str | Path, **variables: str) -> dict[str, dict[str, object]]:
         """Run the command, which must succeed, and return the files of its JSON report by name."""

@@ -89,16 +89,18 @@ class Identity:
 
     repository: str = REPOSITORY
     workflow: str = WORKFLOW
+    server: str = "https://github.com"
+    issuer: str = "https://token.actions.githubusercontent.com"
 
     @property
     def uri(self) -> str:
-        return f"https://github.com/{self.repository}/.github/workflows/{self.workflow}@refs/tags/v1"
+        return f"{self.server}/{self.repository}/.github/workflows/{self.workflow}@refs/tags/v1"
 
     def claims(self) -> dict[int, str]:
         """Return the claims in a certificate by Fulcio, by the last number of the OID."""
         return {
-            8: "https://token.actions.githubusercontent.com",
-            12: f"https://github.com/{self.repository}",
+            8: self.issuer,
+            12: f"{self.server}/{self.repository}",
             14: "refs/tags/v1",
             18: self.uri,
         }

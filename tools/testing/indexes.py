@@ -252,6 +252,9 @@ class ScriptedIndex:
         #: The content type of a listing, if it is not that of its format.
         self.content_type = ""
         self.hashes = True
+        #: The upload time in JSON by file name, and that of all other files; None: the page has none.
+        self.upload_times: dict[str, str | None] = {}
+        self.default_upload_time: str | None = "2026-01-02T03:04:05.678901Z"
         #: The yanked files, with the reason, which may be empty.
         self.yanked: dict[str, str] = {}
         #: The response for the project page instead of a listing: status, content type and text.
@@ -356,7 +359,7 @@ class ScriptedIndex:
                 "url": f"{base}/files/{name}",
                 "hashes": {"sha256": hashlib.sha256(data).hexdigest()} if self.hashes else {},
                 "size": len(data),
-                "upload-time": "2026-01-02T03:04:05.678901Z",
+                "upload-time": self.upload_times.get(name, self.default_upload_time),
                 "yanked": (self.yanked[name] or True) if name in self.yanked else False,
                 "provenance": f"{base}/integrity/{name}" if self._names_provenance(name) else None,
             }
@@ -449,6 +452,30 @@ def tls_index(folder: Path, *, require_client_certificate: bool = False) -> Iter
         context.load_verify_locations(certificate)
     with scripted_index(context) as served:
         yield served, certificate
+
+
+@contextlib.contextmanager
+def private_ca_index(folder: Path) -> Iterator[tuple[Served, Path]]:
+    """Run a ScriptedIndex behind TLS; yield it and the certificate of the authority that signed its own.
+
+    Unlike that of ``tls_index``, the certificate is also valid for clients that refuse self-signed ones.
+    """
+
+    def openssl(*arguments: str | Path) -> None:
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        subprocess.run([*command, *map(str, arguments)], check=True, capture_output=True)
+
+    authority, key, certificate = folder / "authority.pem", folder / "index.key", folder / "index.pem"
+    openssl("-subj", "/CN=Private CA", "-keyout", folder / "authority.key", "-out", authority)
+    openssl(
+        *("-subj", "/CN=127.0.0.1", "-keyout", key, "-out", certificate),
+        *("-CA", authority, "-CAkey", folder / "authority.key"),
+        *("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"),
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with scripted_index(context) as served:
+        yield served, authority
 
 
 @contextlib.contextmanager

@@ -55,17 +55,23 @@ def _find_too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:
     platforms = sorted(
         _select_platforms(wheel, OperatingSystem.MANYLINUX), key=lambda platform: platform.version
     )
-    search = LibrarySearch(wheel) if platforms else None
+    search: LibrarySearch | None = None
     for code in iter_loadable_code(wheel):
         target = next((platform for platform in platforms if code.slice.arch in platform.arches), None)
-        if target is None or search is None or code.binary.format is not BinaryFormat.ELF:
+        if target is None or code.binary.format is not BinaryFormat.ELF:
             continue
         policy = policies.manylinux_policy(target.version)
-        newer = [
-            f"{version} of {library}"
+        beyond_policy = [
+            (library, version)
             for library, version in code.slice.symbol_versions
             if not policy.provides_symbol_version(version, code.slice.arch)
-            and not search.find_member(library)
+        ]
+        if not beyond_policy:
+            continue
+        # Made only if there is something to look for: it indexes all members.
+        search = search or LibrarySearch(wheel)
+        newer = [
+            f"{version} of {library}" for library, version in beyond_policy if not search.find_member(library)
         ]
         if newer:
             yield code.member, f"it requires {join_some(newer)}, which {target.tag} does not guarantee"

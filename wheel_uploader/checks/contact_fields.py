@@ -18,6 +18,8 @@ _ALLOWED_SCHEMES = ("http", "https")
 _VALIDATED_PARTS = ("scheme", "host", "port", "path", "query")
 #: Maximum characters of a URL that is validated; PyPI has no limit.
 _MAX_URL = 4096
+#: A URL of the usual form, which the library accepts. Its import takes 20 ms.
+_USUAL_URL = re.compile(r"https?://[A-Za-z][A-Za-z0-9.-]*(?:/[A-Za-z0-9._~/-]*)?\Z")
 
 
 def find_contact_problems(form: UploadForm) -> Iterator[str]:
@@ -71,10 +73,12 @@ def _describe_invalid_address(value: str) -> str:
 
 def is_accepted_url(url: str) -> bool:
     """Return whether PyPI accepts the URL, according to the library that it uses."""
-    from rfc3986 import exceptions, uri_reference, validators
-
     if len(url) > _MAX_URL:
         return url.lower().startswith(tuple(f"{scheme}:" for scheme in _ALLOWED_SCHEMES))
+    if _USUAL_URL.match(url):
+        return True
+    from rfc3986 import exceptions, uri_reference, validators
+
     validator = validators.Validator().allow_schemes(*_ALLOWED_SCHEMES).require_presence_of("scheme")
     validator.check_validity_of(*_VALIDATED_PARTS)
     try:

@@ -86,17 +86,24 @@ def module_suffix(wheel: WheelContent) -> Iterator[Observation]:
     for module in _iter_modules(wheel):
         modules.setdefault(get_installed_path(module.path.stem), []).append(module)
     targets = list(dict.fromkeys(iter_targets(wheel.name)))
-    fallbacks = {get_installed_path(member.name) for member in wheel.members if member.name.endswith(".py")}
     findings = [
-        finding
-        for stem, group in modules.items()
-        for finding in _judge_group(stem, group, targets, fallbacks)
+        finding for stem, group in modules.items() for finding in _judge_group(stem, group, targets, wheel)
     ]
     yield from group_by_message(wheel, findings)
 
 
+def _list_sources(wheel: WheelContent) -> frozenset[str]:
+    """Return the installed paths of the Python sources, which Python loads if there is no build for it."""
+    sources: frozenset[str] | None = wheel.derived.get("installed sources")
+    if sources is None:
+        sources = wheel.derived["installed sources"] = frozenset(
+            get_installed_path(member.name) for member in wheel.members if member.name.endswith(".py")
+        )
+    return sources
+
+
 def _judge_group(
-    stem: str, group: list[_Module], targets: list[TargetPython | None], fallbacks: set[str]
+    stem: str, group: list[_Module], targets: list[TargetPython | None], wheel: WheelContent
 ) -> Iterator[tuple[str, str]]:
     """Yield (member, sentence) for the builds of one module that no tag can use, or a tag without a build."""
     reasons = {module.member: _explain(module, targets) for module in group}
@@ -112,7 +119,7 @@ def _judge_group(
         for module in group
         if (reason := reasons[module.member]) and not _is_for_others(module, targets)
     )
-    if f"{stem}.py" in fallbacks or f"{stem}/__init__.py" in fallbacks or None in targets:
+    if None in targets:
         return
     for target in targets:
         platforms = {platform for module in group for platform in module.platforms}
@@ -125,7 +132,7 @@ def _judge_group(
                 for module in group
             )
         ]
-        if missing and target:
+        if missing and target and _list_sources(wheel).isdisjoint({f"{stem}.py", f"{stem}/__init__.py"}):
             label = f"{target.label}-{join_some(missing)}"
             yield group[0].member, f"the wheel is also for {label}, which loads no build of this module"
 

@@ -14,7 +14,7 @@ from wheel_uploader.checks.release_content import ReleaseContent, parse_project_
 from wheel_uploader.checks.release_index import find_missing_cells, is_allowed_missing
 from wheel_uploader.checks.release_modules import describe_uncompared
 from wheel_uploader.checks.release_reference import explain_missing_reference, select_reference
-from wheel_uploader.core import filenames
+from wheel_uploader.core import builders, filenames
 from wheel_uploader.core.filenames import ALL_PLATFORMS
 from wheel_uploader.core.models import (
     Attestation,
@@ -170,9 +170,11 @@ def _describe_missing_comparison(
 
 
 def _get_job_repository() -> str:
-    """Return the repository of the GitHub Actions job that runs this; empty elsewhere."""
+    """Return the repository of the GitHub Actions job that runs this, as for --built-by; empty elsewhere."""
     is_job = os.environ.get("GITHUB_ACTIONS") == "true"
-    return sanitize(os.environ.get("GITHUB_REPOSITORY", "").strip()) if is_job else ""
+    name = sanitize(os.environ.get("GITHUB_REPOSITORY", "").strip()) if is_job else ""
+    server = builders.get_job_server()
+    return f"{server}/{name}" if name and server != builders.GITHUB else name
 
 
 def _describe_unknown_startup(reference: ComparisonReference) -> Iterator[str]:

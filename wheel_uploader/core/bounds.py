@@ -49,6 +49,8 @@ _MAX_DATE_LENGTH = 100
 _HUGE = 10**40
 #: Maximum digits that ``int`` accepts with any PYTHONINTMAXSTRDIGITS, and by default.
 _MAX_PARSED_DIGITS, _MAX_NUMBER_LENGTH = 640, 4300
+#: Numbers with fewer digits are below ``_HUGE``, and are parsed without further tests.
+_MAX_SHORT_DIGITS = 20
 
 
 def parse_whole_number(text: str, maximum: int) -> int | None:
@@ -71,6 +73,8 @@ def is_whole_number(text: str) -> bool:
 
 def parse_json_integer(text: str) -> int:
     """Parse a JSON integer, limited to ``_HUGE`` and its negative. Raises ValueError if it is too long."""
+    if len(text) < _MAX_SHORT_DIGITS and is_whole_number(text):
+        return int(text)
     if len(text) > _MAX_NUMBER_LENGTH:
         raise ValueError("a number with too many digits")
     number = parse_digits(text.removeprefix("-"))

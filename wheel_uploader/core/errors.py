@@ -13,6 +13,7 @@
     |   +-- TransportError      no complete response was received; a retry may help
     |   +-- HttpStatusError          a server returned an unexpected status
     |   +-- RedirectNotAllowed     a server redirected to a host that is not allowed (2)
+    |   +-- RedirectLoopError      a server redirected too often, as some do without a login
     |   +-- IndexNotFoundError     the URL of the index's pages cannot be derived from the upload URL (2)
     |   +-- SignInPageError        a page of the index is a form to sign in
     +-- FileError            6  a file failed a check, is corrupt, or changed during the run
@@ -165,6 +166,10 @@ class RedirectNotAllowed(NetworkError):
             hint="Nothing was uploaded. Correct the redirect on the staging server, "
             "or give the final URL with -u.",
         )
+
+
+class RedirectLoopError(NetworkError):
+    """A server redirected more often than is followed."""
 
 
 class HttpStatusError(NetworkError):

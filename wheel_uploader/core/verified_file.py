@@ -100,6 +100,11 @@ class VerifiedFile(io.RawIOBase):
             self.close()
             raise
 
+    @property
+    def permissions(self) -> int:
+        """The permission bits of the open file, which may have been deleted since."""
+        return stat.S_IMODE(os.fstat(self._descriptor).st_mode)
+
     def _hash(self, also: Updatable | None) -> _Sha256:
         running: _Sha256 = hashlib.sha256(usedforsecurity=False)
         while block := self._read_block(len(self._states)):

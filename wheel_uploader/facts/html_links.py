@@ -244,6 +244,8 @@ class _LinkCollector:
         self._base = base
         self._source = source
         self._describe_withdrawal = describe_withdrawal
+        #: The withdrawal of all files of the page.
+        self._page_withdrawal = describe_withdrawal(False)
         self._base_parts = _split_or_empty(base)
         self._base_directory = get_directory(base)
         self.page_links = PageLinks(page_url, self._base_directory)
@@ -296,7 +298,7 @@ class _LinkCollector:
         *,
         is_source_archive: bool = False,
     ) -> None:
-        withdrawal = self._describe_withdrawal(anchor.yanked)
+        withdrawal = self._describe_withdrawal(anchor.yanked) if anchor.yanked else self._page_withdrawal
         file = RemoteFile(
             filename=name,
             url=url,
@@ -402,26 +404,28 @@ def _merge_file(files: dict[str, RemoteFile], key: str, file: RemoteFile) -> Non
     Links with contradicting hashes are kept apart, so that selection reports the conflict.
     """
     merged = files.setdefault(key, file)
+    if merged is file:
+        return
     if any(merged.hashes.get(name, value) != value for name, value in file.hashes.items()):
         files.setdefault(f"{key}#{sorted(file.hashes.items())}", file)
-    elif merged is not file:
-        size = merged.approximate_size if file.approximate_size is None else file.approximate_size
-        is_better = file.url != merged.url and _rank(file.url) < _rank(merged.url)
-        # `replace` is slow, and a hostile page may repeat one link 100,000 times.
-        if (
-            is_better
-            or size != merged.approximate_size
-            or not file.hashes.keys() <= merged.hashes.keys()
-            or (file.is_withdrawn and not merged.is_withdrawn)
-        ):
-            files[key] = replace(
-                merged,
-                url=file.url if is_better else merged.url,
-                hashes={**merged.hashes, **file.hashes},
-                approximate_size=size,
-                unavailable_reason=merged.unavailable_reason or file.unavailable_reason,
-                is_withdrawn=merged.is_withdrawn or file.is_withdrawn,
-            )
+        return
+    size = merged.approximate_size if file.approximate_size is None else file.approximate_size
+    is_better = file.url != merged.url and _rank(file.url) < _rank(merged.url)
+    # `replace` is slow, and a hostile page may repeat one link 100,000 times.
+    if (
+        is_better
+        or size != merged.approximate_size
+        or not file.hashes.keys() <= merged.hashes.keys()
+        or (file.is_withdrawn and not merged.is_withdrawn)
+    ):
+        files[key] = replace(
+            merged,
+            url=file.url if is_better else merged.url,
+            hashes={**merged.hashes, **file.hashes},
+            approximate_size=size,
+            unavailable_reason=merged.unavailable_reason or file.unavailable_reason,
+            is_withdrawn=merged.is_withdrawn or file.is_withdrawn,
+        )
 
 
 @lru_cache(maxsize=64)

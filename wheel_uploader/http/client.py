@@ -10,7 +10,13 @@ from typing import Self, TypeVar
 
 from wheel_uploader import __version__
 from wheel_uploader.core import cancellation
-from wheel_uploader.core.errors import CredentialsError, NetworkError, TransportError, UsageError
+from wheel_uploader.core.errors import (
+    CredentialsError,
+    NetworkError,
+    RedirectLoopError,
+    TransportError,
+    UsageError,
+)
 from wheel_uploader.core.progress import Progress, SilentProgress
 from wheel_uploader.core.redaction import (
     register_basic_auth,
@@ -284,7 +290,7 @@ class HttpClient:
             if parse_origin(target) != parse_origin(url):
                 headers = {key: value for key, value in headers.items() if key in _SAFE_HEADERS}
             url = target
-        raise NetworkError(
+        raise RedirectLoopError(
             f"{strip_url(requested_url)} redirects more than {MAX_REDIRECTS} times",
             hint="Open the URL in a browser and pass the address that it ends at.",
         )

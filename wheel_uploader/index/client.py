@@ -6,17 +6,20 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import (
+    FileError,
     HttpStatusError,
     IndexNotFoundError,
     NetworkError,
     RedirectNotAllowed,
     SignInPageError,
+    StorageError,
     UnsupportedVersionError,
     UsageError,
 )
@@ -31,6 +34,7 @@ from wheel_uploader.core.models import (
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize, sanitize_url, strip_url
 from wheel_uploader.core.urls import quote, urlsplit, urlunsplit
+from wheel_uploader.core.verified_file import VerifiedFile, open_regular_file
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.response import Page, StreamedResponse
 from wheel_uploader.index import project_page
@@ -264,6 +268,22 @@ class IndexClient:
 
         return self._http.call_with_retries(f"read {sanitize_url(url)}", read)
 
+    def fetch_date(self, served: IndexFile) -> datetime | None:
+        """Return the Last-Modified of a served file; None if its host states none. Raises NetworkError."""
+        if self._http.link_rejection(served.url, listing_url=served.url, has_trusted_digest=True):
+            return None
+
+        def request() -> str:
+            # For one byte, because not every server supports HEAD.
+            with self._http.stream(
+                served.url, headers={"Range": "bytes=0-0"}, has_trusted_digest="sha256" in served.hashes
+            ) as response:
+                return response.headers.get("last-modified", "")
+
+        return bounds.parse_listed_date(
+            self._http.call_with_retries(f"request the date of {sanitize(served.filename)}", request)
+        )
+
     def fetch_linked_bytes(self, url: str, limit: int) -> bytes:
         """Return a small document that a page of this index links to. Raises NetworkError."""
         reason = self._http.link_rejection(url, listing_url=self.url, has_trusted_digest=False)
@@ -329,10 +349,25 @@ def _compare_beginning(response: StreamedResponse, file: LocalFile) -> str:
     if size is not None and size != file.size:
         return f"{size} bytes instead of {file.size}{kind}"
     beginning = next(iter(response.iter_chunks(_PROBED_BYTES)), b"")[:_PROBED_BYTES]
-    with contextlib.suppress(OSError), file.path.open("rb") as local:
-        if not beginning or not local.read(_PROBED_BYTES).startswith(beginning):
-            return f"other contents{kind}"
-    return ""
+    if beginning and _read_beginning(file).startswith(beginning):
+        return ""
+    # The served bytes are not compared with a file that was changed after it had been uploaded.
+    try:
+        VerifiedFile(file.path, file.sha256).close()
+    except (FileError, StorageError):
+        return ""
+    return f"other contents{kind}"
+
+
+def _read_beginning(file: LocalFile) -> bytes:
+    """Return the first bytes of the file; none if it cannot be read any more."""
+    try:
+        descriptor = open_regular_file(file.path)
+    except (FileError, StorageError):
+        return b""
+    with contextlib.suppress(OSError), open(descriptor, "rb") as local:  # noqa: PTH123 - a descriptor
+        return local.read(_PROBED_BYTES)
+    return b""
 
 
 def _parse_content_range(header: str) -> tuple[int, int, int] | None:

@@ -19,7 +19,7 @@ from wheel_uploader.http.client import HttpClient
 #: ``.dev20261120`` and ``.dev202611201530``: common version numbers of nightly builds.
 _DATED = re.compile(r"(20\d\d)(0[1-9]|1[0-2])([0-2]\d|3[01])(?:\d{4}|\d{6})?")
 #: Tolerated difference between the clocks of two machines.
-_CLOCK_SKEW = timedelta(minutes=10)
+CLOCK_SKEW = timedelta(minutes=10)
 #: The latest time until the current day ends in any time zone.
 _DAY_AHEAD = timedelta(hours=24 + 14)
 
@@ -32,6 +32,10 @@ class BuildDate:
     source: str
     #: True if ``date`` is the end of a day, because only the day is known.
     is_end_of_day: bool = False
+
+    def latest_at(self, now: datetime) -> datetime:
+        """Return the latest time that such a date can have; a later one is in the future."""
+        return now + (_DAY_AHEAD if self.is_end_of_day else CLOCK_SKEW)
 
     def __str__(self) -> str:
         return f"{_format_minute(self.date)} according to {self.source}"
@@ -48,7 +52,7 @@ def require_fresh(selection: Selection, http: HttpClient, *, limit: float, now: 
     newest: BuildDate | None = None
     future_date: BuildDate | None = None
     for built in _iter_dates(selection, http):
-        if built.date > now + (_DAY_AHEAD if built.is_end_of_day else _CLOCK_SKEW):
+        if built.date > built.latest_at(now):
             future_date = future_date or built
             continue
         if newest is None or built.date > newest.date:

@@ -39,6 +39,8 @@ _UNFINISHED_HINT = (
 def find_misnamed(files: Iterable[RemoteFile]) -> Iterator[tuple[RemoteFile, MisnamedFile]]:
     """Yield the files whose names are not valid, but resemble that of a wheel or an sdist."""
     for file in files:
+        if filenames.split_plain_wheel(file.filename):
+            continue
         try:
             filenames.parse_filename(filenames.attested_filename(file.filename) or file.filename)
         except filenames.InvalidFilename as error:

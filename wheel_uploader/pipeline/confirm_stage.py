@@ -8,12 +8,14 @@ from functools import partial
 from wheel_uploader.core.errors import CredentialsError, DeadlineError, NetworkError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileStatus, Options, Selection
+from wheel_uploader.http.host_policy import split_credentials
 from wheel_uploader.index.client import IndexClient
 from wheel_uploader.index.confirmation import confirm_files
 from wheel_uploader.pipeline import provenance_check, retention
 from wheel_uploader.pipeline.check_stage import UploadDestination
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
+from wheel_uploader.rehearsal import index_smoke_test, smoke_test
 
 
 def run(
@@ -58,6 +60,36 @@ def _check_attestations(context: RunContext, selection: Selection, index: IndexC
             context.record(checks_not_run=(*report.checks_not_run, sentence))
             return
         provenance_check.check_provenance(context, index, page, contents, is_complete=True)
+
+
+def run_index_smoke_tests(
+    context: RunContext, selection: Selection, downloaded: DownloadedRelease, index: IndexClient
+) -> None:
+    """Install the published release from the index and run the command of ``--smoke``.
+
+    Raises FileError if that fails; nothing is undone.
+    """
+    options, target = context.options, context.target
+    if not options.smoke or target is None:
+        return
+    pairs = smoke_test.find_compatible_pairs(downloaded.files, downloaded.summaries)
+    release = index_smoke_test.PublishedRelease(
+        project=str(selection.project),
+        version=selection.version,
+        files=downloaded.files,
+        index_url=split_credentials(index.url)[0],
+        target=target,
+        insecure_hosts=options.allow_insecure_hosts,
+    )
+    results = index_smoke_test.run_index_smoke_tests(
+        release,
+        tuple(dict.fromkeys(python for _, python in pairs)),
+        options.smoke,
+        context.progress,
+        passed_variables=options.smoke_env,
+    )
+    context.record(smoke_results=(*context.report.smoke_results, *results))
+    index_smoke_test.raise_if_failed(results, release.requirement)
 
 
 def raise_if_strict(options: Options) -> None:

@@ -59,6 +59,8 @@ class ReportBuilder:
             self.record(last_stage=stage)
         finally:
             seconds = time.monotonic() - started_at
+            # A stage may have several parts.
+            seconds += self.report.stage_seconds.get(stage, 0.0)
             self.record(stage_seconds={**self.report.stage_seconds, stage: seconds})
 
 

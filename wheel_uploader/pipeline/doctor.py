@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wheel_uploader.core import task_pool
 from wheel_uploader.core.errors import NothingFoundError, ReleaseError, UsageError
@@ -23,6 +24,9 @@ from wheel_uploader.rehearsal import interpreters, pip_command, rehearsal
 from wheel_uploader.signing import attestations, gpg_signer
 from wheel_uploader.upload import clients
 from wheel_uploader.upload.credentials import MissingLoginError
+
+if TYPE_CHECKING:
+    from wheel_uploader.upload.twine_uploader import TwineUploader
 
 #: Attempts for each request: the answer is needed soon, and another run may follow.
 _MAX_RETRIES = 2
@@ -105,8 +109,8 @@ def _diagnose_target(subject: Subject) -> Iterator[Diagnosis]:
         yield Diagnosis(subject="target", text=error.message, error=error)
         return
     yield Diagnosis(subject="target", text=_describe_target(target))
-    yield from _diagnose_login(options, target)
-    yield from _examine("index", lambda: _describe_index(subject, target))
+    uploader = yield from _diagnose_login(options, target)
+    yield from _examine("index", lambda: _describe_index(subject, target, uploader))
 
 
 def _describe_target(target: Target) -> str:
@@ -114,17 +118,21 @@ def _describe_target(target: Target) -> str:
     return url if target.name == url else f"{target.name}: {url}"
 
 
-def _diagnose_login(options: Options, target: Target) -> Iterator[Diagnosis]:
-    """Yield the origins of user name and password, and warnings about their values."""
+def _diagnose_login(options: Options, target: Target) -> Generator[Diagnosis, None, TwineUploader | None]:
+    """Yield the origins of user name and password, and warnings about their values.
+
+    Return the uploader that the run would use; None if it would use none.
+    """
     if options.verify:
         yield Diagnosis(
             subject="login", text="needed with --verify only if the index requires one for reading"
         )
-        return
+        return None
     if options.until <= Stage.SIGN:
         yield Diagnosis(subject="login", text=f"not needed with --until {options.until.name.lower()}")
-        return
+        return None
     collector = _LineCollector()
+    uploader = None
     silent = dataclasses.replace(options, non_interactive=True, ask=False)
     try:
         uploader = clients.create_uploader(silent, target, collector)
@@ -141,17 +149,25 @@ def _diagnose_login(options: Options, target: Target) -> Iterator[Diagnosis]:
         if line.startswith(prefix):
             yield Diagnosis(subject="login", text=line.removeprefix(prefix), is_warning=True)
     yield result
+    return uploader
 
 
-def _describe_index(subject: Subject, target: Target) -> str:
-    """Return the URL of the index page and the number of files there. Raises NetworkError."""
+def _describe_index(subject: Subject, target: Target, uploader: TwineUploader | None) -> str:
+    """Return the URL of the index page and the number of files there, read as the run reads it.
+
+    Raises NetworkError, and CredentialsError if the credentials of the run may not read it.
+    """
     from wheel_uploader.index import client
 
     options = subject.options
+    if options.write_only and uploader:
+        return "not read (--write-only)"
+    silent = dataclasses.replace(options, non_interactive=True, ask=False)
+    reader = clients.TargetReader(options=silent, target=target, progress=SilentProgress(), uploader=uploader)
     with client.open_index(options, target, SilentProgress()) as index:
         if not subject.has_project:
             return f"{sanitize_url(index.url)} (give PROJECT to read its page)"
-        page = index.fetch_project(options.project, revalidate=True)
+        page = reader.fetch_project(index, options.project)
     shown = sanitize_url(page.url)
     count = format_count(len(page.files), "file")
     return f"{shown}: {count}" if page.exists else f"{shown}: the index does not have this project yet"

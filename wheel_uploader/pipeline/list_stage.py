@@ -45,7 +45,8 @@ def run(context: RunContext) -> Selection:
         report_exclusion(f"not selected: {excluded_file.filename}: {excluded_file.reason}")
     context.record(expected_cells=context.requirements.list_matrix_cells(selection.version))
     context.requirements.enforce(selection)
-    if limit := context.options.max_age:
+    # With --verify, the files on the target are judged instead.
+    if (limit := context.options.max_age) and not context.options.verify:
         built = freshness.require_fresh(selection, context.http, limit=limit, now=datetime.now(UTC))
         progress.debug(f"the newest staged file is dated {built}")
     unchecked: tuple[str, ...] = ()

@@ -101,6 +101,9 @@ def _run_stages(context: RunContext) -> None:
         return
     with stage(Stage.CONFIRM):
         confirm_stage.run(context, selection, downloaded, destination, destination.index)
+    if options.smoke_index:
+        with stage(Stage.CONFIRM):
+            confirm_stage.run_index_smoke_tests(context, selection, downloaded, destination.index)
 
 
 def _load_later_stages() -> None:

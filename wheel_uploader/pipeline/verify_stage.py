@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import partial
 
 from packaging.utils import canonicalize_name
 
 from wheel_uploader.core import filenames
-from wheel_uploader.core.errors import ConflictError, ReleaseError
+from wheel_uploader.core.errors import ConflictError, DeadlineError, ReleaseError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileComparison, IndexComparison, Options, ProjectPage, Selection
 from wheel_uploader.core.models.option_effects import is_option_set
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.index.client import IndexClient, compare_with_index
 from wheel_uploader.index.confirmation import confirm_files
-from wheel_uploader.pipeline import provenance_check
+from wheel_uploader.pipeline import provenance_check, target_watch
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
 
@@ -28,7 +29,8 @@ def run(
     """Compare the files with those of the index.
 
     Raises ConflictError for other contents, and for files of this version that are not among ours;
-    DeadlineError for files that are missing or cannot be downloaded.
+    DeadlineError for files that are missing or cannot be downloaded; with ``--max-age``, NothingFoundError
+    for a platform without a recent file.
     """
     options, reader = context.options, context.create_target_reader()
     if index is None or reader is None:
@@ -43,25 +45,51 @@ def run(
         _raise_for_conflicts(page, states, find_foreign_files(page, selection, options))
         return page
 
+    now = datetime.now(UTC)
+    if options.max_age:
+        context.record(warnings=target_watch.find_ending_tokens(context, now))
     page = look()
-    confirmations = confirm_files(
-        index,
-        selection.project,
-        downloaded.files,
-        timeout=timeout,
-        progress=context.progress,
-        log_in=partial(reader.log_in, index),
-        was_uploaded=False,
-    )
+    stale = _find_stale(context, selection, page, index, now)
+    try:
+        confirmations = confirm_files(
+            index,
+            selection.project,
+            downloaded.files,
+            timeout=timeout,
+            progress=context.progress,
+            log_in=partial(reader.log_in, index),
+            was_uploaded=False,
+        )
+    except DeadlineError as error:
+        if stale is None:
+            raise
+        raise stale.with_details(error.message, *error.details) from None
     if timeout:
         page = look()  # Another file may have been uploaded in the meantime.
     context.record(confirmations=confirmations)
+    if stale:
+        raise stale
     contents = defaultdict(list)
     for companion in downloaded.attestation_files:
         contents[companion.subject_filename].append(companion.content)
     # The job that published the files may have added attestations that are not staged.
     if contents:
         provenance_check.check_provenance(context, index, page, contents, is_complete=False)
+
+
+def _find_stale(
+    context: RunContext, selection: Selection, page: ProjectPage, index: IndexClient, now: datetime
+) -> ReleaseError | None:
+    """Return the error for platforms without a recent file on the index; None without ``--max-age``."""
+    if not context.options.max_age:
+        return None
+    with context.progress.waiting("confirm: reading the age of the newest files"):
+        first, error = target_watch.watch_files(
+            page, selection.project, context.options, index.fetch_date, now
+        )
+    if error is None:
+        context.progress.info(f"the newest file of each platform is recent enough; {first.describe(now)}")
+    return error
 
 
 def find_foreign_files(page: ProjectPage, selection: Selection, options: Options) -> tuple[str, ...]:

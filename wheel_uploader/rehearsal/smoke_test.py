@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +32,7 @@ _SEARCHED = 16 * KEPT_OUTPUT
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class SmokeTask:
     """The command of the smoke test, and the extra environment variables that it gets."""
 
     words: list[str]
@@ -56,8 +56,29 @@ def run_smoke_tests(
     Dependencies are installed from the configured index of pip and from the folder of the wheels. Raises
     UsageError for an invalid command, NothingFoundError if no wheel is compatible with an interpreter.
     """
-    task = _Task(split_smoke_command(command), tuple(passed_variables))
+    task = SmokeTask(split_smoke_command(command), tuple(passed_variables))
     pip_command.require_pip("--smoke")
+    pairs = find_compatible_pairs(files, summaries)
+    tested = ", ".join(sorted({str(python) for _, python in pairs}))
+    progress.info(f"smoke: {format_count(len(pairs), 'test')} with {tested}")
+    _report_withheld_variables(task, progress)
+    with progress.counter("smoke tests done", count=len(pairs)) as bar:
+
+        def test(pair: tuple[LocalFile, Interpreter]) -> SmokeResult:
+            trial = _test(*pair, task, progress)
+            bar.advance(1)
+            return trial
+
+        return tuple(task.scope.map_in_threads(test, pairs))
+
+
+def find_compatible_pairs(
+    files: Sequence[LocalFile], summaries: Iterable[FileSummary]
+) -> list[tuple[LocalFile, Interpreter]]:
+    """Return each wheel with each Python of this machine that can install it.
+
+    Raises NothingFoundError if there is none.
+    """
     pythons = interpreters.find_interpreters()
     wheels = [(file, file.name) for file in files if isinstance(file.name, WheelName)]
     requires = {it.name.filename: it.metadata.get("Requires-Python", ()) for it in summaries}
@@ -73,20 +94,10 @@ def run_smoke_tests(
             "no wheel is compatible with a Python on this machine, so nothing could be tested",
             hint=f"Pythons found: {available}. Install a compatible one, or omit --smoke.",
         )
-    tested = ", ".join(sorted({str(python) for _, python in pairs}))
-    progress.info(f"smoke: {format_count(len(pairs), 'test')} with {tested}")
-    _report_withheld_variables(task, progress)
-    with progress.counter("smoke tests done", count=len(pairs)) as bar:
-
-        def test(pair: tuple[LocalFile, Interpreter]) -> SmokeResult:
-            trial = _test(*pair, task, progress)
-            bar.advance(1)
-            return trial
-
-        return tuple(task.scope.map_in_threads(test, pairs))
+    return pairs
 
 
-def _report_withheld_variables(task: _Task, progress: Progress) -> None:
+def _report_withheld_variables(task: SmokeTask, progress: Progress) -> None:
     names = [name for name in list_filtered_names(ChildKind.PIP) if name not in task.passed]
     if names:
         progress.info(
@@ -105,7 +116,7 @@ def raise_if_failed(trials: Sequence[SmokeResult]) -> None:
         )
 
 
-def _test(file: LocalFile, python: Interpreter, task: _Task, progress: Progress) -> SmokeResult:
+def _test(file: LocalFile, python: Interpreter, task: SmokeTask, progress: Progress) -> SmokeResult:
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-smoke-", ignore_cleanup_errors=True) as folder:
         failure, output = _failure(file, python, task, Path(folder))
@@ -118,46 +129,91 @@ def _test(file: LocalFile, python: Interpreter, task: _Task, progress: Progress)
     )
 
 
-def _failure(file: LocalFile, python: Interpreter, task: _Task, folder: Path) -> tuple[str, str]:
+def _failure(file: LocalFile, python: Interpreter, task: SmokeTask, folder: Path) -> tuple[str, str]:
     """Return why the smoke test failed, and its output; both are empty if it passed."""
-    scripts = folder / "environment" / ("Scripts" if os.name == "nt" else "bin")
-    environment_python = str(scripts / ("python.exe" if os.name == "nt" else "python"))
-    # Using this pip saves seconds, unless it is too new for the interpreter.
-    use_own_pip = pip_command.pip_supports(python.version)
-    make = [python.path, "-m", "venv", *(["--without-pip"] if use_own_pip else []), str(scripts.parent)]
-    install = [*pip_command.PIP_COMMAND, "--python"] if use_own_pip else []
-    install += [environment_python] if use_own_pip else [environment_python, "-m", "pip"]
-    install += ["install", "--no-input", "--quiet", "--disable-pip-version-check"]
+    environment = Environment(folder / "environment")
     # Absolute, because pip runs in another working directory.
     wheel = file.path.absolute()
+    install = environment.pip_install(python)
     # pip verifies the hash, so that the tested file is the checked one.
     install += ["--find-links", str(wheel.parent), f"{wheel.as_uri()}#sha256={file.sha256}"]
     steps = (
-        ("could not create an environment", make, ChildKind.PYTHON),
-        ("could not install the wheel", install, ChildKind.PIP),
-        ("the command failed", task.words, ChildKind.SMOKE_COMMAND),
+        Step("could not create an environment", environment.make_command(python), ChildKind.PYTHON),
+        Step("could not install the wheel", install, ChildKind.PIP),
+        Step("the command failed", task.words, ChildKind.SMOKE_COMMAND),
     )
-    (folder / "work").mkdir()
-    for failure, command, kind in steps:
-        ended, output = _run(command, kind, task, scripts)
+    return run_steps(steps, task, environment)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A virtual environment at ``folder``."""
+
+    folder: Path
+
+    @property
+    def scripts(self) -> Path:
+        """The folder of its programs."""
+        return self.folder / ("Scripts" if os.name == "nt" else "bin")
+
+    @property
+    def python(self) -> str:
+        """The path of its Python."""
+        return str(self.scripts / ("python.exe" if os.name == "nt" else "python"))
+
+    def make_command(self, python: Interpreter) -> list[str]:
+        """Return the command that creates it."""
+        # Using the pip of this Python saves seconds, unless it is too new for the interpreter.
+        without_pip = ["--without-pip"] if pip_command.pip_supports(python.version) else []
+        return [python.path, "-m", "venv", *without_pip, str(self.folder)]
+
+    def pip_install(self, python: Interpreter) -> list[str]:
+        """Return the start of a command that installs into it."""
+        use_own_pip = pip_command.pip_supports(python.version)
+        pip = [*pip_command.PIP_COMMAND, "--python"] if use_own_pip else []
+        pip += [self.python] if use_own_pip else [self.python, "-m", "pip"]
+        return [*pip, "install", "--no-input", "--quiet", "--disable-pip-version-check"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command of a smoke test."""
+
+    #: The words for its failure.
+    failure: str
+    command: list[str]
+    kind: ChildKind
+    #: Environment variables that replace inherited ones.
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_steps(steps: Iterable[Step], task: SmokeTask, environment: Environment) -> tuple[str, str]:
+    """Run the commands in an empty folder next to the environment, up to the first that fails.
+
+    Return why it failed, and its output; both are empty if all succeeded.
+    """
+    (environment.folder.parent / "work").mkdir()
+    for step in steps:
+        ended, output = _run(step, task, environment)
         if ended:
-            return f"{failure} ({ended})", output
+            return f"{step.failure} ({ended})", output
     return "", ""
 
 
-def _run(command: list[str], kind: ChildKind, task: _Task, scripts: Path) -> tuple[str, str]:
+def _run(step: Step, task: SmokeTask, environment: Environment) -> tuple[str, str]:
     """Return how a command failed, or an empty string, and the end of its output."""
+    kind, scripts = step.kind, environment.scripts
     passed = () if kind is ChildKind.PYTHON else task.passed
     path = os.pathsep.join([str(scripts), build_environment(kind, passed).get("PATH", os.defpath)])
     try:
         done = child_process.run_child(
-            command,
+            step.command,
             kind,
             timeout=SMOKE_TIMEOUT,
             merge_stderr=True,
-            variables={"PATH": path, "VIRTUAL_ENV": str(scripts.parent)},
+            variables={"PATH": path, "VIRTUAL_ENV": str(environment.folder), **step.variables},
             extra_names=passed,
-            cwd=scripts.parents[1] / "work",
+            cwd=environment.folder.parent / "work",
             scope=task.scope,
         )
     except ChildStartError as error:

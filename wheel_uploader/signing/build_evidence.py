@@ -7,7 +7,15 @@ import os
 from collections.abc import Iterator, Sequence
 
 from wheel_uploader.core import bounds
-from wheel_uploader.core.builders import Builder, BuildIdentity, describe_identity, parse_builder
+from wheel_uploader.core.builders import (
+    GITHUB,
+    Builder,
+    BuildIdentity,
+    describe_identity,
+    find_api_url,
+    get_job_server,
+    parse_builder,
+)
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, NetworkError
 from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import Attestation, LocalFile, Options
@@ -15,8 +23,8 @@ from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.http.client import HttpClient
 
-_DEFAULT_API = "https://api.github.com"
 _TOKEN_VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")
+_ENTERPRISE_TOKEN_VARIABLES = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
 #: Attestations of one file at GitHub that are verified.
 _MAX_BUNDLES = 30
 
@@ -60,7 +68,7 @@ def find_unproven_files(
     evidence = {file.filename: _read_local_evidence(file, attestations) for file in files}
     unproven = [file for file in files if evidence[file.filename].describe(builder)]
     if unproven:
-        with _GitHubAttestations(options, progress) as api:
+        with _GitHubAttestations(builder.server, options, progress) as api:
             for file in unproven:
                 for content in api.fetch(builder.repository, file.sha256):
                     _add_bundle(evidence[file.filename], content, file)
@@ -87,13 +95,16 @@ def _add_bundle(evidence: _Evidence, content: str, file: LocalFile) -> None:
 class _GitHubAttestations:
     """A client of GitHub's attestation API, which sends the token of the environment to it alone."""
 
-    def __init__(self, options: Options, progress: Progress) -> None:
-        self._base_url = (os.environ.get("GITHUB_API_URL", "").strip() or _DEFAULT_API).rstrip("/")
+    def __init__(self, server: str, options: Options, progress: Progress) -> None:
+        # The variable is about the server of this job.
+        given = os.environ.get("GITHUB_API_URL", "").strip() if server == get_job_server() else ""
+        self._base_url = (given or find_api_url(server)).rstrip("/")
         self._progress = progress
         self._http = HttpClient(
             user_urls=(self._base_url,), timeout=options.timeout, retries=options.retries, progress=progress
         )
-        token = next(filter(None, (os.environ.get(name, "").strip() for name in _TOKEN_VARIABLES)), "")
+        tokens = (os.environ.get(name, "").strip() for name in _choose_token_variables(server))
+        token = next(filter(None, tokens), "")
         if token:
             register_secret(token)
             self._http.add_headers(f"{self._base_url}/", {"authorization": f"Bearer {token}"})
@@ -123,6 +134,14 @@ class _GitHubAttestations:
         for each in (listed if isinstance(listed, list) else [])[:_MAX_BUNDLES]:
             if isinstance(each, dict) and isinstance(each.get("bundle"), dict):
                 yield json.dumps(each["bundle"])
+
+
+def _choose_token_variables(server: str) -> tuple[str, ...]:
+    """Return the variables with a token for ``server``; GITHUB_TOKEN of Actions is for its own server."""
+    is_own = server == get_job_server()
+    if server == GITHUB:
+        return _TOKEN_VARIABLES if is_own else _TOKEN_VARIABLES[:1]
+    return (*_ENTERPRISE_TOKEN_VARIABLES, *(_TOKEN_VARIABLES[1:] if is_own else ()))
 
 
 def _as_unavailable(url: str, reason: str) -> NetworkError:

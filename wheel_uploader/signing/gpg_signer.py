@@ -183,7 +183,7 @@ def _sign(gpg: Gpg, signer: GpgSigner, path: Path, file: VerifiedFile) -> Signat
     is_new = content is None or bool(_problem(gpg, signer, file, content))
     if content is None or is_new:
         content = _create_signature(gpg, signer, path, file)
-        _write_atomically(target, content, mode_of=path)
+        _write_atomically(target, content, file.permissions & 0o666)
     return Signature(
         filename=path.name, path=target, fingerprint=signer.fingerprint, content=content, is_new=is_new
     )
@@ -257,8 +257,8 @@ def _problem(gpg: Gpg, signer: GpgSigner, file: VerifiedFile, signature: bytes) 
     return "" if signature_class == "00" else "it is a text signature, not a binary one"
 
 
-def _write_atomically(target: Path, data: bytes, *, mode_of: Path) -> None:
-    """Write ``data`` to ``target`` atomically, with the permissions of ``mode_of``."""
+def _write_atomically(target: Path, data: bytes, permissions: int) -> None:
+    """Write ``data`` to ``target`` atomically."""
     hidden = target.parent / HIDDEN_DIRECTORY
     temporary = target.name + _TEMPORARY_SUFFIX
     with storage_errors(str(target)), contextlib.ExitStack() as stack:
@@ -268,7 +268,7 @@ def _write_atomically(target: Path, data: bytes, *, mode_of: Path) -> None:
         folder = stack.enter_context(contextlib.closing(OpenDirectory(target.parent)))
         try:
             hidden_folder.unlink(temporary)
-            hidden_folder.write(temporary, data, mode_of.stat().st_mode & 0o666)
+            hidden_folder.write(temporary, data, permissions)
             hidden_folder.move(temporary, folder, target.name)
             folder.sync()
         except OSError:

@@ -13,6 +13,7 @@ from wheel_uploader.core.errors import (
     HttpStatusError,
     IndexNotFoundError,
     NetworkError,
+    RedirectLoopError,
     RedirectNotAllowed,
     ReleaseError,
     SignInPageError,
@@ -114,6 +115,13 @@ class TargetReader:
             index.log_in(*credentials)
         return credentials is not None
 
+    def find_stored_password(self) -> tuple[str, str]:
+        """Return the stored password of the upload and its origin, without a prompt; empty if there is none.
+
+        Raises CredentialsError if it cannot be right.
+        """
+        return task_pool.call_in_thread(self._get_uploader().find_stored_password)
+
     def _get_uploader(self) -> TwineUploader:
         if self.uploader is None:
             # A run that uploads nothing does not prompt.
@@ -125,7 +133,8 @@ class TargetReader:
         self, error: ReleaseError, index: index_client.IndexClient, *, is_logged_in: bool
     ) -> ReleaseError:
         """Return the error for a page that cannot be read; the hints of a staging place do not apply."""
-        if not _may_need_login(error) or isinstance(error, IndexNotFoundError | RedirectNotAllowed):
+        has_own_hint = IndexNotFoundError | RedirectNotAllowed | RedirectLoopError
+        if not _may_need_login(error) or isinstance(error, has_own_hint):
             return error
         hint = _LOGIN_HINT
         if not is_logged_in and parse_origin(index.url) != parse_origin(self.target.url):
@@ -143,7 +152,8 @@ def _may_need_login(error: ReleaseError) -> bool:
         return False
     if isinstance(error, HttpStatusError):
         return error.status in (403, 404)
-    return isinstance(error, CredentialsError | SignInPageError | RedirectNotAllowed | IndexNotFoundError)
+    redirects = RedirectNotAllowed | RedirectLoopError
+    return isinstance(error, CredentialsError | SignInPageError | IndexNotFoundError | redirects)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
@@ -17,7 +18,7 @@ from wheel_uploader.core.redaction import register_basic_auth, register_secret, 
 from wheel_uploader.core.urls import INVALID_VARIABLE_MESSAGE, may_contain_url
 from wheel_uploader.http.requests_network import Network, find_proxy_problem, libraries_follow_network
 from wheel_uploader.index.target import has_ci_identity
-from wheel_uploader.upload import credential_values, requests_adapter, trusted_publishing
+from wheel_uploader.upload import credential_values, requests_adapter, token_expiry, trusted_publishing
 from wheel_uploader.upload.keyring_lookup import KeyringLookup, find_keyring
 
 #: Attempts to exchange a CI identity for a token; twine waits 5 s for each, which PyPI may need.
@@ -198,7 +199,23 @@ class CredentialsResolver(auth.Resolver):
         checked = credential_values.check_password(value, origin=origin, is_pypi=self.is_pypi())
         register_secret(checked.value)
         self._warn(*checked.warnings)
+        subject = f"the password from {origin}"
+        end = token_expiry.describe_end(checked.value, subject=subject, now=datetime.now(UTC), is_watch=False)
+        self._warn(*filter(None, [end]))
         return checked.value
+
+    def find_stored_password(self) -> tuple[str, str]:
+        """Return the password that a variable, an option, .pypirc or the keyring has, and its origin.
+
+        Both are empty if there is none. Nothing is prompted for, and no token is requested.
+        """
+        self.check_known_values()
+        if self.input.password:
+            return self.input.password, self.origins.password
+        lookup = None if self.input.password == "" else self._lookup_missing()
+        password = lookup.entry().password if lookup else None
+        register_secret(password)
+        return (password, _KEYRING) if password else ("", "")
 
     def _warn(self, *warnings: str) -> None:
         self.warnings += [warning for warning in warnings if warning not in self.warnings]

@@ -287,6 +287,10 @@ class TwineUploader:
                 self._progress.info(f"warning: {warning}")
                 self._reported.add(warning)
 
+    def find_stored_password(self) -> tuple[str, str]:
+        """Return the stored password and its origin, without a prompt; empty if there is none."""
+        return self._resolver.find_stored_password()
+
     def credentials(self) -> tuple[str, str] | None:
         """Return user name and password; None for an index without authentication.
 

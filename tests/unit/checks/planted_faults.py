@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,14 @@ from tests.support.zips import DIST_INFO, SDIST, WHEEL, filename_with_tag
 from tests.unit.checks import (
     test_archive,
     test_content,
+    test_dangers,
+    test_installation,
     test_metadata,
     test_native,
     test_record,
+    test_requirements,
     test_sdist,
+    test_standards,
     test_wheel,
 )
 from tools.testing.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
@@ -36,6 +40,31 @@ FAULTY_NAMES = (
     ("name/platform-refused", "dipy", "1.0", "cp312-cp312-macosx_11_2_arm64"),
     ("name/tags-unsorted", "dipy", "1.0", "py3.py2-none-any"),
     ("name/unknown-tag", "dipy", "1.0", "cp312-banana-any"),
+)
+
+
+#: Lines of metadata with one fault each, and the check that finds it.
+FAULTY_METADATA = (
+    *(
+        ("metadata/excludes-patch-releases", f"Requires-Python: {value}")
+        for value in ("<=3.14", "==3.13", "<=3")
+    ),
+    *(
+        ("metadata/excludes-every-python", f"Requires-Python: {value}")
+        for value in (">=3.10,<3.10", ">=3.9,<3.8", "==3.12.*,!=3.12.*")
+    ),
+    ("metadata/local-version-requirement", "Requires-Dist: torch==2.5.1+cu124\nRequires-Python: >=3.9"),
+)
+#: Files of a wheel with one fault each, and the check that finds it.
+FAULTY_MEMBERS: tuple[tuple[str, dict[str, str | bytes]], ...] = (
+    ("content/private-key", {"dipy/server.pem": test_dangers.pem("")}),
+    ("content/merge-conflict", {"dipy/b.py": test_dangers.CONFLICT}),
+    ("content/merge-conflict", {"dipy/b.json": test_dangers.CONFLICT}),
+    ("content/invalid-syntax", {"dipy/b.py": "print 'x'\n"}),
+    ("content/invalid-syntax", {"dipy/b.py": "try:\n    pass\nexcept* ValueError:\n    pass\n"}),
+    ("archive/unicode-collision", {"dipy/caf\u00e9.txt": b"", "dipy/cafe\u0301.txt": b""}),
+    ("wheel/bad-sbom", {f"{test_standards.SBOMS}/a.json": b""}),
+    ("wheel/bad-sbom", {f"{test_standards.SBOMS}/a.json": b"{}"}),
 )
 
 
@@ -68,6 +97,9 @@ def planted_faults() -> Iterator[PlantedFault]:
         yield PlantedFault(check=check, filename=filename, data=data, good_filename=SDIST, good=sdist_bytes())
     yield from _native_faults()
     yield from _handmade_faults()
+    yield from _installation_faults()
+    yield from _dangerous_files()
+    yield from _metadata_faults()
 
 
 def _plant_in_wheel(check: str, filename: str, data: bytes) -> PlantedFault:
@@ -104,6 +136,55 @@ def _handmade_faults() -> Iterator[PlantedFault]:
         ("metadata/not-utf8", "METADATA", test_metadata.GOOD.replace("A.", "\xc4.").encode("latin-1")),
     ):
         yield _plant_in_wheel(check, WHEEL, zip_bytes({**wheel_members(), f"{DIST_INFO}/{member}": data}))
+
+
+def _installation_faults() -> Iterator[PlantedFault]:
+    """Yield wheels that an installer refuses, or installs differently than intended."""
+    for data, check, _ in test_installation.FAULTS.values():
+        yield _plant_in_wheel(check, WHEEL, data)
+    for script, check, _ in test_installation.SCRIPT_FAULTS.values():
+        yield _plant_in_wheel(check, WHEEL, script.wheel())
+    signed = wheel_bytes(files={f"{DIST_INFO}/RECORD.jws": b"x"}, record="")
+    yield _plant_in_wheel("record/signature-file", WHEEL, signed)
+
+
+def _dangerous_files() -> Iterator[PlantedFault]:
+    """Yield wheels with a secret, a left-over, code that cannot be parsed or that runs at start-up."""
+    for token in test_dangers.TOKENS.values():
+        yield _plant_member("content/secret", {"dipy/settings.json": f'token = "{token}"\n'})
+    for path in test_dangers.UNWANTED:
+        yield _plant_member("content/unwanted-file", {path: b"x"})
+    for files in test_dangers.STARTUP.values():
+        yield _plant_member("content/startup-code", files)
+    for check, files in FAULTY_MEMBERS:
+        yield _plant_member(check, files)
+
+
+def _plant_member(check: str, files: Mapping[str, str | bytes]) -> PlantedFault:
+    """Return the fault of these files; paths of the project demo 1.0 become those of ours."""
+    members = {
+        path.replace("demo-1.0", "dipy-1.11.0").replace("demo/", "dipy/"): data.encode()
+        if isinstance(data, str)
+        else data
+        for path, data in files.items()
+    }
+    return _plant_in_wheel(check, WHEEL, wheel_bytes(files=members))
+
+
+def _metadata_faults() -> Iterator[PlantedFault]:
+    good = METADATA.format(project="dipy", version="1.11.0")
+    for requirements in test_requirements.UNSATISFIABLE:
+        lines = "".join(f"Requires-Dist: {requirement}\n" for requirement in requirements)
+        text = good.replace("Requires-Python", f"Provides-Extra: gpu\n{lines}Requires-Python")
+        check = "metadata/unsatisfiable-requirement"
+        yield _plant_in_wheel(check, WHEEL, wheel_bytes(metadata=text))
+    for check, line in FAULTY_METADATA:
+        yield _plant_in_wheel(
+            check, WHEEL, wheel_bytes(metadata=good.replace("Requires-Python: >=3.9", line))
+        )
+    for name in ("Import-Name: dipi", "Import-Namespace: core"):
+        data = wheel_bytes(metadata=test_standards.with_names(name))
+        yield _plant_in_wheel("wheel/import-name", WHEEL, data)
 
 
 def write_planted_faults(faults: Iterable[PlantedFault], folder: Path) -> None:

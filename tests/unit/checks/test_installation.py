@@ -319,6 +319,7 @@ REFUSED_BY_PIP = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", REFUSED_BY_PIP)
 def test_wheels_that_pip_refuses_are_errors(fault: str, tmp_path: Path) -> None:
     if fault in FAULTS:
@@ -330,6 +331,7 @@ def test_wheels_that_pip_refuses_are_errors(fault: str, tmp_path: Path) -> None:
     assert pip_install(data, tmp_path).returncode != 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", ["each scheme", "a directory called data", "two copies of one file", "other programs"]
 )
@@ -338,6 +340,7 @@ def test_pip_installs_what_is_accepted(case: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line", ["demo = dipy:main [x]", "demo=dipy:main[x-y, z]", "demo = dipy.cli:App.run"]
 )

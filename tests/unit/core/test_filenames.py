@@ -162,3 +162,46 @@ def test_parses_a_generated_name_into_its_parts(project: str, version: str, buil
     name = core_filenames.parse_filename(filename)
     assert isinstance(name, WheelName)
     assert (name.raw_project, name.version, name.build) == (project, Version(version), build)
+
+
+@pytest.mark.parametrize(
+    ("filename", "reason"),
+    [
+        ("dipy-1.11.0-py3-none-any.whl", ""),
+        ("dipy-1.11-py3-none-any.whl", ""),
+        ("dipy-1.11.0.0-1-py3-none-any.whl", ""),
+        ("dipy-1.1-py3-none-any.whl", "version 1.1, not 1.11.0"),
+        ("dipy-1.110-py3-none-any.whl", "version 1.110, not 1.11.0"),
+        ("dipy-1.11.1-2-py3-none-any.whl", "version 1.11.1, not 1.11.0"),
+        ("dipy-01.12-py3-none-any.whl", "version 1.12, not 1.11.0"),
+        ("dipy-1.11.0rc1-py3-none-any.whl", "version 1.11.0rc1, not 1.11.0"),
+        ("dipy-1!1.11.0-py3-none-any.whl", "version 1!1.11.0, not 1.11.0"),
+        ("Dipy.Extra-1.11.0-py3-none-any.whl", "project dipy-extra, not dipy"),
+        ("dipy-1.12-py3-none.whl", "a wheel name has 5 or 6 parts separated by dashes, not 4"),
+        ("dipy-1.12-x-py3-none-any.whl", "the build tag 'x' does not start with a digit"),
+        ("dipy-1.12-py3-none-a..b.whl", "'' is not a tag"),
+        ("dipy_-1.12-py3-none-any.whl", "'dipy_' is not a project name"),
+        (f"dipy-1.12-py3-none-{'a' * 200}.whl", "the name is longer than 200 bytes"),
+        (".dipy-1.12-py3-none-any.whl", "a hidden file"),
+    ],
+)
+def test_reason_for_a_wheel_of_another_release(filename: str, reason: str) -> None:
+    listed = RemoteFile(filename=filename, url=f"https://staging.example/{filename}", source="here")
+    selection = core_filenames.select_files([listed], "dipy", Version("1.11.0"))
+    assert len(selection.files) == (not reason)
+    assert [file.reason.startswith(reason) for file in selection.excluded_files] == [True] * bool(reason)
+
+
+def test_a_public_version_is_another_release_than_its_local_version() -> None:
+    listed = [
+        RemoteFile(
+            filename=f"dipy-{version}-py3-none-any.whl", url="https://staging.example/x", source="here"
+        )
+        for version in ("1.11.0", "1.11", "1.12")
+    ]
+    selection = core_filenames.select_files(listed, "dipy", Version("1.11.0+cu121"))
+    assert [file.reason for file in selection.excluded_files] == [
+        "version 1.11.0, not 1.11.0+cu121 (a local version is another release)",
+        "version 1.11, not 1.11.0+cu121",
+        "version 1.12, not 1.11.0+cu121",
+    ]

@@ -93,6 +93,11 @@ REJECTED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
         "--smoke-env: nothing would be installed and tried without --smoke",
     ),
     (
+        {"smoke_index": True},
+        ("-u", SOURCE_URL, "--smoke-index", "dipy", "1.11.0"),
+        "--smoke-index: nothing would be installed and tried without --smoke",
+    ),
+    (
         {"attest": True, "attestations": AttestationPolicy.NONE},
         ("-u", SOURCE_URL, "--attest", "--attestations", "none", "dipy", "1.11.0"),
         "--attest and --attestations none are mutually exclusive",
@@ -489,6 +494,12 @@ def test_finds_options_without_effect_in_a_rehearsal_and_a_dry_run(
         ),
         ({"clobber": True, "until": Stage.CHECK}, "", ""),
         ({"smoke_env": ("X",), "smoke": "x"}, "", ""),
+        (
+            {"smoke_index": True, "smoke": "x", "dry_run": True},
+            "--smoke-index has",
+            "with --dry-run, which uploads nothing",
+        ),
+        ({"smoke_index": True, "until": Stage.CHECK}, "--smoke-index has", "with --until check"),
         ({"pre": True}, "--pre has", "without the version 'latest'"),
         ({"pre": True, "version": "latest"}, "", ""),
         ({"netrc": True, "urls": ("folder",)}, "--netrc has", "without a remote source"),
@@ -574,7 +585,7 @@ FIRST_STAGE: dict[Stage, dict[str, Any]] = {
         "skip_existing": False,
         "username": "me",
     },
-    Stage.CONFIRM: {"confirm_timeout": 3.0, "keep_releases": 3, "keep_days": 3},
+    Stage.CONFIRM: {"confirm_timeout": 3.0, "keep_releases": 3, "keep_days": 3, "smoke_index": True},
 }
 
 
@@ -584,7 +595,7 @@ FIRST_STAGE: dict[Stage, dict[str, Any]] = {
 )
 def test_an_option_has_an_effect_from_its_first_stage_on(first: Stage, name: str, value: Any) -> None:
     fields = {**REQUIRED, "index_url": "https://index.example.com/simple/", name: value}
-    fields |= {"smoke": "x"} if name == "smoke_env" else {}
+    fields |= {"smoke": "x"} if name in {"smoke_env", "smoke_index"} else {}
     fields |= {"sign": True} if name in {"identity", "sign_with"} else {}
     for until in Stage:
         ineffective = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -198,6 +199,33 @@ def test_sends_credentials_after_log_in(server: Served, open_index: Callable[...
     ]
     assert "authorization" not in sent_headers[0]
     assert sent_headers[-1]["authorization"] == indexes.basic("me", "secret-1")
+
+
+def test_files_that_changed_after_the_upload_are_not_compared_with_what_is_served(
+    server: Served, open_index: Callable[..., IndexClient], release: list[LocalFile]
+) -> None:
+    """A FIFO in place of a file must not stop the run, either."""
+    index = open_index(server.index_url)
+    file = release[0]
+    server.index.store(file.path)
+    served = index.fetch_project("dipy").files[0]
+    assert index.probe_file(served, file) == ""
+    file.path.write_bytes(b"x" * file.size)
+    assert index.probe_file(served, file) == ""
+    file.path.unlink()
+    assert index.probe_file(served, file) == ""
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(file.path)
+        assert index.probe_file(served, file) == ""
+
+
+def test_other_bytes_of_the_same_size_are_reported(
+    server: Served, open_index: Callable[..., IndexClient], release: list[LocalFile]
+) -> None:
+    index = open_index(server.index_url)
+    server.index.files[release[0].filename] = b"x" * release[0].size
+    served = index.fetch_project("dipy").files[0]
+    assert "other contents" in index.probe_file(served, release[0])
 
 
 @pytest.mark.parametrize("status", [404, 410])

@@ -32,6 +32,8 @@ def _directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     # Nothing answers there.
     monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:9")
+    for name in ("GITHUB_SERVER_URL", "GH_TOKEN", "GITHUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
     Path("dist").mkdir()
     Path("dist", WHEEL).write_bytes(DATA)
 
@@ -228,7 +230,18 @@ def test_a_github_that_does_not_answer_may_answer_later(
 
 
 @pytest.mark.parametrize(
-    "builder", ["", "dipy", "dipy/", "https://github.com/dipy/dipy", "a/b/c", "a/b@", "a/b@c d"]
+    "builder",
+    [
+        "",
+        "dipy",
+        "dipy/",
+        "http://github.com/a/b",
+        "https://a/b",
+        "https://me@h/a/b",
+        "a/b/c",
+        "a/b@",
+        "a/b@c d",
+    ],
 )
 def test_refuses_other_forms(builder: str) -> None:
     result = run("-u", "dist", "--until", "check", "--built-by", builder)
@@ -244,6 +257,79 @@ def test_an_identity_of_another_issuer_does_not_count() -> None:
     identity = BuildIdentity(issuer="https://issuer.example", **values)
     assert not Builder("a/b").matches(identity)
     assert builders.describe_identity(identity) == "a/b/c.yml (by https://issuer.example)"
+
+
+# --- GitHub Enterprise -----------------------------------------------------------------------------
+
+SERVER = "https://ghe.example"
+ENTERPRISE = Identity(server=SERVER, issuer=f"{SERVER}/_services/token")
+
+
+def test_an_enterprise_server_is_named_by_url(sigstore: Sigstore, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage(sigstore.attestation(WHEEL, DATA, identity=ENTERPRISE))
+    for builder in ("dipy/dipy", BUILDER, "DIPY/dipy@v1"):
+        result, found = check("--built-by", f"{SERVER}/{builder}")
+        assert (result.exit_code, found) == (0, {}), result.output
+    with github(monkeypatch, {}):
+        result, found = check("--built-by", "dipy/dipy")
+    message = f"its attestation is of {SERVER}/{BUILDER}, not of dipy/dipy"
+    assert (result.exit_code, found) == (6, {"attestation/built-by": ("error", message)})
+
+
+def test_an_enterprise_server_is_that_of_the_job(sigstore: Sigstore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_SERVER_URL", f"{SERVER}/")
+    monkeypatch.setenv("GH_TOKEN", "gho_of_github_itself")
+    monkeypatch.setenv("GITHUB_TOKEN", "ghs_of_this_job")
+    answer = as_answer(provenance(sigstore, WHEEL, identity=ENTERPRISE))
+    with github(monkeypatch, {PATH: answer}) as requested:
+        result, found = check("--built-by", BUILDER)
+    assert (result.exit_code, found) == (0, {}), result.output
+    assert requested == [f"{PATH} Bearer ghs_of_this_job"]
+    # A file that GitHub itself attested is not one of that server.
+    stage(sigstore.attestation(WHEEL, DATA))
+    with github(monkeypatch, {}):
+        result, found = check("--built-by", "dipy/dipy")
+    message = f"its attestation is of {BUILDER}, not of {SERVER}/dipy/dipy"
+    assert found["attestation/built-by"][1] == message
+    assert check("--built-by", f"https://github.com/{BUILDER}")[1] == {}
+
+
+@pytest.mark.parametrize(
+    ("server", "issuer", "counts"),
+    [
+        (SERVER, f"{SERVER}/_services/token", True),
+        (SERVER, "https://token.actions.githubusercontent.com", False),
+        (SERVER, "https://other.example/_services/token", False),
+        ("https://octo.ghe.com", "https://token.actions.octo.ghe.com", True),
+        ("https://octo.ghe.com", "https://token.actions.evil.ghe.com", False),
+        ("https://github.com", "https://token.actions.githubusercontent.com", True),
+        ("https://github.com", "https://token.actions.githubusercontent.com/octo-corp", True),
+        ("https://github.com", "https://token.actions.githubusercontent.com.evil.example", False),
+        ("https://github.com", f"{SERVER}/_services/token", False),
+    ],
+)
+def test_an_identity_counts_with_the_issuer_of_its_server(server: str, issuer: str, counts: bool) -> None:
+    identity = BuildIdentity(issuer=issuer, repository=f"{server}/a/b", workflow="", ref="")
+    assert builders.parse_builder(f"{server}/a/b").matches(identity) is counts
+    assert ("(by" in builders.describe_identity(identity)) is not counts
+
+
+def test_the_api_of_each_server() -> None:
+    urls = {server: builders.find_api_url(server) for server in ("https://github.com", SERVER)}
+    assert urls == {"https://github.com": "https://api.github.com", SERVER: f"{SERVER}/api/v3"}
+    assert builders.find_api_url("https://octo.ghe.com") == "https://api.octo.ghe.com"
+
+
+def test_a_job_on_an_enterprise_server_knows_its_repository(
+    sigstore: Sigstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("ACTIONS", "true"), ("REPOSITORY", "dipy/dipy"), ("SERVER_URL", SERVER)):
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    stage(sigstore.attestation(WHEEL, DATA, identity=ENTERPRISE))
+    assert check()[1] == {}
+    stage(sigstore.attestation(WHEEL, DATA))
+    message = check()[1]["attestation/other-repository"][1]
+    assert message.endswith(f"is of {BUILDER}, but this job runs in {SERVER}/dipy/dipy")
 
 
 def test_warns_in_actions_of_another_repository(sigstore: Sigstore, monkeypatch: pytest.MonkeyPatch) -> None:

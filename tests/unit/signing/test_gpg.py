@@ -825,6 +825,26 @@ def test_does_not_sign_a_file_modified_while_gpg_reads_it(
     assert not Path(f"{files[0]}.asc").exists()
 
 
+def test_signs_the_checked_bytes_of_a_file_that_is_deleted_while_gpg_reads_it(
+    ring: Keyring, alice: str, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signature is valid; the upload then reports the missing file."""
+    signer, data = find_gpg_signer("gpg", alice), files[0].read_bytes()
+    blocks = VerifiedFile.iter_blocks
+
+    def deleted(file: VerifiedFile) -> Iterator[bytes]:
+        files[0].unlink(missing_ok=True)
+        yield from blocks(file)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(VerifiedFile, "iter_blocks", deleted)
+        (signature,) = sign_files(files[:1], signer)
+    files[0].write_bytes(data)
+    (kept,) = sign_files(files[:1], signer)
+    assert not kept.is_new
+    assert kept.content == signature.content
+
+
 def test_signs_only_regular_files(ring: Keyring, alice: str, files: list[Path]) -> None:
     signer = find_gpg_signer("gpg", alice)
     fifo, link = files[0].with_name("fifo"), files[0].with_name("link")

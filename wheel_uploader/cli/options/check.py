@@ -66,6 +66,11 @@ def options() -> list[Option]:
             help="Pass this environment variable to pip and to the --smoke command.",
         ),
         option(
+            "--smoke-index",
+            is_flag=True,
+            help="After the confirmation, install the release from the index and run that command again.",
+        ),
+        option(
             "--allow-missing",
             renamed_from="--allow-lost",
             multiple=True,

@@ -51,7 +51,11 @@ def options() -> list[Option]:
             help="The number of files to expect, or a file that lists their names or tags.",
         ),
         duration_option("--wait", "Wait up to this long for the expected files to be listed."),
-        duration_option("--max-age", "Fail if the newest staged file is older than this."),
+        duration_option(
+            "--max-age",
+            "Fail if the newest staged file is older than this; with --verify, if the newest file of a "
+            "platform on the index is.",
+        ),
         option(
             "--sha256sums",
             renamed_from="--hashes",

@@ -68,6 +68,7 @@ FIRST_STAGE: Mapping[str, Stage] = {
     "skip_existing": Stage.UPLOAD,
     "username": Stage.UPLOAD,
     "confirm_timeout": Stage.CONFIRM,
+    "smoke_index": Stage.CONFIRM,
     "keep_releases": Stage.CONFIRM,
     "keep_days": Stage.CONFIRM,
 }
@@ -101,17 +102,23 @@ def _uses_wheelhouse(options: Options) -> bool:
 NEEDS = (
     Need(
         field_names=(
-            *("strict", "ignore", "compare_with", "no_compare", "compare_index", "diff", "allow_missing"),
+            *("strict", "ignore", "compare_with", "no_compare", "compare_index", "diff"),
             *("built_by", "smoke", "smoke_env", "identity", "sign_with", "keep_going", "upload_jobs"),
-            *("skip_existing", "keep_releases", "keep_days"),
+            *("smoke_index", "skip_existing", "keep_releases", "keep_days"),
         ),
         is_met=lambda options: not options.verify,
         reason="with --verify, which only compares files with the index",
     ),
     Need(
+        field_names=("allow_missing",),
+        is_met=lambda options: not options.verify or options.max_age,
+        reason="with --verify, unless --max-age limits the age of each platform's newest file",
+    ),
+    Need(
         field_names=(
             *("sign", "identity", "sign_with", "attest", "dry_run", "ask", "keep_going", "upload_jobs"),
             *("skip_existing", "username", "confirm_timeout", "keep_releases", "keep_days", "write_only"),
+            "smoke_index",
         ),
         is_met=lambda options: not options.rehearse,
         reason="with --rehearse, which publishes to a local index only",
@@ -119,7 +126,7 @@ NEEDS = (
     Need(
         field_names=(
             *("compare_with", "no_compare", "allow_missing", "diff", "index_url", "skip_existing"),
-            *("confirm_timeout", "keep_releases", "keep_days"),
+            *("confirm_timeout", "keep_releases", "keep_days", "smoke_index"),
         ),
         is_met=lambda options: (
             not (options.write_only and options.until >= Stage.UPLOAD and not options.rehearse)
@@ -127,7 +134,7 @@ NEEDS = (
         reason="with --write-only, which does not read the index",
     ),
     Need(
-        field_names=("attest", "ask", "keep_going", "upload_jobs", "confirm_timeout"),
+        field_names=("attest", "ask", "keep_going", "upload_jobs", "confirm_timeout", "smoke_index"),
         is_met=lambda options: not options.dry_run,
         reason="with --dry-run, which uploads nothing",
     ),
@@ -152,7 +159,7 @@ NEEDS = (
         reason="with --repository-url, which replaces the repositories of .pypirc",
     ),
     Need(
-        field_names=("smoke_env",),
+        field_names=("smoke_env", "smoke_index"),
         is_met=lambda options: options.smoke is not None,
         reason="without --smoke",
     ),

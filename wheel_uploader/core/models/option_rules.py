@@ -106,12 +106,15 @@ REQUIRED_OPTIONS: Mapping[str, RequiredOption] = {
             hint="Add -s to sign, or remove {flag} to publish unsigned files.",
         ),
     ),
-    "smoke_env": RequiredOption(
-        needed="smoke",
-        stage=Stage.UPLOAD,
-        problem="nothing would be installed and tried without --smoke",
-        hint="Add --smoke COMMAND, or remove {flag} to publish without a smoke test.",
-        may_be_general=True,
+    **dict.fromkeys(
+        ("smoke_env", "smoke_index"),
+        RequiredOption(
+            needed="smoke",
+            stage=Stage.UPLOAD,
+            problem="nothing would be installed and tried without --smoke",
+            hint="Add --smoke COMMAND, or remove {flag} to publish without a smoke test.",
+            may_be_general=True,
+        ),
     ),
 }
 
@@ -341,7 +344,7 @@ def _validate_builder(options: Options) -> None:
     except ValueError:
         raise _make_option_error(
             "built_by",
-            f"'{sanitize(options.built_by)}' is not OWNER/REPO[/WORKFLOW][@REF]",
+            f"'{sanitize(options.built_by)}' is not [https://HOST/]OWNER/REPO[/WORKFLOW][@REF]",
             hint="For example: --built-by dipy/dipy/release.yml@refs/tags/1.11.0",
         ) from None
 

@@ -56,7 +56,7 @@ class Options:
     retries: int = 6
     #: A number of files, the name of a file with names or tags, or the matrix of the configuration.
     expect: str | int | Mapping[str, object] | None = None
-    #: Maximum age of the newest build; 0: no limit.
+    #: Maximum age of the newest build, with ``verify`` of the newest file per platform on the index; 0: none.
     max_age: float = 0.0
     #: Maximum time to wait for the expected files to be listed; 0: do not wait.
     wait: float = 0.0
@@ -116,6 +116,8 @@ class Options:
     rehearse: bool = False
     #: A command to run in the environment of each installed wheel; None: none.
     smoke: str | None = None
+    #: After the confirmation, install the release from the index and run that command again.
+    smoke_index: bool = False
     #: Names of environment variables to pass to pip and this command in addition.
     smoke_env: tuple[str, ...] = ()
 
@@ -173,6 +175,8 @@ class Report:
     findings: tuple[Finding, ...] = ()
     #: One sentence for each check that could not run, with the reason.
     checks_not_run: tuple[str, ...] = ()
+    #: Sentences about the run that the user should act on, such as tokens that are about to expire.
+    warnings: tuple[str, ...] = ()
     #: The earlier release that this one was compared with; None if it was compared with none.
     comparison: ComparisonReference | None = None
     #: File names of the previous release on the index; empty if this release was not compared with one.

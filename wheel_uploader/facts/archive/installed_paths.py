@@ -49,6 +49,8 @@ def find_installed_path(path: str) -> InstalledPath | None:
 
 def get_site_path(path: str) -> str:
     """Return the path of a member in site-packages; empty if it is not installed there."""
+    if ".data" not in path:
+        return path  # As for nearly all members, of which a wheel may have thousands.
     installed = find_installed_path(path)
     return installed.path if installed and installed.scheme == SITE else ""
 

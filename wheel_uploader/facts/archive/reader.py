@@ -38,7 +38,7 @@ from wheel_uploader.facts.binaries.collector import BinaryCollector
 from wheel_uploader.facts.member_cache import MemberCache
 
 #: Bytes of the read buffer: a ZIP has thousands of small members, and every read releases the GIL.
-_BUFFER_SIZE = 128 << 10
+_BUFFER_SIZE = 32 << 10
 
 __all__ = [
     "describe_damage",

@@ -25,7 +25,7 @@ class NotRetained(Exception):
 class ByteView:
     """A view of ``size`` bytes, of which those in ``pieces`` (offset, bytes) are available."""
 
-    __slots__ = ("_pieces", "budget", "size")
+    __slots__ = ("_pieces", "_whole", "budget", "size")
 
     def __init__(
         self, size: int, pieces: Sequence[tuple[int, memoryview]], budget: Budget | None = None
@@ -34,6 +34,9 @@ class ByteView:
         #: The budget from which reading takes.
         self.budget = budget or Budget()
         self._pieces = pieces
+        #: The only piece if it has all bytes, as in nearly every file: then no piece is searched for.
+        is_whole = len(pieces) == 1 and pieces[0][0] == 0 and len(pieces[0][1]) == size
+        self._whole = pieces[0][1] if is_whole else None
 
     @classmethod
     def from_bytes(cls, data: bytes | bytearray | memoryview, budget: Budget | None = None) -> ByteView:
@@ -46,6 +49,8 @@ class ByteView:
         end = offset + length
         if offset < 0 or length < 0 or end > self.size:
             raise MalformedBinary(f"it refers to bytes {offset} to {end}, but has {self.size}")
+        if self._whole is not None:
+            return self._whole[offset:end]
         for start, piece in self._pieces:
             if start <= offset and end <= start + len(piece):
                 return piece[offset - start : end - start]
@@ -64,6 +69,8 @@ class ByteView:
         return self.budget.intern_name(text.decode("utf-8", "replace"))
 
     def _read_up_to(self, offset: int, max_length: int) -> bytes:
+        if self._whole is not None and 0 <= offset <= self.size:
+            return self._whole[offset : offset + max_length].tobytes()
         return bytes(self.get_bytes(offset, max(0, min(max_length, self.size - offset))))
 
     def subview(self, offset: int, length: int) -> ByteView:

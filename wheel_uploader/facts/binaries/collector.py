@@ -197,16 +197,25 @@ class _Whole:
         self.size = 0
         self._declared_size = declared
         self._data = bytearray()
+        #: The first chunk, while it is the only one.
+        self._only_chunk: bytes | None = None
 
     def add(self, chunk: bytes) -> None:
-        if not self.size:
+        start, self.size = self.size, self.size + len(chunk)
+        if not start:
+            # Most members are one chunk, which is not copied.
+            self._only_chunk = chunk
+            return
+        if self._only_chunk is not None:
             # Allocate it once: a growing buffer is moved again and again, and takes twice the memory.
             self._data = bytearray(self._declared_size)
-        start, self.size = self.size, self.size + len(chunk)
+            self._data[:start] = self._only_chunk
+            self._only_chunk = None
         self._data[start : self.size] = chunk
 
     def view(self, budget: Budget) -> ByteView:
-        return ByteView.from_bytes(memoryview(self._data)[: self.size], budget)
+        data = self._data if self._only_chunk is None else self._only_chunk
+        return ByteView.from_bytes(memoryview(data)[: self.size], budget)
 
 
 class _Ends:

@@ -92,13 +92,6 @@ class _Segment(NamedTuple):
     size: int
 
 
-class _Section(NamedTuple):
-    name: int
-    kind: int
-    offset: int
-    size: int
-
-
 @dataclass(frozen=True, slots=True)
 class _Elf:
     """A file and its parsed headers."""
@@ -123,14 +116,17 @@ class _Elf:
     def first_segment(self, kind: int) -> _Segment | None:
         return next((segment for segment in self.segments if segment.kind == kind), None)
 
-    def sections(self) -> Iterator[_Section]:
+    def sections(self) -> Iterator[tuple[int, ...]]:
+        """Return the section headers as they are in both classes: name, kind, and at 4 and 5 offset and size.
+
+        A library has 30 of them, and each is looked at three times, so they are not converted.
+        """
         if not self.sections_offset:
-            return
+            return iter(())
         count, form = min(self.section_count, MAX_SECTIONS), self.layout.section
         rows = self.view.get_bytes(self.sections_offset, count * form.size)
         self.view.budget.count_items("sections", count)
-        for row in form.iter_unpack(rows):
-            yield _Section(row[0], row[1], row[4], row[5])
+        return form.iter_unpack(rows)
 
 
 def read_elf(view: ByteView, *, symbols: bool, functions: Sequence[str] = ()) -> BinarySlice:
@@ -265,8 +261,8 @@ def _read_dynamic(elf: _Elf) -> dict[int, list[int]]:
 
 def _is_debug_file(elf: _Elf, dynamic: _Segment) -> bool:
     return any(
-        section.kind == _NOBITS and section.offset == dynamic.offset and section.size == dynamic.size
-        for section in elf.sections()
+        kind == _NOBITS and offset == dynamic.offset and size == dynamic.size
+        for _, kind, _, _, offset, size, *_ in elf.sections()
     )
 
 
@@ -397,9 +393,9 @@ def _iter_functions(elf: _Elf, dynamic: dict[int, list[int]], strings: int) -> I
 
 def _symbol_count(elf: _Elf, dynamic: dict[int, list[int]], table: int) -> int:
     """Return the number of dynamic symbols, which is stored in different places."""
-    for section in elf.sections():
-        if section.kind == _DYNSYM and section.offset == table:
-            return section.size // elf.layout.symbol.size
+    for _, kind, _, _, offset, size, *_ in elf.sections():
+        if kind == _DYNSYM and offset == table:
+            return size // elf.layout.symbol.size
     word = elf.layout.word
     if _HASH in dynamic and elf.machine != _S390:  # s390 has longer words in this table.
         return int(elf.view.unpack(word, elf.offset_of(dynamic[_HASH][0]) + 4)[0])
@@ -430,15 +426,13 @@ def _has_debug(elf: _Elf) -> bool:
     sections = list(elf.sections())
     if not 0 <= elf.names_index < len(sections):
         return False
-    names = sections[elf.names_index]
-    if names.kind == _NOBITS:
+    _, kind, _, _, offset, size, *_ = sections[elf.names_index]
+    if kind == _NOBITS:
         return False
     try:
-        table = bytes(elf.view.get_bytes(names.offset, names.size))
+        table = bytes(elf.view.get_bytes(offset, size))
     except NotRetained:
         return False
     if b".debug_" not in table and b".zdebug_" not in table:
         return False
-    return any(
-        table.startswith((b".debug_", b".zdebug_"), section.name) for section in sections if section.name
-    )
+    return any(table.startswith((b".debug_", b".zdebug_"), section[0]) for section in sections if section[0])

@@ -17,6 +17,8 @@ _EXECUTABLE_PATH = "@executable_path"
 
 def get_installed_path(member: str) -> str:
     """Return the path below site-packages, where two directories of ``NAME.data`` are installed too."""
+    if ".data/" not in member:
+        return member
     top, _, rest = member.partition("/")
     folder, _, below = rest.partition("/")
     is_library = top.endswith(".data") and top != ".data" and folder in {"purelib", "platlib"}

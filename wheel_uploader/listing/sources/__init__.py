@@ -105,12 +105,12 @@ def list_staged_files(
     try:
         for source in sources:
             for entry in source.iter_files(query):
-                if isinstance(entry, ListingGap):
-                    gaps.append(entry)
-                elif isinstance(entry, ListingNote):
-                    notes.append(entry)
-                else:
+                if isinstance(entry, RemoteFile):
                     files.append(_mark_invalid_link(entry))
+                elif isinstance(entry, ListingGap):
+                    gaps.append(entry)
+                else:
+                    notes.append(entry)
     except RedirectNotAllowed as error:
         raise error.as_nothing_found() from None
     return StagedFiles(files=tuple(files), gaps=tuple(gaps), notes=tuple(notes))
@@ -129,7 +129,10 @@ def _describe_invalid_url(url: str) -> str:
         return ""
     if len(url) > MAX_URL_LENGTH:
         return f"it is longer than {MAX_URL_LENGTH} characters"
-    return _describe_invalid_origin(f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}/")
+    host = rest.partition("/")[0]
+    if "?" in host or "#" in host:
+        host = re.split("[?#]", host, maxsplit=1)[0]
+    return _describe_invalid_origin(f"{scheme}://{host}/")
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -114,4 +115,10 @@ def make_url_builder(base_url: str) -> Callable[[str], str]:
     """
     parts = urlsplit(base_url)
     prefix = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/", query="", fragment=""))
-    return lambda name: prefix + quote(name, safe="/", errors="replace")
+    return lambda name: (
+        prefix + (name if _UNQUOTED_NAME.match(name) else quote(name, safe="/", errors="replace"))
+    )
+
+
+#: A name without characters to encode. A listing has 100,000 of them, and ``quote`` takes longer.
+_UNQUOTED_NAME = re.compile(r"[A-Za-z0-9_.~/-]*\Z")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from wheel_uploader.core.filesystem import storage_errors
 from wheel_uploader.core.models import DistName, GapRemedy, ListingGap, RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import file_url_path_to_local, urlsplit
+from wheel_uploader.core.verified_file import open_regular_file
 from wheel_uploader.facts.archive import zip_central_directory
 from wheel_uploader.listing.sources.base import ReleaseQuery
 
@@ -27,7 +29,8 @@ def find_packed_files(files: Sequence[RemoteFile], query: ReleaseQuery) -> Itera
     """Yield a gap for each ZIP among local ``files`` that holds files of the release that are not listed.
 
     If the user named no project, the release is that of the listed files, or any if there are none. An
-    archive with the name of an sdist is not opened. Raises StorageError.
+    archive with the name of an sdist is not opened. Raises StorageError, and FileError if an archive is no
+    longer a regular file.
     """
     listed = {file.filename for file in files}
     releases = {(name.project, name.version) for name in map(_parse, listed) if name}
@@ -75,7 +78,7 @@ def _list_distributions(archive: RemoteFile) -> Iterator[DistName]:
     """Yield the names of the wheels and sdists in a ZIP; none if it is damaged."""
     path = Path(file_url_path_to_local(urlsplit(archive.url).path))
     try:
-        with storage_errors(str(path)), path.open("rb") as stream:
+        with storage_errors(str(path)), os.fdopen(open_regular_file(path), "rb") as stream:
             entries = zip_central_directory.read_zip_structure(stream, archive.size or 0).entries
     except BudgetExceeded:
         return

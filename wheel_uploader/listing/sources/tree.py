@@ -171,7 +171,9 @@ class _Walk:
         if contents is None or (contents.identity is not None and contents.identity in self._visited):
             return
         self._visited.add(contents.identity)
-        names = _describe_contents(contents)
+        # Only folders can repeat; the pages with the most files have none.
+        is_in_tree = bool(visit.ancestors or contents.folders)
+        names = _describe_contents(contents) if is_in_tree else frozenset()
         if names and names in visit.ancestors:
             yield self._note(f"the folder {visit.path} is a link to one above it")
             return

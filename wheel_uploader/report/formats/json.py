@@ -112,6 +112,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
             }
             for trial in report.smoke_results
         ],
+        "warnings": [sanitize(sentence) for sentence in report.warnings],
         "not_checked": [sanitize(sentence) for sentence in report.checks_not_run],
         "idle_ignores": [sanitize(check_id) for check_id in find_unused_ignores(report)],
         "timings": {stage.name.lower(): round(seconds, 3) for stage, seconds in report.stage_seconds.items()},

@@ -28,6 +28,7 @@ def _format_release_warnings(report: Report) -> Iterator[str]:
 
 
 def _format_lines(report: Report) -> Iterator[str]:
+    yield from (f"warning: {sanitize(warning)}" for warning in report.warnings)
     if report.selection is None:
         return
     outcomes = [result.outcome for result in report.upload_results]

@@ -156,6 +156,7 @@ def _format_stage_results(report: Report) -> Iterator[str]:
         confirmed = f"{len(report.confirmations)} of {format_count(total, 'file')}"
         attested = attestations.describe_confirmed(report)
         yield f"confirmed: the index serves {confirmed} with the same sha256{attested}"
+    yield from (f"warning: {sanitize(warning)}" for warning in report.warnings)
     for removal in report.pruned_releases:
         removed = "would be removed" if report.options.dry_run else "removed"
         size = f"{format_count(len(removal.filenames), 'file')}, {format_size(removal.size)}"

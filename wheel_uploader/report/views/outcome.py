@@ -72,7 +72,9 @@ def _choose_headline(report: Report) -> str:
     code = report.exit_code
     if code == 6 and any(is_blocking(report, finding) for finding in report.findings):
         return "Failed the checks"
-    if report.options.verify and code in {7, 10}:
+    if code == 6 and report.last_stage is Stage.CONFIRM:
+        return "Published, but failed the smoke test"
+    if report.options.verify and code in {3, 7, 10}:
         return "Not verified"
     return "Interrupted" if code > 128 else _FAILURE_HEADLINES.get(code, "Unexpected error")
 
@@ -189,6 +191,8 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
         yield SummaryField(
             label="Wheelhouse", text=f"{removal.version} {removed} ({size}); the index serves it"
         )
+    for warning in report.warnings:
+        yield SummaryField(label="Warning", code_texts=(warning,))
     yield SummaryField(label="Run", text=_format_start_and_duration(report))
 
 

@@ -1,0 +1,176 @@
+"""``--smoke-index``: installs the published release from the index for each Python, and runs a command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
+
+from wheel_uploader.core.child_processes import process as child_process
+from wheel_uploader.core.child_processes.environment import ChildKind
+from wheel_uploader.core.child_processes.outcome import ChildStartError
+from wheel_uploader.core.errors import FileError
+from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.models import LocalFile, SmokeResult
+from wheel_uploader.core.models.option_rules import split_smoke_command
+from wheel_uploader.core.progress import Progress
+from wheel_uploader.core.redaction import strip_url
+from wheel_uploader.index.target import Target
+from wheel_uploader.rehearsal import pip_command, smoke_test
+from wheel_uploader.rehearsal.interpreters import Interpreter
+from wheel_uploader.rehearsal.smoke_test import Environment, SmokeTask, Step
+
+#: Seconds for uv to report its version.
+_UV_LIMIT = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRelease:
+    """A release as installers find it."""
+
+    project: str
+    version: Version
+    files: Sequence[LocalFile]
+    #: The URL of the index's simple pages, without user info.
+    index_url: str
+    target: Target
+    #: Hosts to which plain http is allowed.
+    insecure_hosts: tuple[str, ...] = ()
+
+    @property
+    def requirement(self) -> str:
+        """The requirement that a user writes to get this release."""
+        return f"{self.project}=={self.version}"
+
+    def hashed_requirement(self) -> str:
+        """Return the requirement with the hashes of the release's files: no others may be installed."""
+        return " ".join([self.requirement, *(f"--hash=sha256:{file.sha256}" for file in self.files)]) + "\n"
+
+
+def run_index_smoke_tests(
+    release: PublishedRelease,
+    pythons: Sequence[Interpreter],
+    command: str,
+    progress: Progress,
+    *,
+    passed_variables: Sequence[str] = (),
+) -> tuple[SmokeResult, ...]:
+    """Install the release from its index with each of ``pythons``, in parallel, and run ``command``.
+
+    The release itself comes from that index only. What it requires comes from the configured index of pip and
+    from the folder of the wheels, as with ``smoke_test.run_smoke_tests``.
+    """
+    task = SmokeTask(split_smoke_command(command), tuple(passed_variables))
+    uv = find_uv()
+    names = ", ".join(map(str, pythons))
+    progress.info(f"smoke: installing {release.requirement} from {strip_url(release.index_url)} with {names}")
+    with progress.counter("smoke tests done", count=len(pythons)) as bar:
+
+        def test(python: Interpreter) -> SmokeResult:
+            started_at = time.monotonic()
+            with tempfile.TemporaryDirectory(
+                prefix="wheel-uploader-smoke-", ignore_cleanup_errors=True
+            ) as folder:
+                failure, output = _test(release, python, uv, task, Path(folder))
+            bar.advance(1)
+            return SmokeResult(
+                filename=f"{release.requirement} from the index",
+                interpreter=str(python),
+                failure=failure,
+                output=output,
+                seconds=time.monotonic() - started_at,
+            )
+
+        return tuple(task.scope.map_in_threads(test, pythons))
+
+
+def raise_if_failed(trials: Sequence[SmokeResult], requirement: str) -> None:
+    """Raise FileError if a smoke test failed; nothing is undone."""
+    failed = [trial for trial in trials if trial.failure]
+    if failed:
+        raise FileError(
+            f"{requirement} is published, but {len(failed)} of {format_count(len(trials), 'smoke test')} "
+            "from the index failed",
+            hint="Nothing was undone. If users are affected, yank this release and publish a new version. If "
+            "the index requires a login for reading, pip needs it in ~/.netrc or in its keyring.",
+            details=[f"with {trial.interpreter}: {trial.failure}" for trial in failed],
+        )
+
+
+def find_uv() -> str:
+    """Return the path of a uv that works; empty if there is none."""
+    path = shutil.which("uv")
+    if not path:
+        return ""
+    try:
+        done = child_process.run_child([path, "--version"], ChildKind.PIP, timeout=_UV_LIMIT)
+    except (ChildStartError, OSError):
+        return ""
+    return "" if done.exit_status or done.timed_out else path
+
+
+def _test(
+    release: PublishedRelease, python: Interpreter, uv: str, task: SmokeTask, folder: Path
+) -> tuple[str, str]:
+    """Return why the smoke test failed, and its output; both are empty if it passed."""
+    environment = Environment(folder / "environment")
+    requirements = folder / "requirements.txt"
+    requirements.write_text(release.hashed_requirement())
+    options = [
+        *("--no-deps", "--require-hashes", "--only-binary", release.project),
+        *("--requirement", str(requirements), "--index-url", release.index_url),
+    ]
+    # The dependencies are installed by pip in any case, because uv does not read pip's configuration.
+    uses_uv = bool(uv) and pip_command.pip_supports(python.version)
+    if uses_uv:
+        words = [uv, "venv", "--quiet", "--no-project", "--no-config", "--python", python.path]
+        make = Step(_MAKE_FAILURE, [*words, str(environment.folder)], ChildKind.PIP)
+        install = _uv_step(release, [uv, "pip", "install", "--python", environment.python, *options])
+    else:
+        make = Step(_MAKE_FAILURE, environment.make_command(python), ChildKind.PYTHON)
+        install = _pip_step(release, [*environment.pip_install(python), *options])
+    wheelhouse = release.files[0].path.absolute().parent
+    more = [*environment.pip_install(python), "--find-links", str(wheelhouse), release.requirement]
+    steps = (
+        make,
+        install,
+        Step("could not install what it requires", more, ChildKind.PIP),
+        Step("the command failed", task.words, ChildKind.SMOKE_COMMAND),
+    )
+    return smoke_test.run_steps(steps, task, environment)
+
+
+_MAKE_FAILURE = "could not create an environment"
+_INSTALL_FAILURE = "could not install it from the index"
+
+
+def _pip_step(release: PublishedRelease, command: list[str]) -> Step:
+    """Return the installation by pip, without settings that add other indexes or requirements."""
+    command = [*command, "--isolated", "--no-cache-dir"]
+    for host in release.insecure_hosts:
+        command += ["--trusted-host", host]
+    certificate = str(release.target.cert) if release.target.cert else os.environ.get("PIP_CERT")
+    if certificate:
+        command += ["--cert", certificate]
+    if release.target.client_cert:
+        command += ["--client-cert", str(release.target.client_cert)]
+    return Step(_INSTALL_FAILURE, command, ChildKind.PIP, {"PIP_CONFIG_FILE": os.devnull})
+
+
+def _uv_step(release: PublishedRelease, command: list[str]) -> Step:
+    """Return the installation by uv, without its configuration and its cache of pages."""
+    command = [*command, "--quiet", "--no-config", "--no-cache"]
+    for host in release.insecure_hosts:
+        command += ["--allow-insecure-host", host]
+    variables = {}
+    if release.target.cert:
+        variables["SSL_CERT_FILE"] = str(release.target.cert)
+    if release.target.client_cert:
+        variables["SSL_CLIENT_CERT"] = str(release.target.client_cert)
+    return Step(_INSTALL_FAILURE, command, ChildKind.PIP, variables)
