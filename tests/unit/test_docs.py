@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ import pytest
 from twine.utils import DEFAULT_REPOSITORY, TEST_REPOSITORY
 
 from tests.support import readme, upload_page
+from tests.support.in_process import run
 from tests.unit.core import test_errors
 from wheel_uploader.checks import CHECKS
 from wheel_uploader.checks.registry import Check
@@ -104,3 +106,37 @@ def test_links_of_the_readme_lead_to_files() -> None:
     links = re.findall(r"<(docs/[^>]+)>`_", readme.README.read_text(encoding="utf-8"))
     assert len(links) > 10
     assert [link for link in links if not (readme.README.parent / link).is_file()] == []
+
+
+#: A profile for the commands that name one.
+CONFIGURATION = '[tool.wheel-uploader.profiles.nightly]\nproject = "dipy"\nversion = "latest"\n'
+PLACEHOLDERS = {"URL": "https://staging.example.com/", "INDEX-PAGE": "https://index.example/simple/dipy/"}
+PLACEHOLDERS |= {"VERSION": "1.11.1", "DIR": "wheelhouse", "ID": "metadata/thin"}
+
+
+def documented_commands() -> dict[str, str]:
+    """Return every command in the README and in docs/, each with a page that has it."""
+    found = {}
+    for path in readme.pages():
+        text = path.read_text(encoding="utf-8")
+        blocks = re.findall(r"(?m)^ +(?:- run: )?(?:\$ )?(wheel-uploader [-a-z].*)$", text)
+        # The options in --help are no commands, nor are names of other programs.
+        sentences = re.findall(r"``(wheel-uploader -[^`]*)``", re.sub(r"\s+", " ", text))
+        for command in (*blocks, *sentences):
+            found[re.split(r" [>|&;#]", command)[0].strip()] = f"{path.parent.name}/{path.stem}"
+    return found
+
+
+def test_finds_the_documented_commands() -> None:
+    commands = documented_commands()
+    assert len(commands) > 40
+    assert {page.partition("/")[0] for page in commands.values()} >= {"tutorial", "how-to", "reference"}
+
+
+@pytest.mark.parametrize("command", documented_commands())
+def test_documented_commands_are_valid(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(CONFIGURATION)
+    words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command)[1:]]
+    result = run("--show-config", *words)
+    assert result.exit_code == 0, f"{documented_commands()[command]}: {result.stderr}"
