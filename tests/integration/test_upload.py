@@ -740,6 +740,16 @@ def test_does_not_follow_a_redirect(release: list[LocalFile], run: Callable[...,
     assert "redirects to https://example.com/legacy/" in response.diagnosis
 
 
+@pytest.mark.parametrize("location", ["http://[/", "http://\xb5/", "http://\xe2\x84\x80/", "http://x:y/"])
+def test_a_redirect_to_something_that_is_no_url_is_a_redirect(
+    location: str, release: list[LocalFile], run: Callable[..., UploadRun], served: Served
+) -> None:
+    served.index.script = [Reply(302, headers={"Location": location})]
+    response = run(served.upload_url).uploader.upload(release[0])
+    assert (response.kind, response.error_type) == (ResponseKind.REJECTED, UsageError)
+    assert "the upload URL redirects" in response.diagnosis
+
+
 def test_truncates_a_very_long_response(
     served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:

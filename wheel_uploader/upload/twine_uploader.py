@@ -188,6 +188,8 @@ class _Connection(Repository):
     def __init__(self, url: str, adapter: requests_adapter.UploadAdapter) -> None:
         super().__init__(url, None, None, disable_progress_bar=True)
         self.adapter = adapter
+        # requests parses the Location of a redirect that it does not follow, and fails on some.
+        self.session.get_redirect_target = lambda _response: None  # type: ignore[assignment]
 
     def send(self, package: VerifiedPackage) -> requests.Response:
         """Upload ``package`` once, as twine does, but from the file that is already open."""
