@@ -25,16 +25,29 @@ WORKFLOWS = sorted((tested_package.ROOT / ".github" / "workflows").glob("*.yml")
 GITHUB_RECIPES = sorted((tested_package.ROOT / "recipes").glob("github-*.yml"))
 
 
+#: A Python whose venv has a program that prints its arguments and fails, and whose pip notes its own.
+FAKE_PYTHON = r"""#!/bin/sh
+if [ "$2" != venv ]; then
+    echo "$@" > "$RUNNER_TEMP/pip"
+    exit
+fi
+mkdir -p "$3/bin"
+cp "$0" "$3/bin/python"
+cat > "$3/bin/wheel-uploader" <<'END'
+#!/bin/sh
+printf '%s\n' "$@"
+exit 6
+END
+chmod +x "$3/bin/wheel-uploader"
+"""
+
+
 @pytest.fixture
 def runner(tmp_path: Path) -> ActionRunner:
     """Return a runner on which the installation does nothing, and the program prints its arguments."""
     (tmp_path / "temp").mkdir()
     python = tmp_path / "python"
-    python.write_text(
-        '#!/bin/sh\ntest "$2" = venv || exit 0\nmkdir -p "$3/bin"\ncp "$0" "$3/bin/python"\n'
-        'printf \'#!/bin/sh\\nprintf "%%s\\\\\\\\n" "$@"\\nexit 6\\n\' > "$3/bin/wheel-uploader"\n'
-        'chmod +x "$3/bin/wheel-uploader"\n'
-    )
+    python.write_text(FAKE_PYTHON)
     python.chmod(0o755)
     return ActionRunner(
         action=ACTION,
@@ -52,6 +65,17 @@ def arguments(runner: ActionRunner, **inputs: str) -> list[str]:
 
 def test_checks_the_files_in_dist_by_default(runner: ActionRunner) -> None:
     assert arguments(runner) == ["--non-interactive", "--url=dist", "--until=confirm"]
+
+
+def test_installs_the_version_of_the_action_and_what_a_rehearsal_needs(runner: ActionRunner) -> None:
+    runner.run()
+    installed = (runner.temp / "pip").read_text().split()
+    assert (installed[:3], installed[-1]) == (
+        ["-m", "pip", "install"],
+        f"{ACTION.parent}[attestations,socks]",
+    )
+    runner.run(rehearse="true")
+    assert (runner.temp / "pip").read_text().endswith("[attestations,socks,rehearse]\n")
 
 
 def test_each_line_of_an_input_is_one_argument(runner: ActionRunner) -> None:
