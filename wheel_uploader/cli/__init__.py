@@ -187,6 +187,7 @@ def _options(
     no_upload: bool,
     profile: str | None,
     attestations: str,
+    repository: Sequence[str] = (),
     **values: Any,
 ) -> Options:
     """Return the Options of a command line. Raises UsageError for invalid values."""
@@ -202,6 +203,8 @@ def _options(
         until=stage,
         profile=CheckProfile(profile) if profile else None,
         attestations=AttestationPolicy(attestations),
+        repository=repository[0] if repository else None,
+        more_repositories=tuple(repository[1:]),
         **values,
     )
 

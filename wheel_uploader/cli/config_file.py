@@ -8,14 +8,18 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.ownership import explain_untrusted
 from wheel_uploader.core.redaction import sanitize
 
+if TYPE_CHECKING:
+    from wheel_uploader.core.models.target_settings import TargetSettings
+
 TABLE_NAME = "wheel-uploader"
 PROFILES_KEY = "profiles"
+TARGETS_KEY = "targets"
 #: Larger numbers in the file are rejected unread; Python cannot even print the largest that TOML allows.
 _MAX_NUMBER = 10**12
 
@@ -73,12 +77,8 @@ def load_settings(
     aliases = aliases or {}
     if was_searched and (table or profile):
         _require_own(path)
-    profiles = table.pop(PROFILES_KEY, {})
-    if not isinstance(profiles, Mapping) or not all(isinstance(it, Mapping) for it in profiles.values()):
-        raise UsageError(
-            f"'{PROFILES_KEY}' in {_table_name(path)} is not a table of tables",
-            hint=f"Write each profile as a table: [tool.{TABLE_NAME}.{PROFILES_KEY}.NAME].",
-        )
+    table.pop(TARGETS_KEY, None)  # Read by load_targets.
+    profiles = _pop_tables(table, PROFILES_KEY, path)
     problems = list(_problems(table, kinds, aliases, f"[tool.{TABLE_NAME}]"))
     for name, values in profiles.items():
         problems += _problems(
@@ -96,6 +96,33 @@ def load_settings(
         raise _unknown_profile(path, profile, list(profiles))
     settings = _settings(table, aliases, _table_name(path))
     return settings | _settings(profiles[profile], aliases, _table_name(path, profile))
+
+
+def load_targets(path: Path) -> dict[str, TargetSettings]:
+    """Return the targets that the file configures, by name. Raises UsageError for any invalid one.
+
+    ``load_settings`` has checked who may write the file.
+    """
+    from wheel_uploader.core.models.target_settings import TargetSettings
+
+    targets = {}
+    for name, values in _pop_tables(_table(path), TARGETS_KEY, path).items():
+        where = f"{path} [tool.{TABLE_NAME}.{TARGETS_KEY}.{name}]"
+        targets[name] = TargetSettings.parse(values, where)
+        if not targets[name].url:
+            raise UsageError(f"{sanitize(where)} has no url", hint="Add the upload URL of the target.")
+    return targets
+
+
+def _pop_tables(table: dict[str, Any], key: str, path: Path) -> Mapping[str, Mapping[str, Any]]:
+    """Remove and return the table of tables ``key``; empty if there is none. Raises UsageError."""
+    tables = table.pop(key, {})
+    if not isinstance(tables, Mapping) or not all(isinstance(it, Mapping) for it in tables.values()):
+        raise UsageError(
+            f"'{key}' in {_table_name(path)} is not a table of tables",
+            hint=f"Write each {key.removesuffix('s')} as a table: [tool.{TABLE_NAME}.{key}.NAME].",
+        )
+    return tables
 
 
 def _require_own(path: Path) -> None:

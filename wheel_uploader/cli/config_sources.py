@@ -17,10 +17,10 @@ from wheel_uploader.cli.completion import complete_profiles
 from wheel_uploader.cli.config_file import Setting, ValueKind
 from wheel_uploader.cli.option import SETTINGS_KEY, VARIABLE_PREFIX, AliasedOption, LocalPath, Option
 from wheel_uploader.core.errors import OptionError, ReleaseError, UsageError
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, strip_url
 
 if TYPE_CHECKING:
-    from wheel_uploader.core.models import Options
+    from wheel_uploader.core.models import Options, TargetSettings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,6 +28,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _ARGUMENTS = {"project": "project", "release": "version"}
 #: Key of ``Context.meta``: the values of --config and --config-profile that have been parsed.
 _PARSED = f"{__name__}.parsed"
+#: Key of ``Context.meta``: the targets of the configuration file by name.
+TARGETS_KEY = f"{__name__}.targets"
 
 
 def config_options(function: Function) -> Function:
@@ -44,19 +46,34 @@ def _read_when_complete(context: click.Context, parameter: click.Parameter, valu
     if len(parsed) < 2 or context.resilient_parsing:
         return
     try:
-        settings = _read(context.command, parsed["config"], parsed["config_profile"])
+        path = parsed["config"] or _find_config_file()
+        settings = _read(context.command, path, parsed["config_profile"], is_searched=not parsed["config"])
+        context.meta[TARGETS_KEY] = _read_targets(path)
     except ReleaseError as error:
         cli_output.exit_with(error)
     context.meta[SETTINGS_KEY] = settings
     context.default_map = {name: setting.value for name, setting in settings.items()}
 
 
-def _read(command: click.Command, path: Path | None, profile: str | None) -> dict[str, Setting]:
+def _find_config_file() -> Path | None:
+    from wheel_uploader.cli import config_file
+
+    return config_file.find_config_file(Path.cwd())
+
+
+def _read_targets(path: Path | None) -> dict[str, TargetSettings]:
+    """Return the targets that the file configures. Raises UsageError."""
+    from wheel_uploader.cli import config_file
+
+    return config_file.load_targets(path) if path else {}
+
+
+def _read(
+    command: click.Command, path: Path | None, profile: str | None, *, is_searched: bool
+) -> dict[str, Setting]:
     """Return the values of the file by the names of the command's parameters. Raises UsageError."""
     from wheel_uploader.cli import config_file
 
-    is_searched = path is None
-    path = path or config_file.find_config_file(Path.cwd())
     if path is None:
         if profile is None:
             return {}
@@ -125,6 +142,7 @@ def effective_values(context: click.Context, values: dict[str, Any]) -> dict[str
     """
     from wheel_uploader.core.models import option_rules
 
+    values = {**values, "targets": context.meta.get(TARGETS_KEY, {})}
     values = _without_excluded(context, _without_unneeded(context, values))
     _reject_contradiction(context, values)
     if values["project"]:
@@ -230,6 +248,8 @@ def show_config_lines(context: click.Context, values: Mapping[str, Any]) -> Iter
             rows.append(_row(context, _ARGUMENTS[name], name, values[name] or None, parameter))
     width = min(max(len(assignment) for assignment, _ in rows), 48)
     yield from (f"{assignment:<{width}}  # {origin}" for assignment, origin in rows)
+    for name, settings in context.meta.get(TARGETS_KEY, {}).items():
+        yield f"# target {sanitize(name)}: {sanitize(strip_url(settings.url))}"
     yield from _other_variables(context.command)
 
 

@@ -1,4 +1,4 @@
-"""HTTP client: GET requests with limits, retries, redirects and credentials; only this package uses httpx."""
+"""HTTP client: requests with limits, retries, redirects and credentials; only this package uses httpx."""
 
 from __future__ import annotations
 
@@ -55,14 +55,18 @@ from wheel_uploader.http.response import (
 )
 from wheel_uploader.http.transport import request_deadline
 
-__all__ = ["HttpClient", "Page", "StreamedResponse"]
+__all__ = ["Body", "HttpClient", "Page", "StreamedResponse"]
 
 T = TypeVar("T")
+#: The body of a request: its bytes, or pieces of them whose total size is known.
+Body = bytes | Iterable[bytes]
 
 MAX_REDIRECTS = 5
 #: Limits in seconds: to connect, and to fetch a whole page.
 CONNECT_TIMEOUT = 10.0
 PAGE_TIMEOUT = 120.0
+#: Bytes per second that the body of a request is sent with at least.
+_MIN_UPLOAD_RATE = 1024.0
 
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 #: A 204 has no page, and a 206 only a part, although none was requested.
@@ -75,7 +79,7 @@ _SAFE_HEADERS = frozenset(
 
 
 class HttpClient:
-    """HTTP client for all GET requests of a run: one connection pool, which any number of threads may use."""
+    """HTTP client for the requests of a run: one connection pool, which any number of threads may use."""
 
     def __init__(
         self,
@@ -266,6 +270,36 @@ class HttpClient:
                     response.read()
             yield StreamedResponse(response, final, self._clock)
 
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: Body = b"",
+        size: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Page:
+        """Send one request that may change something, and return its response, whatever the status.
+
+        ``size``: the total bytes of ``content`` if that is given in pieces. Neither retried nor redirected:
+        after a NetworkError the server may have carried out the request. Raises NetworkError, ListingError,
+        and UsageError for a URL that must not be requested.
+        """
+        if reason := self._rules.url_rejection(url):
+            raise self._policy_error(url, reason)
+        length = len(content) if isinstance(content, bytes) else size or 0
+        request_headers = {
+            "accept": "*/*",
+            "accept-encoding": "gzip",
+            "content-length": str(length),
+            **_with_lowercase_names(headers),
+        }
+        seconds = PAGE_TIMEOUT + length / _MIN_UPLOAD_RATE
+        with request_deadline(seconds):
+            response = self._send(url, request_headers, method, content)
+            with contextlib.closing(response):
+                return self._read_page(response, url, self._clock() + PAGE_TIMEOUT)
+
     @contextlib.contextmanager
     def _open(
         self, url: str, headers: Mapping[str, str], *, has_trusted_digest: bool = False
@@ -313,7 +347,9 @@ class HttpClient:
             raise make_redirect_error(url, target, reason)
         return target
 
-    def _send(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
+    def _send(
+        self, url: str, headers: Mapping[str, str], method: str = "GET", content: Body | None = None
+    ) -> httpx.Response:
         all_headers = {
             "user-agent": f"wheel-uploader/{__version__}",
             **headers,
@@ -322,7 +358,9 @@ class HttpClient:
         if login := self._credentials.get(parse_origin(url)):
             all_headers["authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()
         try:
-            request = httpx.Request("GET", url, headers=all_headers, extensions={"timeout": self._timeouts})
+            request = httpx.Request(
+                method, url, headers=all_headers, content=content, extensions={"timeout": self._timeouts}
+            )
             parse_origin(url).check_parsed_host(request.url.raw_host.decode("ascii"), request.url.port)
             return self._transport.handle_request(request)
         except ProxyFailure as failure:

@@ -28,7 +28,7 @@ _EXCERPT_TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A whole response with a 2xx status."""
+    """A whole response, which has a 2xx status unless the request was one that changes something."""
 
     #: The final URL, after redirects.
     url: str
@@ -132,7 +132,7 @@ def make_status_error(response: httpx.Response, url: str) -> HttpStatusError:
         shown_url,
         reason=sanitize(response.reason_phrase, limit=80),
         excerpt=http_body.make_excerpt(body, get_content_type(headers)),
-        retry_after=retry.parse_retry_after(headers.get("retry-after", "")),
+        retry_after=retry.parse_rate_limit(headers),
         hint=_status_hint(status, response.extensions.get("proxy")),
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import TypeVar
 
 from wheel_uploader.core import bounds
@@ -27,7 +28,10 @@ _jitter = random.SystemRandom()
 def is_retryable(error: NetworkError) -> bool:
     """Return whether the same request may succeed later in this run."""
     if isinstance(error, HttpStatusError):
-        return error.status in RETRYABLE_STATUSES and (error.retry_after or 0) <= MAX_RETRY_AFTER
+        # GitHub limits the rate of requests with 403.
+        is_rate_limit = error.status == HTTPStatus.FORBIDDEN and error.retry_after is not None
+        may_pass = is_rate_limit or error.status in RETRYABLE_STATUSES
+        return may_pass and (error.retry_after or 0) <= MAX_RETRY_AFTER
     return isinstance(error, TransportError)
 
 
@@ -54,6 +58,20 @@ def parse_retry_after(value: str, *, now: float | None = None) -> float | None:
         return None
     remaining = date.timestamp() - (time.time() if now is None else now)
     return min(max(0.0, remaining), bounds.MAX_SECONDS)
+
+
+def parse_rate_limit(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Return the seconds until a server accepts requests again: by Retry-After, or GitHub's reset time.
+
+    ``headers`` have lower-case names. None if they say nothing about it.
+    """
+    seconds = parse_retry_after(headers.get("retry-after", ""), now=now)
+    if seconds is not None or headers.get("x-ratelimit-remaining") != "0":
+        return seconds
+    reset = bounds.parse_whole_number(headers.get("x-ratelimit-reset", ""), 10**11)
+    if reset is None:
+        return None
+    return min(max(0.0, reset - (time.time() if now is None else now)), bounds.MAX_SECONDS)
 
 
 def call_with_retries(

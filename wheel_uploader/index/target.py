@@ -33,6 +33,8 @@ class Target:
     pages_url: str = ""
     #: For messages: the repository's name in .pypirc, or its URL.
     name: str
+    #: True for a target that stores attestations as files; PyPI takes them with the file that they are of.
+    stores_attestations: bool = False
     #: CA certificates and client certificate for this index, from the command line, TWINE_CERT or .pypirc.
     cert: Path | None = None
     client_cert: Path | None = None
@@ -42,12 +44,39 @@ class Target:
         return f"{self.pages_url}project/{project}/{version}/" if self.pages_url else ""
 
 
-def selected_repository(options: Options) -> tuple[str, str | None]:
-    """Return the repository's name and, if set, its URL; the command line overrides the environment."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectedRepository:
+    """The repository that the command line or the environment selects."""
+
+    #: Its name in the configuration or in .pypirc; with a URL alone, twine's default, which is not used.
+    name: str
+    #: Its upload URL; empty if the section of .pypirc has it.
+    url: str = ""
+    #: True if the configuration has a section for it.
+    is_configured: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name for messages."""
+        return strip_url(self.url) if self.url and not self.is_configured else self.name
+
+    @property
+    def is_in_pypirc(self) -> bool:
+        """Whether .pypirc has its settings."""
+        return not self.url
+
+
+def selected_repository(options: Options) -> SelectedRepository:
+    """Return the selected repository; the command line overrides the environment."""
+    name = options.repository or os.environ.get("TWINE_REPOSITORY") or "pypi"
     url = options.repository_url
     if not url and not options.repository:
         url = os.environ.get("TWINE_REPOSITORY_URL")
-    return options.repository or os.environ.get("TWINE_REPOSITORY") or "pypi", url or None
+    if url:
+        return SelectedRepository(name=name, url=url)
+    if settings := options.targets.get(name):
+        return SelectedRepository(name=name, url=settings.url, is_configured=True)
+    return SelectedRepository(name=name)
 
 
 def option_or_variable(value: str | Path | None, variable: str) -> str | None:

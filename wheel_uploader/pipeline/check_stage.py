@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from wheel_uploader.checks import environment, release_runner
-from wheel_uploader.core.errors import CredentialsError, NetworkError, ReleaseError
-from wheel_uploader.core.models import Attestation, IndexComparison, ProjectPage, Selection
+from wheel_uploader.core.errors import CredentialsError, NetworkError, OptionError, ReleaseError
+from wheel_uploader.core.models import Attestation, FileComparison, IndexComparison, ProjectPage, Selection
 from wheel_uploader.core.models.changes import ReleaseChanges
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.pipeline import release_gate
@@ -19,20 +19,14 @@ from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
 from wheel_uploader.rehearsal import rehearsal, smoke_test
 from wheel_uploader.signing import attestations, build_evidence
-from wheel_uploader.upload import clients
-
-if TYPE_CHECKING:
-    from wheel_uploader.index.client import IndexClient
-    from wheel_uploader.upload.twine_uploader import TwineUploader
+from wheel_uploader.targets.protocol import INDEX_COMPARISON, IndexState, PublishTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadDestination:
-    """The index to upload to: open for uploading and for reading, with its page of the project."""
+    """The target to upload to, and the files of the project that it had before."""
 
-    #: None if the index is only written to.
-    index: IndexClient | None
-    uploader: TwineUploader
+    target: PublishTarget
     project_page: ProjectPage
 
 
@@ -53,18 +47,16 @@ class Verdict:
         return self.destination
 
 
-def run(
-    context: RunContext, selection: Selection, downloaded: DownloadedRelease, index: IndexClient | None
-) -> Verdict:
+def run(context: RunContext, selection: Selection, downloaded: DownloadedRelease) -> Verdict:
     """Check the release as a whole and against the index; raise ReleaseError if it must not be published."""
-    options, uploader, target = context.options, context.uploader, context.upload_target
+    options = context.options
     verified = attestations.verify_attestations(downloaded.attestation_files)
     context.record(attestations=verified)
     unproven = build_evidence.find_unproven_files(options, downloaded.files, verified, context.progress)
     with context.progress.waiting(f"check: reading the index page of {selection.project}"):
-        state = clients.fetch_index_state(
-            index, context.create_target_reader(), selection.project, downloaded.files
-        )
+        state = _fetch_state(context, selection, downloaded)
+    if options.replace and context.uploads:
+        state = _plan_replacements(state, selection.version)
     second = _fetch_second_page(context, selection.project)
     context.record(
         upload_plan=state.comparisons,
@@ -78,7 +70,7 @@ def run(
 
     @functools.cache
     def compare_contents(version: Version, page_url: str) -> ReleaseChanges | None:
-        return _compare_contents(context, downloaded, index, pages, version, page_url)
+        return _compare_contents(context, downloaded, pages, version, page_url)
 
     results = release_runner.run_release_checks(
         options,
@@ -88,7 +80,7 @@ def run(
         profile=context.profile,
         attestations=verified,
         expectation=context.requirements.build_expectation(selection.version, selection.project),
-        target=context.target,
+        target=context.target.info if context.target else None,
         page=state.project_page,
         states=state.comparisons,
         second_page=second.project_page,
@@ -111,19 +103,54 @@ def run(
     if options.diff and (reference := results.comparison):
         context.record(changes=compare_contents(reference.version, reference.page_url))
     release_gate.raise_if_blocked(context.report)
-    _run_smoke_tests(context, downloaded)
     destination = None
-    if uploader and target and (state.project_page or options.write_only):
-        page = state.project_page or ProjectPage(url=target.url, exists=False)
-        destination = UploadDestination(index=index, uploader=uploader, project_page=page)
+    if context.target and context.uploads:
+        page = state.project_page or ProjectPage(url=context.target.info.url, exists=False)
+        destination = UploadDestination(target=context.target, project_page=page)
     return Verdict(attestations=verified, upload_plan=state.comparisons, destination=destination)
 
 
-def _fetch_second_page(context: RunContext, project: str) -> clients.IndexState:
+def _fetch_state(context: RunContext, selection: Selection, downloaded: DownloadedRelease) -> IndexState:
+    """Return what the target has.
+
+    If nothing is to be uploaded, the run continues without a target, and the report says so.
+    """
+    if context.target is None:
+        reason = "no index given (--index-url, -r or --repository-url)"
+        return IndexState(checks_not_run=(f"{INDEX_COMPARISON}: {reason}",))
+    try:
+        return context.target.fetch_state(selection.project, selection.version, downloaded.files)
+    except (NetworkError, CredentialsError) as error:
+        if context.uploads:
+            raise
+        return IndexState(checks_not_run=(f"{INDEX_COMPARISON}: {error.message}",))
+
+
+def _plan_replacements(state: IndexState, version: Version) -> IndexState:
+    """Return the state in which files with other bytes are to be replaced.
+
+    Raises UsageError for a final release: its users rely on the bytes that they have.
+    """
+    planned = tuple(
+        dataclasses.replace(each, result=FileComparison.REPLACE)
+        if each.result is FileComparison.DIFFERENT and not each.other_name
+        else each
+        for each in state.comparisons
+    )
+    if not version.is_prerelease and version.local is None:
+        raise OptionError(
+            "replace",
+            f"{version} is a final release, whose files are never replaced",
+            hint="Publish a new version, or omit --replace.",
+        )
+    return dataclasses.replace(state, comparisons=planned)
+
+
+def _fetch_second_page(context: RunContext, project: str) -> IndexState:
     """Return the project's page on the index of ``--compare-index``; a failure is only reported."""
     url = context.options.compare_index
     if not url:
-        return clients.IndexState()
+        return IndexState()
     from wheel_uploader.index import client
 
     with context.progress.waiting(f"check: reading the page of {project} on a second index"):
@@ -131,10 +158,10 @@ def _fetch_second_page(context: RunContext, project: str) -> clients.IndexState:
             with client.open_comparison_index(context.options, url, context.progress) as index:
                 page = index.fetch_project(project, revalidate=True)
         except (NetworkError, CredentialsError) as error:
-            return clients.IndexState(checks_not_run=(_describe_unread(url, error.message),))
+            return IndexState(checks_not_run=(_describe_unread(url, error.message),))
     if page.exists:
-        return clients.IndexState(project_page=page)
-    return clients.IndexState(checks_not_run=(_describe_unread(url, f"it has no release of {project}"),))
+        return IndexState(project_page=page)
+    return IndexState(checks_not_run=(_describe_unread(url, f"it has no release of {project}"),))
 
 
 def _list_startup_files(context: RunContext) -> list[str]:
@@ -150,13 +177,13 @@ def _list_startup_files(context: RunContext) -> list[str]:
 def _compare_contents(
     context: RunContext,
     downloaded: DownloadedRelease,
-    index: IndexClient | None,
     pages: Sequence[ProjectPage | None],
     version: Version,
     page_url: str,
 ) -> ReleaseChanges | None:
     """Return what changed since the release that this one was compared with; None if it cannot be read."""
     page = next((page for page in pages if page and page.url == page_url), None)
+    index = context.target.index if context.target else None
     if page is None or index is None:
         return None
     from wheel_uploader.comparison import compare
@@ -169,7 +196,8 @@ def _describe_unread(url: str, reason: str) -> str:
     return f"the release against the second index, {strip_url(url)}: {reason}"
 
 
-def _run_smoke_tests(context: RunContext, downloaded: DownloadedRelease) -> None:
+def run_smoke_tests(context: RunContext, downloaded: DownloadedRelease) -> None:
+    """Install the wheels and run the command of the options; raise ReleaseError if one fails."""
     options = context.options
     if not options.smoke:
         return

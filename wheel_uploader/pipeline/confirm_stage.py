@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import partial
 
 from wheel_uploader.core.errors import CredentialsError, DeadlineError, NetworkError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileStatus, Options, Selection
 from wheel_uploader.http.host_policy import split_credentials
 from wheel_uploader.index.client import IndexClient
-from wheel_uploader.index.confirmation import confirm_files
-from wheel_uploader.pipeline import provenance_check, retention
+from wheel_uploader.pipeline import provenance_check
 from wheel_uploader.pipeline.check_stage import UploadDestination
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
 from wheel_uploader.rehearsal import index_smoke_test, smoke_test
+from wheel_uploader.targets.protocol import PublishTarget
 
 
 def run(
@@ -23,22 +22,16 @@ def run(
     selection: Selection,
     downloaded: DownloadedRelease,
     destination: UploadDestination,
-    index: IndexClient,
 ) -> None:
-    """Wait until the index serves exactly these bytes; then remove older releases from the wheelhouse."""
-    reader = context.create_target_reader()
+    """Wait until the target serves exactly these bytes."""
+    target = destination.target
     context.record(
-        confirmations=confirm_files(
-            index,
-            selection.project,
-            downloaded.files,
-            timeout=context.options.confirm_timeout,
-            progress=context.progress,
-            log_in=partial(reader.log_in, index) if reader else lambda: False,
+        confirmations=target.confirm(
+            selection.project, downloaded.files, timeout=context.options.confirm_timeout
         )
     )
-    _check_attestations(context, selection, index)
-    retention.prune(context, selection, downloaded.wheelhouse, index, destination.project_page)
+    if target.index:
+        _check_attestations(context, selection, target.index)
 
 
 def _check_attestations(context: RunContext, selection: Selection, index: IndexClient) -> None:
@@ -63,14 +56,14 @@ def _check_attestations(context: RunContext, selection: Selection, index: IndexC
 
 
 def run_index_smoke_tests(
-    context: RunContext, selection: Selection, downloaded: DownloadedRelease, index: IndexClient
+    context: RunContext, selection: Selection, downloaded: DownloadedRelease, target: PublishTarget
 ) -> None:
     """Install the published release from the index and run the command of ``--smoke``.
 
     Raises FileError if that fails; nothing is undone.
     """
-    options, target = context.options, context.target
-    if not options.smoke or target is None:
+    options, index = context.options, target.index
+    if not options.smoke or index is None:
         return
     pairs = smoke_test.find_compatible_pairs(downloaded.files, downloaded.summaries)
     release = index_smoke_test.PublishedRelease(
@@ -78,7 +71,7 @@ def run_index_smoke_tests(
         version=selection.version,
         files=downloaded.files,
         index_url=split_credentials(index.url)[0],
-        target=target,
+        target=target.info,
         insecure_hosts=options.allow_insecure_hosts,
     )
     results = index_smoke_test.run_index_smoke_tests(

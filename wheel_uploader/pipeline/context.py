@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from wheel_uploader.core import cancellation, task_pool
+from wheel_uploader import targets
+from wheel_uploader.core import cancellation
 from wheel_uploader.core.child_processes import environment as child_environment
 from wheel_uploader.core.errors import OptionError
 from wheel_uploader.core.ignored_findings import split_ignore
@@ -22,15 +23,12 @@ from wheel_uploader.index.target import is_interactive
 from wheel_uploader.listing import expectations, sources
 from wheel_uploader.rehearsal import pip_command
 from wheel_uploader.signing import attestations, gpg_signer
-from wheel_uploader.upload import clients
 
 if TYPE_CHECKING:
     from wheel_uploader.core.cancellation import CancellationToken
     from wheel_uploader.core.progress import Progress
-    from wheel_uploader.index.client import IndexClient
-    from wheel_uploader.index.target import Target
     from wheel_uploader.signing.sigstore_signer import AttestationSigner
-    from wheel_uploader.upload.twine_uploader import TwineUploader
+    from wheel_uploader.targets.protocol import PublishTarget
 
 #: Connections per host, as many as a download of small files uses.
 _MAX_CONNECTIONS = 16
@@ -44,10 +42,13 @@ class ReportBuilder:
 
     def __init__(self, options: Options) -> None:
         self.report = Report(options, started_at=datetime.now(UTC))
+        #: Called after each change of the report.
+        self.on_record: Callable[[], object] = int
 
     def record(self, **results: Any) -> None:
         """Add results to the report, by the names of its fields."""
         self.report = replace(self.report, **results)
+        self.on_record()
 
     @contextlib.contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
@@ -58,7 +59,7 @@ class ReportBuilder:
             yield
             self.record(last_stage=stage)
         finally:
-            seconds = time.monotonic() - started_at
+            seconds = self.report.stage_seconds.get(stage, 0.0) + time.monotonic() - started_at
             # A stage may have several parts.
             seconds += self.report.stage_seconds.get(stage, 0.0)
             self.record(stage_seconds={**self.report.stage_seconds, stage: seconds})
@@ -75,14 +76,15 @@ class RunContext:
     exit_stack: contextlib.ExitStack
     requirements: expectations.ReleaseRequirements
     profile: CheckProfile
-    #: None if nothing is to be uploaded and no index was named to compare with.
-    target: Target | None
-    #: None if the run ends before the upload stage.
-    uploader: TwineUploader | None
+    #: None if nothing is to be uploaded and no index was named to compare with. Of several targets the one
+    #: that decides the rule set.
+    target: PublishTarget | None
     signer: gpg_signer.GpgSigner | None
     attestation_signer: AttestationSigner | None
     http: HttpClient
     temp_dir: sources.UnpackDirectory
+    #: All targets of a run with several, in the order of the uploads; otherwise empty.
+    targets: tuple[PublishTarget, ...] = ()
 
     @classmethod
     @contextlib.contextmanager
@@ -101,14 +103,18 @@ class RunContext:
         _require_tools(options)
         _require_terminal(options)
         with contextlib.ExitStack() as exit_stack:
-            target = _resolve_target(options, exit_stack)
-            upload_target = target if options.until > Stage.SIGN else None
+            opened = _open_targets(options, progress, exit_stack)
+            target = _find_strictest(opened)
+            upload_info = target.info if target and options.until > Stage.SIGN else None
             signer = _find_signer(options, progress)
-            default_profile = CheckProfile.ANY if target and not target.is_pypi else CheckProfile.PYPI
+            default_profile = target.default_profile if target else CheckProfile.PYPI
             profile = options.profile or default_profile
-            builder.record(upload_url=strip_url(upload_target.url) if upload_target else "", profile=profile)
-            attestations.require_attestation_support(options, upload_target)
-            uploader = None if options.verify else _prepare_uploader(options, upload_target, progress)
+            url = ", ".join(strip_url(each.info.url) for each in opened)
+            builder.record(upload_url=url if upload_info else "", profile=profile)
+            for each in opened:
+                _prepare_target(options, each)
+            if not opened:
+                attestations.require_attestation_support(options, None)
             yield cls(
                 options=options,
                 builder=builder,
@@ -118,11 +124,11 @@ class RunContext:
                 requirements=requirements,
                 profile=profile,
                 target=target,
-                uploader=uploader,
                 signer=signer,
-                attestation_signer=attestations.create_attestation_signer(options, upload_target),
+                attestation_signer=attestations.create_attestation_signer(options, upload_info),
                 http=exit_stack.enter_context(open_staging_client(options, progress)),
                 temp_dir=exit_stack.enter_context(sources.UnpackDirectory()),
+                targets=opened if len(opened) > 1 else (),
             )
 
     @property
@@ -134,27 +140,15 @@ class RunContext:
         """Add results to the report, by the names of its fields."""
         self.builder.record(**results)
 
-    def create_target_reader(self) -> clients.TargetReader | None:
-        """Return the reader of the target's pages, which logs in if it must; None if there is no target."""
-        if self.target is None:
-            return None
-        return clients.TargetReader(
-            options=self.options, target=self.target, progress=self.progress, uploader=self.uploader
-        )
-
-    def open_index(self) -> IndexClient | None:
-        """Open the target for reading until the run ends; None if there is none, or it is only written to."""
-        if self.target is None or (self.options.write_only and self.upload_target):
-            return None
-        # Imported here because many runs need no index.
-        from wheel_uploader.index import client
-
-        return self.exit_stack.enter_context(client.open_index(self.options, self.target, self.progress))
+    @property
+    def upload_target(self) -> PublishTarget | None:
+        """The target to upload to, or to verify; None if the run ends before the upload stage."""
+        return self.target if self.options.until > Stage.SIGN else None
 
     @property
-    def upload_target(self) -> Target | None:
-        """The index to upload to; None if the run ends before the upload stage."""
-        return self.target if self.options.until > Stage.SIGN else None
+    def uploads(self) -> bool:
+        """Whether the run may upload files."""
+        return self.upload_target is not None and not self.options.verify
 
 
 def open_staging_client(options: Options, progress: Progress) -> HttpClient:
@@ -222,24 +216,40 @@ def _require_terminal(options: Options) -> None:
         )
 
 
-def _resolve_target(options: Options, exit_stack: contextlib.ExitStack) -> Target | None:
-    """Return the index to upload to or to compare with; None if there is neither."""
+def _open_targets(
+    options: Options, progress: Progress, exit_stack: contextlib.ExitStack
+) -> tuple[PublishTarget, ...]:
+    """Return the targets to upload to or to compare with, in the order of the uploads.
+
+    PyPI is last: its files cannot be replaced.
+    """
     names_index = any((options.index_url, options.repository, options.repository_url))
     if options.until <= Stage.SIGN and not names_index:
-        return None
-    exit_stack.enter_context(clients.preserved_host_state())
-    return clients.resolve_target(options)
+        return ()
+    opened = []
+    for name in (options.repository, *options.more_repositories):
+        selected = replace(options, repository=name, more_repositories=())
+        target = targets.open_target(selected, progress)
+        opened.append(exit_stack.enter_context(contextlib.closing(target)))
+    return tuple(sorted(opened, key=lambda target: target.info.is_pypi))
 
 
-def _prepare_uploader(options: Options, target: Target | None, progress: Progress) -> TwineUploader | None:
-    """Return the uploader for the target, which knows how to log in; prompt now if it must."""
-    if target is None:
-        return None
-    uploader = clients.create_uploader(options, target, progress)
-    if not options.rehearse:
-        is_required = not options.dry_run
-        task_pool.call_in_thread(lambda: uploader.prepare_login(is_required=is_required))
-    return uploader
+def _find_strictest(opened: Sequence[PublishTarget]) -> PublishTarget | None:
+    """Return the target that decides the rule set of the checks; None if there is none."""
+    strict = [target for target in opened if target.default_profile is CheckProfile.PYPI]
+    return next(iter(strict or opened), None)
+
+
+def _prepare_target(options: Options, target: PublishTarget) -> None:
+    """Raise ReleaseError for options that the target does not support, or if there is no way to log in."""
+    if options.until <= Stage.SIGN:
+        attestations.require_attestation_support(options, None)
+        return
+    attestations.require_attestation_support(options, target.info)
+    if options.replace:
+        target.require_replaceable()
+    if not options.verify and not options.rehearse:
+        target.prepare_login(is_required=not options.dry_run)
 
 
 def _find_signer(options: Options, progress: Progress) -> gpg_signer.GpgSigner | None:

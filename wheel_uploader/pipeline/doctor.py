@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import urllib.request
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from wheel_uploader import targets
 from wheel_uploader.core import task_pool
 from wheel_uploader.core.errors import NothingFoundError, ReleaseError, UsageError
 from wheel_uploader.core.formatting import format_count
@@ -22,11 +22,8 @@ from wheel_uploader.listing import expectations, sources
 from wheel_uploader.pipeline.context import open_staging_client
 from wheel_uploader.rehearsal import interpreters, pip_command, rehearsal
 from wheel_uploader.signing import attestations, gpg_signer
-from wheel_uploader.upload import clients
+from wheel_uploader.targets.protocol import PublishTarget
 from wheel_uploader.upload.credentials import MissingLoginError
-
-if TYPE_CHECKING:
-    from wheel_uploader.upload.twine_uploader import TwineUploader
 
 #: Attempts for each request: the answer is needed soon, and another run may follow.
 _MAX_RETRIES = 2
@@ -68,8 +65,7 @@ def diagnose(subject: Subject) -> Iterator[Diagnosis]:
     yield from _examine("options", lambda: _check_requirements(options))
     for effect in option_effects.find_ineffective_options(options):
         yield Diagnosis(subject="options", text=str(effect), is_warning=True)
-    with clients.preserved_host_state():
-        yield from _diagnose_target(subject)
+    yield from _diagnose_target(subject)
     yield from _examine("signing", lambda: _describe_key(options))
     yield from _examine("attest", lambda: _describe_attesting(options))
     yield from _examine("extras", lambda: _describe_extras(options))
@@ -103,14 +99,17 @@ def _check_requirements(options: Options) -> str:
 
 def _diagnose_target(subject: Subject) -> Iterator[Diagnosis]:
     options = subject.options
-    try:
-        target = clients.resolve_target(options)
-    except ReleaseError as error:
-        yield Diagnosis(subject="target", text=error.message, error=error)
-        return
-    yield Diagnosis(subject="target", text=_describe_target(target))
-    uploader = yield from _diagnose_login(options, target)
-    yield from _examine("index", lambda: _describe_index(subject, target, uploader))
+    collector = _LineCollector()
+    silent = dataclasses.replace(options, non_interactive=True, ask=False)
+    with contextlib.ExitStack() as stack:
+        try:
+            target = stack.enter_context(contextlib.closing(targets.open_target(silent, collector)))
+        except ReleaseError as error:
+            yield Diagnosis(subject="target", text=error.message, error=error)
+            return
+        yield Diagnosis(subject="target", text=_describe_target(target.info))
+        yield from _diagnose_login(options, target, collector)
+        yield from _examine("index", lambda: _describe_index(subject, target))
 
 
 def _describe_target(target: Target) -> str:
@@ -118,26 +117,21 @@ def _describe_target(target: Target) -> str:
     return url if target.name == url else f"{target.name}: {url}"
 
 
-def _diagnose_login(options: Options, target: Target) -> Generator[Diagnosis, None, TwineUploader | None]:
-    """Yield the origins of user name and password, and warnings about their values.
-
-    Return the uploader that the run would use; None if it would use none.
-    """
+def _diagnose_login(
+    options: Options, target: PublishTarget, collector: _LineCollector
+) -> Iterator[Diagnosis]:
+    """Yield the origins of user name and password, and warnings about their values."""
     if options.verify:
         yield Diagnosis(
             subject="login", text="needed with --verify only if the index requires one for reading"
         )
-        return None
+        return
     if options.until <= Stage.SIGN:
         yield Diagnosis(subject="login", text=f"not needed with --until {options.until.name.lower()}")
-        return None
-    collector = _LineCollector()
-    uploader = None
-    silent = dataclasses.replace(options, non_interactive=True, ask=False)
+        return
     try:
-        uploader = clients.create_uploader(silent, target, collector)
-        task_pool.call_in_thread(lambda: uploader.prepare_login(is_required=True))
-        result = Diagnosis(subject="login", text=uploader.login)
+        target.prepare_login(is_required=True)
+        result = Diagnosis(subject="login", text=target.login)
     except MissingLoginError as error:
         result = Diagnosis(subject="login", text=error.message, error=error)
         if is_interactive(options):
@@ -149,25 +143,19 @@ def _diagnose_login(options: Options, target: Target) -> Generator[Diagnosis, No
         if line.startswith(prefix):
             yield Diagnosis(subject="login", text=line.removeprefix(prefix), is_warning=True)
     yield result
-    return uploader
 
 
-def _describe_index(subject: Subject, target: Target, uploader: TwineUploader | None) -> str:
+def _describe_index(subject: Subject, target: PublishTarget) -> str:
     """Return the URL of the index page and the number of files there, read as the run reads it.
 
     Raises NetworkError, and CredentialsError if the credentials of the run may not read it.
     """
-    from wheel_uploader.index import client
-
-    options = subject.options
-    if options.write_only and uploader:
+    if not target.is_readable:
         return "not read (--write-only)"
-    silent = dataclasses.replace(options, non_interactive=True, ask=False)
-    reader = clients.TargetReader(options=silent, target=target, progress=SilentProgress(), uploader=uploader)
-    with client.open_index(options, target, SilentProgress()) as index:
-        if not subject.has_project:
-            return f"{sanitize_url(index.url)} (give PROJECT to read its page)"
-        page = reader.fetch_project(index, options.project)
+    if not subject.has_project:
+        url = target.index.url if target.index else target.info.url
+        return f"{sanitize_url(url)} (give PROJECT to read its page)"
+    page = target.fetch_project(subject.options.project)
     shown = sanitize_url(page.url)
     count = format_count(len(page.files), "file")
     return f"{shown}: {count}" if page.exists else f"{shown}: the index does not have this project yet"

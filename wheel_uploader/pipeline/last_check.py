@@ -85,7 +85,7 @@ def _find_file_problems(
             yield f"{file.filename} was not checked"
         if local_files.get(file.filename) != file:
             yield f"{file.filename} is not the file that was downloaded"
-        if state.result is FileComparison.ABSENT:
+        if state.result in (FileComparison.ABSENT, FileComparison.REPLACE):
             if options.sign and file.filename not in signature_filenames:
                 yield f"{file.filename} has no signature"
             if options.attest and not options.dry_run and file.filename not in attested:

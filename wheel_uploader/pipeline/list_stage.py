@@ -20,13 +20,12 @@ from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize, sanitize_source
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.host_policy import find_permitting_option
-from wheel_uploader.index.target import Target
 from wheel_uploader.listing import freshness, polling, problem_files, sources
 from wheel_uploader.listing import selection as release_selection
 from wheel_uploader.listing.expected_files import Expectation
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.signing import attestations
-from wheel_uploader.upload import clients
+from wheel_uploader.targets.protocol import PublishTarget
 
 
 def run(context: RunContext) -> Selection:
@@ -51,7 +50,9 @@ def run(context: RunContext) -> Selection:
         progress.debug(f"the newest staged file is dated {built}")
     unchecked: tuple[str, ...] = ()
     if not context.options.verify:
-        unchecked = attestations.unchecked_attestations(selection, context.options, context.upload_target)
+        unchecked = attestations.unchecked_attestations(
+            selection, context.options, context.upload_target.info if context.upload_target else None
+        )
     context.record(checks_not_run=(*context.requirements.checks_not_run, *unchecked))
     return selection
 
@@ -93,7 +94,7 @@ def _select_release(context: RunContext) -> Selection:
     if not options.wait:
         return select_once()
     expected = context.requirements.build_expectation(release_selection.parse_version(options.version))
-    if expected is None and context.target and not (options.write_only and context.upload_target):
+    if expected is None and context.target and context.target.is_readable:
         expected = _expectation_for_waiting(options, context.target, context.progress)
     with context.http.polling_mode():
         return polling.poll_until_complete(
@@ -206,16 +207,15 @@ def _hash_local_file(remote: RemoteFile) -> str:
     return scheduler.hash_local_file(remote)
 
 
-def _expectation_for_waiting(options: Options, target: Target, progress: Progress) -> Expectation | None:
+def _expectation_for_waiting(
+    options: Options, target: PublishTarget, progress: Progress
+) -> Expectation | None:
     """Return the files of the previous release on the index, to wait for if no others are declared."""
     from wheel_uploader.checks import release_runner
-    from wheel_uploader.index.client import open_index
 
     try:
-        with open_index(options, target, progress) as index:
-            reader = clients.TargetReader(options=options, target=target, progress=progress)
-            page = reader.fetch_project(index, options.project)
-            previous = release_runner.previous_release_expectation(page, options)
+        page = target.fetch_project(options.project)
+        previous = release_runner.previous_release_expectation(page, options)
     except (NetworkError, CredentialsError) as error:
         progress.info(f"waiting for at least one file; the previous release is unknown: {error}")
         return None

@@ -20,6 +20,7 @@ from wheel_uploader.core.models import (
 )
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.index import client as index_client
+from wheel_uploader.pipeline.check_stage import UploadDestination
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.wheelhouse.digests import compute_digests, read_chunks
 from wheel_uploader.wheelhouse.wheelhouse import Wheelhouse
@@ -29,19 +30,18 @@ def prune(
     context: RunContext,
     selection: Selection,
     wheelhouse: Wheelhouse | None,
-    index: index_client.IndexClient,
-    project_page: ProjectPage,
+    destination: UploadDestination,
 ) -> None:
     """Remove the older releases that the options do not keep from the wheelhouse, and record which."""
-    if wheelhouse is None:
+    if wheelhouse is None or not destination.target.is_readable:
         return
     context.record(
         pruned_releases=prune_wheelhouse(
             wheelhouse,
             context.options,
             selection,
-            project_page,
-            index.get_sha256,
+            destination.project_page,
+            destination.target.get_sha256,
             now=datetime.now(UTC),
             progress=context.progress,
         )

@@ -67,25 +67,29 @@ def _run_stages(context: RunContext) -> None:
         downloaded = download_stage.run(context, selection, wheelhouse)
     if options.until == Stage.DOWNLOAD:
         return
-    index = context.open_index()
     if options.verify:
         from wheel_uploader.pipeline import verify_stage
 
         with stage(Stage.CONFIRM):
-            verify_stage.run(context, selection, downloaded, index)
+            verify_stage.run(context, selection, downloaded)
         return
+    from wheel_uploader.pipeline.target_runs import TargetRuns
+
+    runs = TargetRuns(context)
     with stage(Stage.CHECK):
-        verdict = check_stage.run(context, selection, downloaded, index)
+        verdict = runs.check(selection, downloaded)
+        check_stage.run_smoke_tests(context, downloaded)
     if options.until == Stage.CHECK:
         return
     if options.rehearse:
         # Stop before signing: an entry in a public transparency log cannot be withdrawn.
         check_stage.rehearse(context, selection, downloaded)
         return
-    from wheel_uploader.pipeline import confirm_stage, sign_stage, upload_question, upload_stage
+    from wheel_uploader.pipeline import confirm_stage, sign_stage, upload_question
 
     # Before signing: an entry in a public transparency log cannot be withdrawn.
-    upload_question.ask_before_upload(context, selection, verdict.upload_plan)
+    for each, plan in runs.ready():
+        upload_question.ask_before_upload(each, selection, plan.upload_plan)
     signed = sign_stage.SignedRelease(attestations=verdict.attestations)
     if context.signer or context.attestation_signer:
         with stage(Stage.SIGN):
@@ -93,17 +97,22 @@ def _run_stages(context: RunContext) -> None:
     if options.until == Stage.SIGN:
         return
     with stage(Stage.UPLOAD):
-        destination = upload_stage.run(context, selection, downloaded, verdict, signed)
-    if options.until == Stage.UPLOAD or options.dry_run:
+        runs.upload(selection, downloaded, signed)
+    if options.dry_run:
+        runs.prune_wheelhouse(selection, downloaded)
         return
-    if destination.index is None:
+    if options.until == Stage.UPLOAD:
+        runs.raise_errors()
+        return
+    if options.write_only:
         confirm_stage.raise_if_strict(options)
         return
     with stage(Stage.CONFIRM):
-        confirm_stage.run(context, selection, downloaded, destination, destination.index)
+        runs.confirm(selection, downloaded)
+        runs.prune_wheelhouse(selection, downloaded)
     if options.smoke_index:
         with stage(Stage.CONFIRM):
-            confirm_stage.run_index_smoke_tests(context, selection, downloaded, destination.index)
+            runs.run_smoke_tests(selection, downloaded)
 
 
 def _load_later_stages() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-from wheel_uploader.core import task_pool
 from wheel_uploader.core.models import Attestation, FileComparison, IndexComparison, LocalFile, Signature
 from wheel_uploader.pipeline.check_stage import Verdict
 from wheel_uploader.pipeline.context import RunContext
@@ -31,7 +30,7 @@ def run(context: RunContext, downloaded: DownloadedRelease, verdict: Verdict) ->
     if context.attestation_signer and downloaded.wheelhouse and not context.options.dry_run:
         # The transparency log is public: fail on missing credentials before anything is entered there.
         if verdict.destination:
-            task_pool.call_in_thread(verdict.destination.uploader.credentials)
+            verdict.destination.target.credentials()
         made = attestations.make_attestations(
             _select_files_to_attest(downloaded.files, verdict.upload_plan),
             verdict.attestations,
@@ -64,5 +63,5 @@ def _select_files_to_attest(
     files: tuple[LocalFile, ...], plan: tuple[IndexComparison, ...]
 ) -> list[LocalFile]:
     """Return the files that will be uploaded; all files if they were not compared with an index."""
-    on_index = {state.file.filename for state in plan if state.result is not FileComparison.ABSENT}
+    on_index = {state.file.filename for state in plan if state.result is FileComparison.SAME}
     return [file for file in files if file.filename not in on_index]

@@ -166,9 +166,9 @@ def find_ending_tokens(context: RunContext, now: datetime) -> tuple[str, ...]:
 
 def _iter_secrets(context: RunContext) -> Iterator[tuple[str, str]]:
     options = context.options
-    if reader := context.create_target_reader():
+    if target := context.target:
         try:
-            password, origin = reader.find_stored_password()
+            password, origin = target.find_stored_password()
         except CredentialsError as error:
             context.progress.info(f"warning: {error.message}")
         else:

@@ -21,15 +21,17 @@ def ask_before_upload(context: RunContext, selection: Selection, plan: Sequence[
 
     There is no question if there is nothing to upload or if the upload would end with a conflict.
     """
-    if not asks_before_upload(context.options) or context.uploader is None:
+    target = context.target
+    if not asks_before_upload(context.options) or target is None:
         return
     release_gate.raise_if_conflict(
         plan, upload_url=context.report.upload_url, skip_existing=context.options.skip_existing
     )
-    files = [state.file for state in plan if state.result is FileComparison.ABSENT]
+    replaced = sum(state.result is FileComparison.REPLACE for state in plan)
+    files = [state.file for state in plan if state.result in (FileComparison.ABSENT, FileComparison.REPLACE)]
     if not files:
         return
-    question = _question(context, selection, files, login=context.uploader.login)
+    question = _question(context, selection, files, replaced=replaced, login=target.login)
     if task_pool.call_in_thread(lambda: _read_answer(question)).strip().lower() not in _YES:
         raise UsageError(
             "the upload was declined; nothing was uploaded",
@@ -37,12 +39,15 @@ def ask_before_upload(context: RunContext, selection: Selection, plan: Sequence[
         )
 
 
-def _question(context: RunContext, selection: Selection, files: Sequence[LocalFile], *, login: str) -> str:
+def _question(
+    context: RunContext, selection: Selection, files: Sequence[LocalFile], *, replaced: int, login: str
+) -> str:
     size = format_size(sum(file.size for file in files))
     release = f"{selection.project} {selection.version}"
     target = context.report.upload_url
     return sanitize(
-        f"Upload {format_count(len(files), 'file')} ({size}) of {release} to {target} (login: {login})? [y/N]"
+        f"Upload {format_count(len(files), 'file')} ({size}) of {release} to {target} (login: {login})"
+        f"{f', and replace {replaced} of them there' if replaced else ''}? [y/N]"
     )
 
 

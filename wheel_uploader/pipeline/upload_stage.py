@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 
-from wheel_uploader.core import task_pool
 from wheel_uploader.core.models import (
     FileComparison,
     FileStatus,
@@ -12,11 +11,12 @@ from wheel_uploader.core.models import (
     Selection,
     UploadResult,
 )
-from wheel_uploader.pipeline import last_check, release_gate, retention
+from wheel_uploader.pipeline import last_check, release_gate
 from wheel_uploader.pipeline.check_stage import UploadDestination, Verdict
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
 from wheel_uploader.pipeline.sign_stage import SignedRelease
+from wheel_uploader.targets.protocol import Release
 from wheel_uploader.upload import scheduler
 
 
@@ -40,24 +40,34 @@ def run(
     destination = verdict.require_destination()
     if options.dry_run:
         context.record(upload_results=tuple(map(_make_dry_run_result, verdict.upload_plan)))
-        if destination.index:
-            retention.prune(
-                context, selection, downloaded.wheelhouse, destination.index, destination.project_page
-            )
         return destination
-    uploader, index = destination.uploader, destination.index
-    uploader.set_signatures(signed.signatures)
-    if any(state.result is FileComparison.ABSENT for state in verdict.upload_plan):
+    target = destination.target
+    release = Release(
+        project=selection.project,
+        version=selection.version,
+        files=downloaded.files,
+        summaries=downloaded.summaries,
+        signatures=tuple(signed.signatures),
+        attestations=tuple(context.report.attestations),
+    )
+    target.set_signatures(signed.signatures)
+    replacer = None
+    if downloaded.wheelhouse and options.replace:
+        replacer = target.create_replacer(downloaded.wheelhouse.hidden_directory.path)
+    if any(state.result in _TO_UPLOAD for state in verdict.upload_plan):
         # Resolve credentials before signals are deferred, so that Ctrl-C works at the password prompt.
-        task_pool.call_in_thread(uploader.credentials)
+        target.credentials()
         context.record(
-            uploads_attestations=uploader.set_attestations(context.report.attestations, options.attestations)
+            uploads_attestations=target.set_attestations(context.report.attestations, options.attestations)
         )
-    with context.cancel.deferred(), contextlib.closing(uploader):
+        target.begin(release)
+    with context.cancel.deferred(), contextlib.ExitStack() as stack:
+        stack.callback(target.end_uploads)
         results = scheduler.upload_all(
             verdict.upload_plan,
-            uploader,
-            (lambda file: index.fetch_file_state(selection.project, file)) if index else None,
+            target,
+            (lambda file: target.fetch_file_state(selection.project, file)) if target.is_readable else None,
+            replacer=replacer,
             served_filenames=(file.filename for file in destination.project_page.files),
             jobs=options.upload_jobs,
             retries=options.retries,
@@ -69,10 +79,12 @@ def run(
         context.record(upload_results=results)
     if error := scheduler.upload_error(results, context.cancel.error):
         raise error
-    if context.upload_target:
-        page_url = context.upload_target.release_page_url(selection.project, selection.version)
-        context.record(release_url=page_url)
+    target.finish(release)
+    context.record(release_url=target.release_page_url(selection.project, selection.version))
     return destination
+
+
+_TO_UPLOAD = (FileComparison.ABSENT, FileComparison.REPLACE)
 
 
 def _make_dry_run_result(state: IndexComparison) -> UploadResult:

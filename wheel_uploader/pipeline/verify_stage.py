@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import partial
 
 from packaging.utils import canonicalize_name
 
@@ -16,31 +15,28 @@ from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileComparison, IndexComparison, Options, ProjectPage, Selection
 from wheel_uploader.core.models.option_effects import is_option_set
 from wheel_uploader.core.redaction import strip_url
-from wheel_uploader.index.client import IndexClient, compare_with_index
-from wheel_uploader.index.confirmation import confirm_files
 from wheel_uploader.pipeline import provenance_check, target_watch
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
+from wheel_uploader.targets.protocol import PublishTarget
 
 
-def run(
-    context: RunContext, selection: Selection, downloaded: DownloadedRelease, index: IndexClient | None
-) -> None:
+def run(context: RunContext, selection: Selection, downloaded: DownloadedRelease) -> None:
     """Compare the files with those of the index.
 
     Raises ConflictError for other contents, and for files of this version that are not among ours;
     DeadlineError for files that are missing or cannot be downloaded; with ``--max-age``, NothingFoundError
     for a platform without a recent file.
     """
-    options, reader = context.options, context.create_target_reader()
-    if index is None or reader is None:
+    options, target = context.options, context.target
+    if target is None:
         raise ReleaseError("there is no index to verify")
     timeout = options.confirm_timeout if is_option_set(options, "confirm_timeout") else 0.0
 
     def look() -> ProjectPage:
         with context.progress.waiting(f"confirm: reading the index page of {selection.project}"):
-            page = reader.fetch_project(index, selection.project)
-        states = compare_with_index(page, downloaded.files, index.get_sha256)
+            page = target.fetch_project(selection.project)
+        states = target.compare(page, downloaded.files)
         context.record(upload_plan=states)
         _raise_for_conflicts(page, states, find_foreign_files(page, selection, options))
         return page
@@ -49,16 +45,10 @@ def run(
     if options.max_age:
         context.record(warnings=target_watch.find_ending_tokens(context, now))
     page = look()
-    stale = _find_stale(context, selection, page, index, now)
+    stale = _find_stale(context, selection, page, target, now)
     try:
-        confirmations = confirm_files(
-            index,
-            selection.project,
-            downloaded.files,
-            timeout=timeout,
-            progress=context.progress,
-            log_in=partial(reader.log_in, index),
-            was_uploaded=False,
+        confirmations = target.confirm(
+            selection.project, downloaded.files, timeout=timeout, was_uploaded=False
         )
     except DeadlineError as error:
         if stale is None:
@@ -73,19 +63,19 @@ def run(
     for companion in downloaded.attestation_files:
         contents[companion.subject_filename].append(companion.content)
     # The job that published the files may have added attestations that are not staged.
-    if contents:
-        provenance_check.check_provenance(context, index, page, contents, is_complete=False)
+    if contents and target.index:
+        provenance_check.check_provenance(context, target.index, page, contents, is_complete=False)
 
 
 def _find_stale(
-    context: RunContext, selection: Selection, page: ProjectPage, index: IndexClient, now: datetime
+    context: RunContext, selection: Selection, page: ProjectPage, target: PublishTarget, now: datetime
 ) -> ReleaseError | None:
     """Return the error for platforms without a recent file on the index; None without ``--max-age``."""
     if not context.options.max_age:
         return None
     with context.progress.waiting("confirm: reading the age of the newest files"):
         first, error = target_watch.watch_files(
-            page, selection.project, context.options, index.fetch_date, now
+            page, selection.project, context.options, target.fetch_date, now
         )
     if error is None:
         context.progress.info(f"the newest file of each platform is recent enough; {first.describe(now)}")

@@ -69,7 +69,8 @@ def create_attestation_signer(options: Options, target: Target | None) -> Attest
 
 def require_attestation_support(options: Options, target: Target | None) -> None:
     """Raise UsageError if attestations are required and the target does not accept any."""
-    if target and not target.is_pypi and options.attestations is AttestationPolicy.REQUIRE:
+    accepts = target is None or target.is_pypi or target.stores_attestations
+    if target and not accepts and options.attestations is AttestationPolicy.REQUIRE:
         raise UsageError(
             f"--attestations require: {sanitize(target.name)} does not accept attestations, only PyPI does",
             hint="Publish there with --attestations auto, which omits them where they are not accepted.",
@@ -90,7 +91,7 @@ def unchecked_attestations(selection: Selection, options: Options, target: Targe
     required = options.attestations is AttestationPolicy.REQUIRE
     if is_attestation_extra_installed() or not (selection.attestation_files or required):
         return ()
-    if required or (target and target.is_pypi):
+    if required or (target and (target.is_pypi or target.stores_attestations)):
         count = len(selection.attestation_files)
         raise UsageError(
             f"{count} attestations are staged with the files, but {_NOT_INSTALLED}"

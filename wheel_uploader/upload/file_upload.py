@@ -44,8 +44,8 @@ _NO_ANSWER = UploadResponse(kind=ResponseKind.RETRY, status=0)
 class FileUploader(Protocol):
     """Sends files to the index."""
 
-    def credentials(self) -> tuple[str, str] | None:
-        """Return user name and password, found once; None for an index without authentication."""
+    def credentials(self) -> object:
+        """Find the credentials, once. Raises CredentialsError."""
         ...
 
     def upload(self, file: LocalFile) -> UploadResponse:

@@ -28,7 +28,7 @@ class VerifiedPackage(PackageFile):
 
     def __init__(self, file: LocalFile, content: VerifiedFile, blake2_256: str | None) -> None:
         # twine would hash the path; the digests of the verified bytes are set below.
-        super().__init__(os.devnull, None, _metadata(file, content), *_kind(file))
+        super().__init__(os.devnull, None, read_metadata(file, content), *_kind(file))
         self.filename = str(file.path)
         self.basefilename = file.filename
         self.sha2_digest = file.sha256
@@ -67,7 +67,7 @@ def _candidates(names: Sequence[str]) -> list[str]:
     return ["/".join(path) for path in Wheel.find_candidate_metadata_files(list(names))]
 
 
-def _metadata(file: LocalFile, content: VerifiedFile) -> metadata.RawMetadata:
+def read_metadata(file: LocalFile, content: VerifiedFile) -> metadata.RawMetadata:
     """Return the metadata for the form, parsed and validated as by PackageFile.from_filename of twine.
 
     That function takes only a path, which it opens once more: it could find other bytes there.

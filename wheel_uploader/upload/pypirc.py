@@ -15,9 +15,14 @@ from pathlib import Path
 from twine import utils
 
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.models import Options
+from wheel_uploader.core.models.target_settings import SETTING_KEYS, TargetSettings
+from wheel_uploader.core.ownership import explain_untrusted
 from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.index.target import selected_repository
 
-_KEYS = ("repository", "username", "password", "ca_cert", "client_cert")
+_TWINE_KEYS = ("repository", "username", "password", "ca_cert", "client_cert")
+_KEYS = (*_TWINE_KEYS, *SETTING_KEYS, *(key.replace("-", "_") for key in SETTING_KEYS))
 #: Sections that are not repositories. Pip, setuptools and old twine wrote the second.
 _OTHER_SECTIONS = frozenset({"distutils", "server-login"})
 #: The separators of ``index-servers``: the specification has blanks and line ends, people write commas.
@@ -40,6 +45,11 @@ class Pypirc:
     repositories: Mapping[str, Mapping[str, str]] = field(repr=False)
     #: Names of sections that ``index-servers`` does not list, so that they are not used.
     unlisted: tuple[str, ...]
+
+    def target_settings(self, name: str) -> TargetSettings:
+        """Return the settings of a repository that twine does not know. Raises UsageError."""
+        own = {key: value for key, value in self.select(name).items() if key not in _TWINE_KEYS}
+        return TargetSettings.parse(own, f"[{name}] of {self.path}")
 
     def select(self, name: str) -> Mapping[str, str]:
         """Return the settings of a repository. Raises UsageError without quoting the file."""
@@ -88,6 +98,32 @@ def read_pypirc(path: str) -> Pypirc:
     repositories.setdefault("pypi", {"repository": utils.DEFAULT_REPOSITORY, **_old_login(parser)})
     unlisted = tuple(name for name in parser.sections() if name not in {*names, *_OTHER_SECTIONS})
     return Pypirc(path=path, repositories=repositories, unlisted=unlisted)
+
+
+def read_selected_pypirc(options: Options) -> Pypirc | None:
+    """Return the file that has the settings of the selected repository; None if no file has them.
+
+    Raises UsageError, also if other users could have written ~/.pypirc: it names the index that gets the
+    token.
+    """
+    if not selected_repository(options).is_in_pypirc:
+        return None
+    path = str(options.config_file or utils.DEFAULT_CONFIG_FILE)
+    if not options.config_file:
+        _require_own(Path(path).expanduser())
+    return read_pypirc(path)
+
+
+def _require_own(path: Path) -> None:
+    try:
+        reason = explain_untrusted(path)
+    except OSError:
+        return  # Missing or unreadable: reported where it is read.
+    if reason:
+        raise UsageError(
+            f"refusing to use {sanitize(str(path))}: {sanitize(reason)}",
+            hint=f"If you trust the file, pass it with --config-file {sanitize(str(path))}.",
+        )
 
 
 def is_readable_by_others(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import traceback
@@ -33,6 +34,7 @@ from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.task_pool import TaskPool
 from wheel_uploader.upload.concurrency import UPLOAD_TIME_LIMIT, ConcurrencyController
+from wheel_uploader.upload.file_replacement import FileReplacement, Replacer
 from wheel_uploader.upload.file_upload import FileUpload, FileUploader, UploadContext, conflict_error
 from wheel_uploader.upload.response import UploadResponse
 from wheel_uploader.upload.response_rules import ResponseKind
@@ -49,6 +51,7 @@ def upload_all(
     query_index: Callable[[LocalFile], IndexComparison] | None,
     *,
     progress: Progress,
+    replacer: Replacer | None = None,
     jobs: int = 1,
     keep_going: bool = False,
     retries: int = 6,
@@ -65,24 +68,27 @@ def upload_all(
     upload, unless ``keep_going``. ``query_index`` is None if the index cannot be read. ``served_filenames``
     are those of the project on the index, which show the platforms that are new. ``listing_timeout``: seconds
     to wait for the index to list a file that it may have stored, or says that it has. If ``cancel`` ends the
-    run, uploads in progress get the time that remains.
+    run, uploads in progress get the time that remains. With ``replacer``, files that an earlier run removed
+    and did not replace come first, and files to be replaced last, one after the other.
 
     Raises CredentialsError before anything is uploaded; later errors are in the results.
     """
     absent = [state.file for state in states if state.result is FileComparison.ABSENT]
+    replaced = [state.file for state in states if state.result is FileComparison.REPLACE]
     results = {
         state.file.filename: _result_without_upload(state)
         for state in states
-        if state.result is not FileComparison.ABSENT
+        if state.result not in (FileComparison.ABSENT, FileComparison.REPLACE)
     }
     blocked = any(result.error for result in results.values()) and not keep_going
-    if absent and not blocked:
+    if (absent or replaced) and not blocked:
         # In this thread, before any other starts: it may have to prompt the user.
         uploader.credentials()
         pool = TaskPool("upload", max(jobs, 1))
         scheduler = _UploadScheduler(
             uploader=uploader,
             query_index=query_index,
+            replacer=replacer,
             progress=progress,
             keep_going=keep_going,
             retries=retries,
@@ -94,8 +100,9 @@ def upload_all(
             clock=clock,
         )
         # An upload that is still in progress at the end is abandoned: its grace period has expired.
-        with pool, progress.stage("upload", files=len(absent), size=sum(file.size for file in absent)):
-            results |= scheduler.publish(upload_order(absent, served_filenames))
+        posted = [*absent, *replaced]
+        with pool, progress.stage("upload", files=len(posted), size=sum(file.size for file in posted)):
+            results |= scheduler.publish(upload_order(absent, served_filenames), replaced)
     return tuple(
         results.get(state.file.filename) or UploadResult(file=state.file, outcome=FileStatus.NOT_TRIED)
         for state in states
@@ -134,6 +141,7 @@ class _UploadScheduler:
 
     uploader: FileUploader
     query_index: Callable[[LocalFile], IndexComparison] | None
+    replacer: Replacer | None
     progress: Progress
     keep_going: bool
     retries: int
@@ -144,6 +152,8 @@ class _UploadScheduler:
     sleep: Callable[[float], object] | None
     clock: Callable[[], float]
     results: dict[str, UploadResult] = field(default_factory=dict)
+    #: Names of the files that are replaced.
+    replacements: set[str] = field(default_factory=set)
     #: Files in progress; ``sending`` has those of them that do not wait for their next attempt.
     in_flight: dict[str, LocalFile] = field(default_factory=dict)
     sending: dict[str, LocalFile] = field(default_factory=dict)
@@ -153,11 +163,17 @@ class _UploadScheduler:
     stop_starting: threading.Event = field(default_factory=threading.Event)
     abort_waits: threading.Event = field(default_factory=threading.Event)
 
-    def publish(self, ordered: Sequence[LocalFile]) -> dict[str, UploadResult]:
+    def publish(
+        self, ordered: Sequence[LocalFile], replaced: Sequence[LocalFile] = ()
+    ) -> dict[str, UploadResult]:
         """Upload the files in this order, and return the results of those that were started, by name."""
-        wheels = [file for file in ordered[1:] if isinstance(file.name, WheelName)]
-        sdists = [file for file in ordered[1:] if file not in wheels]
-        for batch in (ordered[:1], wheels, sdists):
+        removed = [file for file in ordered if self.replacer and self.replacer.find_saved(file)]
+        new = [file for file in ordered if file not in removed]
+        wheels = [file for file in new[1:] if isinstance(file.name, WheelName)]
+        sdists = [file for file in new[1:] if file not in wheels]
+        self.replacements = {file.filename for file in (*removed, *replaced)}
+        one_by_one = ([file] for file in removed), (new[:1], wheels, sdists), ([file] for file in replaced)
+        for batch in itertools.chain(*one_by_one):
             self._run_batch(batch)
         with self.changed:
             return {name: _unfinished_result(file) for name, file in self.in_flight.items()} | self.results
@@ -215,7 +231,12 @@ class _UploadScheduler:
             clock=self.clock,
         )
         try:
-            result = FileUpload(file, shared).run()
+            if self.replacer and file.filename in self.replacements:
+                result = FileReplacement(
+                    file=file, replacer=self.replacer, context=shared, upload=self.uploader.upload
+                ).run()
+            else:
+                result = FileUpload(file, shared).run()
         except BaseException as bug:  # noqa: BLE001 - the other files must still be reported
             result = _crashed(file, bug)
         with self.changed:

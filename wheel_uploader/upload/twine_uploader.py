@@ -24,7 +24,6 @@ from twine.settings import Settings
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import CredentialsError, FileError, StorageError, UsageError
 from wheel_uploader.core.models import Attestation, AttestationPolicy, LocalFile, Options, Signature
-from wheel_uploader.core.ownership import explain_untrusted
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import register_basic_auth, register_secret, sanitize, strip_url
 from wheel_uploader.core.urls import urlsplit
@@ -46,7 +45,7 @@ from wheel_uploader.upload.connection_pool import ConnectionPool
 from wheel_uploader.upload.credential_values import TOKEN_PREFIX
 from wheel_uploader.upload.credentials import PROMPT, CredentialOrigins, CredentialsResolver
 from wheel_uploader.upload.package import VerifiedPackage, open_package
-from wheel_uploader.upload.pypirc import Pypirc, is_readable_by_others, read_pypirc
+from wheel_uploader.upload.pypirc import Pypirc, is_readable_by_others, read_selected_pypirc
 from wheel_uploader.upload.response import UploadResponse
 from wheel_uploader.upload.response_rules import ResponseKind
 
@@ -60,7 +59,6 @@ def resolve_target(options: Options) -> Target:
     not be uploaded to.
     """
     settings, resolver = _settings(options)
-    name, explicit_url = selected_repository(options)
     url = str(settings.repository_config["repository"])
     return Target(
         url=url,
@@ -69,7 +67,7 @@ def resolve_target(options: Options) -> Target:
         pages_url={utils.DEFAULT_REPOSITORY: WAREHOUSE_WEB, utils.TEST_REPOSITORY: TEST_WAREHOUSE}.get(
             url, ""
         ),
-        name=strip_url(url) if explicit_url else name,
+        name=selected_repository(options).label,
         cert=find_certificate(
             settings.cacert,
             "TWINE_CERT" if options.cert is None and settings.cacert == os.environ.get("TWINE_CERT") else "",
@@ -80,13 +78,12 @@ def resolve_target(options: Options) -> Target:
 
 def _settings(options: Options) -> tuple[Settings, CredentialsResolver]:
     """Return twine's Settings for these options, and the credentials resolver to use with them."""
-    name, explicit_url = selected_repository(options)
+    selected = selected_repository(options)
+    name = selected.name
     config_file = str(options.config_file or utils.DEFAULT_CONFIG_FILE)
-    if not (options.config_file or explicit_url):
-        _require_own(Path(config_file).expanduser())
-    pypirc = None if explicit_url else read_pypirc(config_file)
+    pypirc = read_selected_pypirc(options)
     section = pypirc.select(name) if pypirc else {}
-    raw_url = explicit_url or section["repository"]
+    raw_url = selected.url or section["repository"]
     url, username, password = validate_upload_url(raw_url, options.allow_insecure_hosts)
     url = _canonicalize_pypi_url(url)
     try:
@@ -151,19 +148,6 @@ def _canonicalize_pypi_url(url: str) -> str:
 def _parse_dotless_origin(url: str) -> tuple[str, str, int | None]:
     origin = parse_origin(url)
     return origin.scheme, origin.host.rstrip("."), origin.port
-
-
-def _require_own(path: Path) -> None:
-    """Raise UsageError if other users could have written .pypirc: it names the index that gets the token."""
-    try:
-        reason = explain_untrusted(path)
-    except OSError:
-        return  # Missing or unreadable: reported where it is read.
-    if reason:
-        raise UsageError(
-            f"refusing to use {sanitize(str(path))}: {sanitize(reason)}",
-            hint=f"If you trust the file, pass it with --config-file {sanitize(str(path))}.",
-        )
 
 
 def _find_origin(
@@ -239,7 +223,7 @@ class TwineUploader:
         rich.get_console().quiet = True
         logging.getLogger("twine").handlers = [requests_adapter.ProgressLogHandler(progress)]
         file = Path(options.config_file or utils.DEFAULT_CONFIG_FILE).expanduser()
-        is_file_used = selected_repository(options)[1] is None
+        is_file_used = selected_repository(options).is_in_pypirc
         if is_file_used and self._resolver.config.get("password") and is_readable_by_others(file):
             progress.info(
                 f"warning: {file} contains a password and is readable by other users; run: chmod 600 {file}"

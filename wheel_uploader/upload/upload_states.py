@@ -172,3 +172,151 @@ RESULTS: Mapping[State, str] = {
     State.UNKNOWN_ENDED: "unknown",
     State.LOCAL_ERROR: "failed",
 }
+
+# --- the replacement of a file ---------------------------------------------------------------------
+
+
+class ReplaceState(enum.StrEnum):
+    """A state of the replacement of one file (``--replace``), which is removed before the upload."""
+
+    SAVE = "save"
+    PREPARE = "prepare"
+    PAUSE_PREPARE = "pause before the next preparation"
+    REMOVE = "remove"
+    LOOK_REMOVED = "look after an unclear removal"
+    PAUSE = "pause before the removal"
+    UPLOAD = "upload"
+    LOOK_NEW = "look for the new bytes"
+    RESTORE = "restore"
+    LOOK_OLD = "last look"
+    # The ends.
+    NOT_STARTED = "not started"
+    REPLACED = "replaced"
+    SAME = "same bytes"
+    KEPT = "old bytes kept"
+    RESTORED = "old bytes restored"
+    OTHER_PARTY = "bytes of another party"
+    NOT_SERVED = "not served"
+
+    @property
+    def is_end(self) -> bool:
+        """Return whether nothing follows: the state is a result."""
+        return self not in REPLACE_ACTIONS
+
+
+class ReplaceEvent(enum.StrEnum):
+    """The outcome of a step of a replacement."""
+
+    SAVED = "saved and verified"
+    READY = "prepared, or the old file is in the way"
+    GONE = "listed, and its bytes are gone"
+    UNSAVED = "cannot be fetched"
+    RUN_ENDS = "the run ends"
+    REMOVED = "removed"
+    NOT_FINAL = "not final: no answer, 429, 5xx"
+    REFUSED = "refused"
+    USED_UP = "all attempts used up"
+    PAUSED = "paused"
+    # Of a look.
+    NEW = "new hash"
+    OLD = "old hash"
+    OTHER = "other hash"
+    ABSENT = "absent"
+    UNREADABLE = "unreadable"
+    # Of an upload of the new or of the old bytes, with its retries.
+    ACCEPTED = "accepted or found"
+    EXISTS = "the name exists, and is absent"
+    FAILED = "not accepted"
+    #: There are no old bytes to upload.
+    NOTHING_SAVED = "nothing was saved"
+
+
+REPLACE_ACTIONS: Mapping[ReplaceState, str] = {
+    ReplaceState.SAVE: "fetch the old bytes, and verify them",
+    ReplaceState.PREPARE: "announce the new file, as far as the old one permits",
+    ReplaceState.PAUSE_PREPARE: "wait, longer each time",
+    ReplaceState.REMOVE: "remove the old file",
+    ReplaceState.LOOK_REMOVED: "query the target",
+    ReplaceState.PAUSE: "wait, longer each time",
+    ReplaceState.UPLOAD: "upload the new bytes, as above",
+    ReplaceState.LOOK_NEW: "query the target until the file is listed",
+    ReplaceState.RESTORE: "upload the old bytes, as above",
+    ReplaceState.LOOK_OLD: "query the target",
+}
+
+REPLACE_TRANSITIONS: Mapping[ReplaceState, Mapping[ReplaceEvent, ReplaceState]] = {
+    ReplaceState.SAVE: {
+        ReplaceEvent.SAVED: ReplaceState.PREPARE,
+        ReplaceEvent.GONE: ReplaceState.PREPARE,
+        ReplaceEvent.NEW: ReplaceState.SAME,
+        ReplaceEvent.ABSENT: ReplaceState.UPLOAD,
+        ReplaceEvent.UNSAVED: ReplaceState.KEPT,
+        ReplaceEvent.RUN_ENDS: ReplaceState.NOT_STARTED,
+    },
+    ReplaceState.PREPARE: {
+        ReplaceEvent.READY: ReplaceState.REMOVE,
+        ReplaceEvent.NOT_FINAL: ReplaceState.PAUSE_PREPARE,
+        ReplaceEvent.REFUSED: ReplaceState.KEPT,
+    },
+    ReplaceState.PAUSE_PREPARE: {
+        ReplaceEvent.PAUSED: ReplaceState.PREPARE,
+        ReplaceEvent.USED_UP: ReplaceState.KEPT,
+        ReplaceEvent.RUN_ENDS: ReplaceState.KEPT,
+    },
+    ReplaceState.REMOVE: {
+        ReplaceEvent.REMOVED: ReplaceState.UPLOAD,
+        ReplaceEvent.NOT_FINAL: ReplaceState.LOOK_REMOVED,
+        ReplaceEvent.REFUSED: ReplaceState.KEPT,
+        ReplaceEvent.OTHER: ReplaceState.OTHER_PARTY,
+    },
+    ReplaceState.LOOK_REMOVED: {
+        ReplaceEvent.ABSENT: ReplaceState.UPLOAD,
+        ReplaceEvent.OLD: ReplaceState.PAUSE,
+        ReplaceEvent.NEW: ReplaceState.REPLACED,
+        ReplaceEvent.OTHER: ReplaceState.OTHER_PARTY,
+        # The upload finds out whether the name is free.
+        ReplaceEvent.UNREADABLE: ReplaceState.UPLOAD,
+    },
+    ReplaceState.PAUSE: {
+        ReplaceEvent.PAUSED: ReplaceState.REMOVE,
+        ReplaceEvent.USED_UP: ReplaceState.KEPT,
+        ReplaceEvent.RUN_ENDS: ReplaceState.KEPT,
+    },
+    ReplaceState.UPLOAD: {
+        ReplaceEvent.ACCEPTED: ReplaceState.LOOK_NEW,
+        ReplaceEvent.EXISTS: ReplaceState.UPLOAD,
+        ReplaceEvent.OLD: ReplaceState.KEPT,
+        ReplaceEvent.OTHER: ReplaceState.OTHER_PARTY,
+        ReplaceEvent.FAILED: ReplaceState.RESTORE,
+    },
+    ReplaceState.LOOK_NEW: {
+        ReplaceEvent.NEW: ReplaceState.REPLACED,
+        ReplaceEvent.OLD: ReplaceState.KEPT,
+        ReplaceEvent.OTHER: ReplaceState.OTHER_PARTY,
+        ReplaceEvent.ABSENT: ReplaceState.RESTORE,
+        # The confirmation of the run asks again.
+        ReplaceEvent.UNREADABLE: ReplaceState.REPLACED,
+    },
+    ReplaceState.RESTORE: {
+        ReplaceEvent.ACCEPTED: ReplaceState.LOOK_OLD,
+        ReplaceEvent.FAILED: ReplaceState.LOOK_OLD,
+        ReplaceEvent.NOTHING_SAVED: ReplaceState.LOOK_OLD,
+    },
+    ReplaceState.LOOK_OLD: {
+        ReplaceEvent.NEW: ReplaceState.REPLACED,
+        ReplaceEvent.OLD: ReplaceState.RESTORED,
+        ReplaceEvent.OTHER: ReplaceState.OTHER_PARTY,
+        ReplaceEvent.ABSENT: ReplaceState.NOT_SERVED,
+        ReplaceEvent.UNREADABLE: ReplaceState.NOT_SERVED,
+    },
+}
+
+REPLACE_RESULTS: Mapping[ReplaceState, str] = {
+    ReplaceState.NOT_STARTED: "not tried",
+    ReplaceState.REPLACED: "uploaded; to be confirmed by hash",
+    ReplaceState.SAME: "skipped",
+    ReplaceState.KEPT: "failed; the old bytes are served",
+    ReplaceState.RESTORED: "failed; the old bytes are served again",
+    ReplaceState.OTHER_PARTY: "conflict",
+    ReplaceState.NOT_SERVED: "failed; the run says that the file is not served, and how to repair it",
+}

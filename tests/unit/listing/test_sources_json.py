@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wheel_uploader.core.errors import ListingError
+from wheel_uploader.core.urls import UnclaimedUrl
 from wheel_uploader.facts.listing_page import ListedFolder, Listing
 from wheel_uploader.listing.sources import s3
-from wheel_uploader.listing.sources.base import UnclaimedUrl
 from wheel_uploader.listing.sources.content_types import read_any_json
 from wheel_uploader.listing.sources.forgejo import build_api_url
 from wheel_uploader.listing.sources.gitlab_api import parse_project_url

@@ -13,14 +13,32 @@ def options() -> list[Option]:
         option(
             "-r",
             "--repository",
+            multiple=True,
             metavar="NAME",
-            help="Section of .pypirc with the index to upload to.  [default: pypi]",
+            help="Target, a section of .pypirc or of the configuration.  [default: pypi]",
         ),
-        option("--repository-url", metavar="URL", help="Upload to this URL instead of one from .pypirc."),
+        option(
+            "--repository-url",
+            metavar="URL",
+            help="Upload to this URL, folder or bucket instead of a target from .pypirc.",
+        ),
         option(
             "--index-url",
             metavar="URL",
             help="URL to read the index from.  [default: derived from the upload URL]",
+        ),
+        option(
+            "--label",
+            "labels",
+            multiple=True,
+            metavar="LABEL",
+            help="anaconda.org: label of the files.  [default: main]",
+        ),
+        option(
+            "--release-id",
+            type=int,
+            metavar="N",
+            help="Number of the GitHub release or draft to upload to, if several have the tag.",
         ),
         option(
             "--config-file", type=LocalPath(), metavar="FILE", help="Read this file instead of ~/.pypirc."
@@ -44,6 +62,12 @@ def options() -> list[Option]:
             "--skip-existing/--no-skip-existing",
             default=True,
             help="Fail if a file already exists on the index, even with identical contents.",
+        ),
+        option(
+            "--replace",
+            is_flag=True,
+            help="anaconda.org: replace files with different contents, of development, pre-release and local "
+            "versions.",
         ),
         option(
             "--attestations",

@@ -50,10 +50,12 @@ from wheel_uploader.core.models.index_state import (
     IndexComparison,
     IndexFile,
     ProjectPage,
+    TargetReport,
     UploadOutcome,
     UploadResult,
 )
 from wheel_uploader.core.models.run import Options, PrunedRelease, Report
+from wheel_uploader.core.models.target_settings import TargetSettings
 
 __all__ = [
     "ArchiveAnomaly",
@@ -99,6 +101,8 @@ __all__ = [
     "SmokeResult",
     "Stage",
     "StagedFiles",
+    "TargetReport",
+    "TargetSettings",
     "TextFact",
     "TextFactKind",
     "UploadOutcome",

@@ -78,6 +78,8 @@ class FileComparison(enum.StrEnum):
     SAME = "same"
     DIFFERENT = "different"
     SAME_BYTES_OTHER_NAME = "same bytes under another name"
+    #: Different, and the run replaces it (``--replace``).
+    REPLACE = "to be replaced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,3 +131,19 @@ class Confirmation:
     page_formats: tuple[str, ...] = ()
     #: Number of our attestations that the index serves for it.
     attestation_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetReport:
+    """The results for one target of a run with several."""
+
+    #: The name that selects it, as given to ``-r``.
+    name: str
+    #: The upload URL, without secrets.
+    url: str
+    release_url: str = ""
+    upload_plan: tuple[IndexComparison, ...] = ()
+    upload_results: tuple[UploadResult, ...] = ()
+    confirmations: tuple[Confirmation, ...] = ()
+    #: The reason that the release is not complete there; None if it is, or if the run ended before.
+    error: ReleaseError | None = None

@@ -32,7 +32,7 @@ ALWAYS_EFFECTIVE = frozenset(
         *("project", "version", "urls", "url_token", "types", "exclude", "until", "profile", "verify"),
         *("expect", "max_age", "wait", "sha256sums", "require_hashes"),
         # A target also decides the rule set of the checks and, with --wait, the files to wait for.
-        *("repository", "repository_url"),
+        *("repository", "more_repositories", "repository_url", "release_id", "targets"),
         *("timeout", "retries", "max_duration", "non_interactive", "verbose"),
         # The password belongs to the user name; the command line has no option for it.
         "password",
@@ -67,6 +67,8 @@ FIRST_STAGE: Mapping[str, Stage] = {
     "upload_jobs": Stage.UPLOAD,
     "skip_existing": Stage.UPLOAD,
     "username": Stage.UPLOAD,
+    "replace": Stage.UPLOAD,
+    "labels": Stage.UPLOAD,
     "confirm_timeout": Stage.CONFIRM,
     "smoke_index": Stage.CONFIRM,
     "keep_releases": Stage.CONFIRM,
@@ -118,7 +120,7 @@ NEEDS = (
         field_names=(
             *("sign", "identity", "sign_with", "attest", "dry_run", "ask", "keep_going", "upload_jobs"),
             *("skip_existing", "username", "confirm_timeout", "keep_releases", "keep_days", "write_only"),
-            "smoke_index",
+            *("smoke_index", "labels", "replace"),
         ),
         is_met=lambda options: not options.rehearse,
         reason="with --rehearse, which publishes to a local index only",

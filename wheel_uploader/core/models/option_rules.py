@@ -18,8 +18,9 @@ from packaging.version import InvalidVersion, Version
 from wheel_uploader.core import bounds, builders
 from wheel_uploader.core.errors import OptionError, UsageError
 from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Stage
+from wheel_uploader.core.models.target_settings import TargetSettings
 from wheel_uploader.core.redaction import sanitize
-from wheel_uploader.core.urls import parse_port, urlsplit
+from wheel_uploader.core.urls import is_folder_or_bucket, parse_port, urlsplit
 
 #: models.run.Options; its module imports this one, so the type cannot be imported here.
 Options = Any
@@ -34,6 +35,7 @@ NUMBER_RANGES: Mapping[str, tuple[float, float]] = {
     "jobs": (1, 64),
     "upload_jobs": (1, 16),
     "retries": (1, 20),
+    "release_id": (1, 10**15),
     "timeout": (1, bounds.MAX_SECONDS),
     "lock_timeout": (0, bounds.MAX_SECONDS),
     "confirm_timeout": (0, bounds.MAX_SECONDS),
@@ -41,8 +43,8 @@ NUMBER_RANGES: Mapping[str, tuple[float, float]] = {
     "wait": (0, bounds.MAX_SECONDS),
     "max_duration": (0, bounds.MAX_SECONDS),
 }
-_INTEGER_FIELDS = frozenset({"keep_releases", "keep_days", "jobs", "upload_jobs", "retries"})
-_OPTIONAL_FIELDS = frozenset({"keep_releases", "keep_days", "jobs"})
+_INTEGER_FIELDS = frozenset({"keep_releases", "keep_days", "jobs", "upload_jobs", "retries", "release_id"})
+_OPTIONAL_FIELDS = frozenset({"keep_releases", "keep_days", "jobs", "release_id"})
 
 #: Fields that must not be empty. An empty value usually comes from an unset variable of a script.
 _NON_EMPTY_FIELDS = (
@@ -64,6 +66,8 @@ _TUPLE_FIELDS = (
     "allow_insecure_hosts",
     "allow_missing",
     "smoke_env",
+    "labels",
+    "more_repositories",
 )
 _ENUM_FIELDS: Mapping[str, type[enum.Enum]] = {
     "until": Stage,
@@ -79,6 +83,8 @@ MUTUALLY_EXCLUSIVE = (
     ("repository", "repository_url"),
     ("ask", "non_interactive"),
     *(("verify", name) for name in ("sign", "attest", "ask", "dry_run", "rehearse", "write_only")),
+    ("verify", "replace"),
+    ("write_only", "replace"),
 )
 
 
@@ -120,6 +126,7 @@ REQUIRED_OPTIONS: Mapping[str, RequiredOption] = {
 
 #: Field name to option, for options that are not named after their field.
 _IRREGULAR_FLAGS = {"urls": "--url", "types": "--type", "skip_existing": "--no-skip-existing"}
+_IRREGULAR_FLAGS |= {"labels": "--label", "more_repositories": "--repository"}
 _IRREGULAR_FLAGS |= {"allow_hosts": "--allow-host", "allow_insecure_hosts": "--allow-insecure-host"}
 
 #: A project name (PEP 508).
@@ -194,6 +201,10 @@ def _validate_types(options: Options) -> None:
         raise _make_option_error(
             "ignore", f"{_format_value(options.ignore)} is not a mapping of checks to reasons"
         )
+    if not isinstance(options.targets, Mapping) or not all(
+        isinstance(settings, TargetSettings) for settings in options.targets.values()
+    ):
+        raise _make_option_error("targets", "it is not a mapping of names to TargetSettings")
     for name in ("project", "version"):
         if not isinstance(getattr(options, name), str):
             raise UsageError(f"the {name} is not a string", hint="Pass an empty string for none.")
@@ -263,6 +274,29 @@ def _validate_release(options: Options) -> None:
         )
 
 
+#: Options that are about one target. With several, the sections of the targets have them.
+_ONE_TARGET_FIELDS = ("repository_url", "index_url", "labels", "release_id", "verify", "write_only")
+
+
+def _validate_targets(options: Options) -> None:
+    """Raise UsageError for options of one target in a run with several."""
+    if not options.more_repositories:
+        return
+    names = (options.repository or "", *options.more_repositories)
+    if not all(names):
+        raise _make_option_error("repository", "one of the names is empty")
+    if len(set(names)) < len(names):
+        raise _make_option_error("repository", "a name is given twice", hint="Name each target once.")
+    for name in _ONE_TARGET_FIELDS:
+        if getattr(options, name):
+            raise _make_option_error(
+                name,
+                f"it is about one target, and --repository names {len(names)}",
+                hint="Put it into the section of the target, in .pypirc or in "
+                "[tool.wheel-uploader.targets.NAME], or name one target.",
+            )
+
+
 def _validate_comparison(options: Options) -> None:
     if options.compare_with is None:
         return
@@ -277,11 +311,15 @@ def _validate_comparison(options: Options) -> None:
 
 def _validate_urls(options: Options) -> None:
     for name in _URL_FIELDS:
-        if (url := getattr(options, name)) and (problem := _explain_invalid_url(url)):
+        url = getattr(options, name)
+        if name == "repository_url" and isinstance(url, str) and is_folder_or_bucket(url):
+            continue
+        if url and (problem := _explain_invalid_url(url)):
             label = "upload URL" if name == "repository_url" else "index URL"
             raise UsageError(
                 f"the {label} is not valid: {problem}",
-                hint="Give an absolute URL that begins with https://.",
+                hint="Give an absolute URL that begins with https://."
+                + (" A folder begins with ./ or /." if name == "repository_url" and "://" not in url else ""),
             )
 
 
@@ -375,6 +413,7 @@ _VALIDATORS: tuple[Callable[[Options], None], ...] = (
     _validate_ranges,
     _require_source,
     _validate_release,
+    _validate_targets,
     _validate_comparison,
     _validate_urls,
     _validate_exclusive,

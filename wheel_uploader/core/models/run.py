@@ -20,8 +20,10 @@ from wheel_uploader.core.models.index_state import (
     ComparisonReference,
     Confirmation,
     IndexComparison,
+    TargetReport,
     UploadResult,
 )
+from wheel_uploader.core.models.target_settings import TargetSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,13 @@ class Options:
     attest: bool = False
 
     repository: str | None = None
+    #: Further repositories that get the same files in the same run.
+    more_repositories: tuple[str, ...] = ()
     repository_url: str | None = None
+    #: Labels on anaconda.org; empty: those of the target's section, or main.
+    labels: tuple[str, ...] = ()
+    #: Targets that ``repository`` may name, in addition to the sections of .pypirc.
+    targets: Mapping[str, TargetSettings] = field(default_factory=dict)
     index_url: str | None = None
     config_file: Path | None = None
     username: str | None = None
@@ -101,10 +109,14 @@ class Options:
     client_cert: Path | None = None
     non_interactive: bool = False
     skip_existing: bool = True
+    #: Replace files with other bytes, of development, pre-release and local versions.
+    replace: bool = False
     upload_jobs: int = 4
     keep_going: bool = False
     #: Upload without reading the index: for credentials that may only write.
     write_only: bool = False
+    #: Number of the GitHub release or draft to upload to; None: the one of the tag.
+    release_id: int | None = None
     #: Ask on the terminal before the first step that cannot be undone.
     ask: bool = False
     #: Upload nothing: prove that the index serves exactly the files of the source.
@@ -202,6 +214,9 @@ class Report:
     upload_plan: tuple[IndexComparison, ...] = ()
     upload_results: tuple[UploadResult, ...] = ()
     confirmations: tuple[Confirmation, ...] = ()
+    #: One for each target of a run with several, in the order of the uploads; otherwise empty. The plan, the
+    #: results and the confirmations above are then those of the target that each file is furthest from.
+    targets: tuple[TargetReport, ...] = ()
     #: Older releases that were removed from the wheelhouse, or would be under ``dry_run``.
     pruned_releases: tuple[PrunedRelease, ...] = ()
     #: The file that pip installs on each platform, according to the rehearsal.

@@ -25,12 +25,12 @@ from wheel_uploader.core.errors import (
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.models.option_rules import LATEST_VERSION
 from wheel_uploader.core.redaction import register_secret, sanitize, strip_url
-from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit
+from wheel_uploader.core.urls import UnclaimedUrl, parse_qs, quote, unquote, urlsplit
 from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
-from wheel_uploader.listing.sources.base import ListingEntry, ReleaseQuery, UnclaimedUrl, can_parse
+from wheel_uploader.listing.sources.base import ListingEntry, ReleaseQuery, can_parse
 from wheel_uploader.listing.sources.http_listing import HttpListing
 
 _HOSTS = frozenset({"anaconda.org", "www.anaconda.org", "api.anaconda.org", "pypi.anaconda.org"})

@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wheel_uploader.core.models import ListingGap, ListingNote, RemoteFile
-from wheel_uploader.core.urls import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from wheel_uploader.core.urls import UnclaimedUrl, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from wheel_uploader.facts.listing_page import ListedFolder
 from wheel_uploader.http.client import HttpClient
 
 #: An entry of a listing: a file, a gap, or a note.
 ListingEntry = RemoteFile | ListingGap | ListingNote
-
-
-class UnclaimedUrl(ValueError):
-    """A URL that the class of a source does not handle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,21 +12,21 @@ from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import CredentialsError, ListingError, NothingFoundError
 from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
-from wheel_uploader.core.urls import parse_qs, urlsplit
+from wheel_uploader.core.urls import UnclaimedUrl, parse_qs, urlsplit
 from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests
 from wheel_uploader.http.client import HttpClient, Page
-from wheel_uploader.listing.sources import pagination
-from wheel_uploader.listing.sources.base import ReleaseQuery, UnclaimedUrl, can_parse, set_query_parameters
-from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource, ArtifactUnpacker
-from wheel_uploader.listing.sources.github_releases import (
+from wheel_uploader.http.github_api import (
     PER_PAGE,
     GitHubApi,
     RepositoryLocation,
     get_entries,
-    next_page_url,
     parse_repository_url,
 )
+from wheel_uploader.listing.sources import pagination
+from wheel_uploader.listing.sources.base import ReleaseQuery, can_parse, set_query_parameters
+from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource, ArtifactUnpacker
+from wheel_uploader.listing.sources.github_releases import next_page_url
 
 _RUN_PATH = re.compile(
     r"/(?P<repository>[\w.-]+/[\w.-]+)/actions/runs/(?P<run>\d{1,18})(?:/artifacts/(?P<artifact>\d{1,18}))?(?:/.*)?\Z"

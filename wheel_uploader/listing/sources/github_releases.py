@@ -1,74 +1,33 @@
-"""Source for the assets of a GitHub release, and the client of GitHub's API that it shares with Actions.
-
-Serves github.com and GitHub Enterprise Server, with a token from the environment.
-"""
+"""Source for the assets of a GitHub release, on github.com or GitHub Enterprise."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from wheel_uploader.core import bounds, filenames
-from wheel_uploader.core.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
+from wheel_uploader.core.errors import ListingError, NothingFoundError
 from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.models.option_rules import LATEST_VERSION
-from wheel_uploader.core.redaction import register_secret, sanitize, strip_url
-from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit
+from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.core.urls import UnclaimedUrl, parse_qs, quote, unquote, urlsplit
 from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
+from wheel_uploader.http import github_api
 from wheel_uploader.http.client import HttpClient, Page
+from wheel_uploader.http.github_api import (
+    PER_PAGE,
+    GitHubApi,
+    RepositoryLocation,
+    get_entries,
+    parse_repository_url,
+)
 from wheel_uploader.listing.sources import pagination, release_tags
-from wheel_uploader.listing.sources.base import ReleaseQuery, UnclaimedUrl, can_parse, set_query_parameters
-
-#: Entries on one page of a list; GitHub's maximum.
-PER_PAGE = 100
+from wheel_uploader.listing.sources.base import ReleaseQuery, can_parse, set_query_parameters
 
 _NUMBER = re.compile(r"[0-9]{1,18}\Z")
-
-_GITHUB_HOSTS = frozenset({"github.com", "www.github.com", "api.github.com"})
-#: Variables with a token, for github.com and for GitHub Enterprise Server; those of gh take precedence.
-_TOKEN_VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")
-_ENTERPRISE_TOKEN_VARIABLES = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepositoryLocation:
-    """The location of a repository, or of a page below it, on github.com or an Enterprise Server."""
-
-    #: Host of the site, or of github.com's API.
-    host: str
-    #: Path that begins with ``/OWNER/REPO``, with the prefix of the API removed.
-    path: str
-
-    @property
-    def is_enterprise(self) -> bool:
-        """True for a GitHub Enterprise Server."""
-        return self.host not in _GITHUB_HOSTS
-
-
-def parse_repository_url(url: str) -> RepositoryLocation:
-    """Return the location that a URL of GitHub's site or API refers to. Raises UnclaimedUrl for other URLs.
-
-    An Enterprise Server is recognized by GITHUB_SERVER_URL, which Actions sets, or by GH_HOST of gh.
-    """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        raise UnclaimedUrl from None
-    if parts.scheme not in {"http", "https"}:
-        raise UnclaimedUrl
-    if host in _GITHUB_HOSTS:
-        path = parts.path.removeprefix("/repos") if host == "api.github.com" else parts.path
-        return RepositoryLocation(host=host, path=path)
-    if host and host in {_get_actions_host(), os.environ.get("GH_HOST", "").lower()}:
-        return RepositoryLocation(
-            host=parts.netloc.rpartition("@")[2], path=parts.path.removeprefix("/api/v3/repos")
-        )
-    raise UnclaimedUrl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,72 +39,6 @@ class ReleaseReference:
     api_path: str
     #: The name of the only asset that the URL refers to; empty for all assets.
     asset_name: str = ""
-
-
-def _get_actions_host() -> str:
-    """Return the host of the GitHub whose Actions job runs this process; empty outside of Actions."""
-    try:
-        return urlsplit(os.environ.get("GITHUB_SERVER_URL", "")).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _choose_token_variables(host: str) -> tuple[str, ...]:
-    """Return the variables to read a token for ``host`` from; GITHUB_TOKEN of Actions is for its own host."""
-    own_host = _get_actions_host() or "github.com"
-    if host in _GITHUB_HOSTS:
-        return _TOKEN_VARIABLES if own_host in _GITHUB_HOSTS else _TOKEN_VARIABLES[:1]
-    own_variables = _TOKEN_VARIABLES[1:] if host.partition(":")[0] == own_host else ()
-    return (*_ENTERPRISE_TOKEN_VARIABLES, *own_variables)
-
-
-class GitHubApi:
-    """A client of GitHub's API, which sends the token of the environment to the API and to no other URL."""
-
-    def __init__(self, http: HttpClient, base_url: str, location: RepositoryLocation) -> None:
-        self._http = http
-        #: URL of the API, without a trailing slash.
-        self.base_url = f"https://{location.host}/api/v3" if location.is_enterprise else base_url
-        self._variables = _choose_token_variables(location.host)
-        tokens = (os.environ.get(name, "").strip() for name in self._variables)
-        self.token = next(filter(None, tokens), "")
-        if self.token:
-            register_secret(self.token)
-            http.add_headers(f"{self.base_url}/", {"authorization": f"Bearer {self.token}"})
-
-    def build_url(self, path: str) -> str:
-        """Return the URL of the API for ``path``, which begins with ``OWNER/REPO``."""
-        return f"{self.base_url}/repos/{path}"
-
-    def get(self, url: str) -> Page:
-        """Return a page of the API. Raises NothingFoundError for status 404, with a hint at likely causes."""
-        try:
-            return self._http.get(url, accept="application/vnd.github+json")
-        except CredentialsError:
-            raise CredentialsError(
-                f"{strip_url(url)} rejected the token in {' or '.join(self._variables)}",
-                hint="Renew the token, or unset the variable: public repositories need no token.",
-            ) from None
-        except HttpStatusError as error:
-            token = self._variables[-1]
-            if error.status in {404, 410}:
-                token_hint = "" if self.token else f" A private repository needs a token in {token}."
-                raise NothingFoundError(
-                    f"{strip_url(url)} was not found (status {error.status})",
-                    hint=f"Check the owner, repository and tag.{token_hint}",
-                ) from None
-            if error.status in {403, 429} and not self.token:
-                hint = f"GitHub allows few requests without a token: set {token}."
-                raise error.with_details(hint=hint) from None
-            raise
-
-
-def get_entries(data: object, key: str, source: str) -> list[dict[str, Any]]:
-    """Return the objects of a list that the API returned, bare or under ``key``. Raises ListingError."""
-    values = data.get(key) if isinstance(data, dict) else data
-    if not isinstance(values, list):
-        raise ListingError(f"{source} returned JSON without a list of {key}")
-    return [entry for entry in values if isinstance(entry, dict)]
 
 
 def next_page_url(url: str, count: int) -> str:
@@ -160,7 +53,7 @@ class GitHubRelease:
     """The assets of one release of a GitHub repository."""
 
     #: URL of the API; tests replace it.
-    api_url = "https://api.github.com"
+    api_url = github_api.API_URL
 
     def __init__(self, url: str, http: HttpClient) -> None:
         self._http = http

@@ -10,12 +10,12 @@ from typing import Any
 
 from wheel_uploader.core.errors import HttpStatusError, ListingError, NothingFoundError
 from wheel_uploader.core.redaction import register_secret, strip_url
-from wheel_uploader.core.urls import quote, unquote, urlsplit, urlunsplit
+from wheel_uploader.core.urls import UnclaimedUrl, quote, unquote, urlsplit, urlunsplit
 from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
-from wheel_uploader.listing.sources.base import UnclaimedUrl, set_query_parameters
+from wheel_uploader.listing.sources.base import set_query_parameters
 
 #: Entries on one page of a list; GitLab's maximum.
 _PER_PAGE = "100"

@@ -11,9 +11,9 @@ from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import NothingFoundError
 from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
-from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit, urlunsplit
+from wheel_uploader.core.urls import UnclaimedUrl, parse_qs, quote, unquote, urlsplit, urlunsplit
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.listing.sources.base import ReleaseQuery, UnclaimedUrl
+from wheel_uploader.listing.sources.base import ReleaseQuery
 from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource, ArtifactUnpacker
 from wheel_uploader.listing.sources.gitlab_api import (
     GitLabApi,

@@ -14,11 +14,11 @@ from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import ListingError, NothingFoundError
 from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
-from wheel_uploader.core.urls import quote
+from wheel_uploader.core.urls import UnclaimedUrl, quote
 from wheel_uploader.facts.listing_page import normalize_digests
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.listing.sources import release_tags
-from wheel_uploader.listing.sources.base import ReleaseQuery, UnclaimedUrl
+from wheel_uploader.listing.sources.base import ReleaseQuery
 from wheel_uploader.listing.sources.gitlab_api import (
     GitLabApi,
     ProjectPage,

@@ -10,12 +10,12 @@ from wheel_uploader.core.errors import ListingError, NothingFoundError
 from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.models.option_rules import LATEST_VERSION
 from wheel_uploader.core.redaction import sanitize, strip_url
-from wheel_uploader.core.urls import quote, urlsplit
+from wheel_uploader.core.urls import UnclaimedUrl, quote, urlsplit
 from wheel_uploader.facts import link_names
 from wheel_uploader.facts.listing_page import resolve_link
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.listing.sources import release_tags
-from wheel_uploader.listing.sources.base import ReleaseQuery, UnclaimedUrl
+from wheel_uploader.listing.sources.base import ReleaseQuery
 from wheel_uploader.listing.sources.gitlab_api import (
     GitLabApi,
     ProjectPage,

@@ -35,6 +35,7 @@ _STATUS_VALUES: Mapping[FileStatus, str] = {
 _COMPARISON_VALUES: Mapping[FileComparison, str] = {
     FileComparison.ABSENT: "absent",
     FileComparison.SAME: "same",
+    FileComparison.REPLACE: "different",
     FileComparison.DIFFERENT: "different",
     FileComparison.SAME_BYTES_OTHER_NAME: "other name",
 }
@@ -60,6 +61,20 @@ def build_json_document(report: Report) -> dict[str, Any]:
         "version": str(selection.version) if selection else report.options.version,
         "sources": [sanitize_source(url) for url in report.options.urls],
         "target": report.upload_url,
+        "targets": [
+            {
+                "name": target.name,
+                "url": target.url,
+                "outcomes": {
+                    result.file.filename: _STATUS_VALUES.get(result.outcome, result.outcome)
+                    for result in target.upload_results
+                },
+                "confirmed": [confirmation.filename for confirmation in target.confirmations],
+                "exit_code": target.error.exit_code if target.error else 0,
+                "error": sanitize(target.error.message) if target.error else None,
+            }
+            for target in report.targets
+        ],
         "verify": report.options.verify,
         "profile": report.profile,
         "began": report.started_at.isoformat(timespec="seconds") if report.started_at else None,

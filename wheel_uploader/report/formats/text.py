@@ -12,6 +12,7 @@ from wheel_uploader.report.formats import findings_text, rehearsal_text
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
 from wheel_uploader.report.views import attestations, file_rows, file_status, matrix, sizes
 from wheel_uploader.report.views import outcome as outcome_view
+from wheel_uploader.report.views import targets as targets_view
 from wheel_uploader.report.views.check_info import CheckInfos
 from wheel_uploader.report.views.file_rows import FileRow
 from wheel_uploader.report.views.file_status import Emphasis, Symbol
@@ -151,6 +152,7 @@ def _format_stage_results(report: Report) -> Iterator[str]:
         for result in report.upload_results:
             if result.reason:
                 yield f"    {result.file.filename}: {sanitize(result.reason)}"
+    yield from map(targets_view.describe_target, report.targets)
     if report.confirmations:
         total = len(report.upload_results) or len(report.confirmations)
         confirmed = f"{len(report.confirmations)} of {format_count(total, 'file')}"

@@ -32,6 +32,7 @@ from wheel_uploader.report.views.file_status import SYMBOLS, Symbol
 _STATUS_BY_COMPARISON: Mapping[FileComparison, FileStatus] = {
     FileComparison.ABSENT: FileStatus.WOULD_UPLOAD,
     FileComparison.SAME: FileStatus.SKIPPED,
+    FileComparison.REPLACE: FileStatus.WOULD_UPLOAD,
     FileComparison.DIFFERENT: FileStatus.CONFLICT,
     FileComparison.SAME_BYTES_OTHER_NAME: FileStatus.CONFLICT,
 }

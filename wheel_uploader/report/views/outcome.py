@@ -10,6 +10,7 @@ from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import FileStatus, InstallKind, Report, Severity, Stage
 from wheel_uploader.report.formats import findings_text
 from wheel_uploader.report.views import attestations, sizes
+from wheel_uploader.report.views import targets as targets_view
 from wheel_uploader.report.views.file_rows import FileRow, is_blocking
 from wheel_uploader.report.views.file_status import Emphasis
 
@@ -165,6 +166,8 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
         yield SummaryField(
             label="Upload", text=_count_labels(row.status_label for row in rows if row.upload_result)
         )
+    for target in report.targets:
+        yield SummaryField(label="Target", text=targets_view.describe_target(target))
     if report.confirmations:
         served = f"the index serves {len(report.confirmations)} of {len(rows)} with the same sha256"
         attested = attestations.describe_confirmed(report)

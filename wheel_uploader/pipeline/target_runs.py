@@ -1,0 +1,296 @@
+"""The stages that each target of a run goes through: one plan, one upload and one confirmation for each.
+
+With one target its errors end the run. With several, a conflict with one of them ends the run before the
+first file is uploaded to any; an upload that fails on one target does not keep the files from the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from wheel_uploader.core.errors import (
+    ConflictError,
+    DeadlineError,
+    NetworkError,
+    PartialError,
+    ReleaseError,
+    RunInterrupted,
+    most_important_error,
+)
+from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.models import (
+    FileComparison,
+    FileStatus,
+    Finding,
+    IndexComparison,
+    Report,
+    Selection,
+    TargetReport,
+    UploadResult,
+)
+from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.pipeline import check_stage, confirm_stage, release_gate, retention, upload_stage
+from wheel_uploader.pipeline.check_stage import UploadDestination, Verdict
+from wheel_uploader.pipeline.context import ReportBuilder, RunContext
+from wheel_uploader.pipeline.download_stage import DownloadedRelease
+from wheel_uploader.pipeline.sign_stage import SignedRelease
+
+#: The worst first: the state of a file that differs between the targets.
+_COMPARISONS = (
+    *(FileComparison.DIFFERENT, FileComparison.SAME_BYTES_OTHER_NAME, FileComparison.REPLACE),
+    *(FileComparison.ABSENT, FileComparison.SAME),
+)
+_OUTCOMES = (
+    *(FileStatus.CONFLICT, FileStatus.REJECTED, FileStatus.FAILED, FileStatus.UNKNOWN, FileStatus.NOT_TRIED),
+    *(FileStatus.WOULD_UPLOAD, FileStatus.UPLOADED, FileStatus.SKIPPED),
+)
+_ON_TARGET = (FileStatus.UPLOADED, FileStatus.SKIPPED)
+
+
+@dataclass(slots=True)
+class _TargetRun:
+    """One target, and what the stages found out about it."""
+
+    context: RunContext
+    verdict: Verdict | None = None
+    destination: UploadDestination | None = None
+
+    @property
+    def name(self) -> str:
+        """The name for messages."""
+        return sanitize(self.context.target.info.name) if self.context.target else ""
+
+    @property
+    def error(self) -> ReleaseError | None:
+        """The reason that the release is not complete on the target; None if nothing has failed."""
+        return self.context.report.error
+
+
+class TargetRuns:
+    """The targets of a run, in the order of the uploads."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._known_findings = frozenset(context.report.findings)
+        self._runs = [_TargetRun(each) for each in _split_context(context)]
+        self._is_single = not context.targets
+        for run in self._runs if not self._is_single else ():
+            run.context.builder.on_record = self._merge_reports
+
+    def check(self, selection: Selection, downloaded: DownloadedRelease) -> Verdict:
+        """Check the release against each target, and return what the sign stage needs.
+
+        Raises ReleaseError unless it may be uploaded to every target that can be read, and to one at least.
+        """
+        for run in self._runs:
+            with self._errors_of(run):
+                run.verdict = check_stage.run(run.context, selection, downloaded)
+                if not self._is_single:
+                    self._raise_if_conflict(run, run.verdict)
+        errors = [run.error for run in self._runs if run.error]
+        if any(not isinstance(error, NetworkError) for error in errors) or len(errors) == len(self._runs):
+            raise self._combine_errors()
+        return _combine_verdicts([run.verdict for run in self._runs if run.verdict])
+
+    def ready(self) -> Iterator[tuple[RunContext, Verdict]]:
+        """Yield the context and the verdict of each target that the release may be uploaded to."""
+        for run in self._runs:
+            if run.verdict and not run.error:
+                yield run.context, run.verdict
+
+    def upload(self, selection: Selection, downloaded: DownloadedRelease, signed: SignedRelease) -> None:
+        """Upload the files to each target; raise what sums up the errors if no target has all of them."""
+        report = self._context.report
+        for run in self._runs:
+            if run.verdict is None or run.error:
+                continue
+            if not self._is_single:
+                run.context.record(signatures=report.signatures, attestations=report.attestations)
+            with self._errors_of(run):
+                run.destination = upload_stage.run(run.context, selection, downloaded, run.verdict, signed)
+        if not any(run.destination for run in self._runs):
+            raise self._combine_errors()
+
+    def confirm(self, selection: Selection, downloaded: DownloadedRelease) -> None:
+        """Confirm each target that has all files. Raises the error that sums up those of all targets."""
+        for run in self._runs:
+            if run.destination and not run.error:
+                with self._errors_of(run):
+                    confirm_stage.run(run.context, selection, downloaded, run.destination)
+        self.raise_errors()
+
+    def raise_errors(self) -> None:
+        """Raise the error that sums up those of all targets, if there are any."""
+        if any(run.error for run in self._runs):
+            raise self._combine_errors()
+
+    def prune_wheelhouse(self, selection: Selection, downloaded: DownloadedRelease) -> None:
+        """Remove the older releases that the options do not keep from the wheelhouse.
+
+        Of several targets, the last one must have them.
+        """
+        if destination := self._runs[-1].destination:
+            retention.prune(self._context, selection, downloaded.wheelhouse, destination)
+
+    def run_smoke_tests(self, selection: Selection, downloaded: DownloadedRelease) -> None:
+        """Install the published release from each target, and try it. Raises FileError if that fails."""
+        for run in self._runs:
+            if run.destination:
+                confirm_stage.run_index_smoke_tests(
+                    self._context, selection, downloaded, run.destination.target
+                )
+
+    @contextlib.contextmanager
+    def _errors_of(self, run: _TargetRun) -> Iterator[None]:
+        """Record the error of one target of several, so that the others get their files."""
+        try:
+            yield
+        except ReleaseError as error:
+            if self._is_single or self._context.cancel.error:
+                raise
+            run.context.record(error=error)
+
+    def _raise_if_conflict(self, run: _TargetRun, verdict: Verdict) -> None:
+        """Raise ConflictError for what would end the upload to this target before its first file."""
+        if run.context.uploads:
+            release_gate.raise_if_conflict(
+                verdict.upload_plan,
+                upload_url=run.context.report.upload_url,
+                skip_existing=run.context.options.skip_existing,
+            )
+
+    def _combine_errors(self) -> ReleaseError:
+        """Return the error of the run, which says what each target has."""
+        failed = [run for run in self._runs if run.error]
+        cause = most_important_error([run.error for run in failed if run.error])
+        results = [result for run in self._runs for result in run.context.report.upload_results]
+        some = f"{len(failed)} of {format_count(len(self._runs), 'target')}"
+        lines = [line for run in self._runs for line in _describe(run)]
+        if not any(result.outcome in _ON_TARGET for result in results):
+            message = f"{some} stopped the run, and nothing was uploaded: {cause.message}"
+            return _without_details(cause).with_details(*lines, message=message)
+        message = f"the release is not complete on {some}: {cause.message}"
+        if isinstance(cause, ConflictError | DeadlineError | RunInterrupted):
+            return _without_details(cause).with_details(*lines, message=message)
+        hint = None if isinstance(cause, NetworkError) else f"{cause.hint} The same command then continues."
+        return PartialError(message, hint=hint, details=lines)
+
+    def _merge_reports(self) -> None:
+        """Record the results of all targets in the report of the run."""
+        reports = [run.context.report for run in self._runs]
+        main = next(run.context.report for run in self._runs if run.context.target is self._context.target)
+        self._context.record(
+            findings=_merge_findings(self._runs, self._known_findings),
+            checks_not_run=tuple(dict.fromkeys(text for each in reports for text in each.checks_not_run)),
+            comparison=main.comparison,
+            previous_filenames=main.previous_filenames,
+            previous_sizes=main.previous_sizes,
+            missing_cells=main.missing_cells,
+            changes=main.changes,
+            attestations=main.attestations,
+            uploads_attestations=any(each.uploads_attestations for each in reports),
+            upload_plan=_merge_plans(reports),
+            upload_results=_merge_results(reports),
+            confirmations=tuple(
+                confirmation
+                for confirmation in main.confirmations
+                if all(_is_confirmed(each, confirmation.filename) for each in reports)
+            ),
+            release_url=main.release_url,
+            targets=tuple(map(_describe_target, self._runs)),
+        )
+
+
+def _split_context(context: RunContext) -> Iterator[RunContext]:
+    """Yield a context with its own report for each target; the context itself if there is one at most."""
+    if not context.targets:
+        yield context
+    for target in context.targets:
+        builder = ReportBuilder(context.options)
+        builder.report = replace(
+            context.report, upload_url=strip_url(target.info.url) if context.upload_target else ""
+        )
+        profile = context.options.profile or target.default_profile
+        yield replace(context, target=target, targets=(), builder=builder, profile=profile)
+
+
+def _combine_verdicts(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the verdict in which a file is on the targets only if it is on all of them."""
+    plan = _find_worst([verdict.upload_plan for verdict in verdicts])
+    return replace(verdicts[-1], upload_plan=plan)
+
+
+def _find_worst(plans: Sequence[Sequence[IndexComparison]]) -> tuple[IndexComparison, ...]:
+    worst: dict[str, IndexComparison] = {}
+    for state in (state for plan in plans for state in plan):
+        known = worst.setdefault(state.file.filename, state)
+        worst[state.file.filename] = min(known, state, key=lambda each: _COMPARISONS.index(each.result))
+    return tuple(worst.values())
+
+
+def _merge_plans(reports: Sequence[Report]) -> tuple[IndexComparison, ...]:
+    return _find_worst([report.upload_plan for report in reports])
+
+
+def _merge_results(reports: Sequence[Report]) -> tuple[UploadResult, ...]:
+    """Return for each file the result of the target that it is furthest from."""
+    worst: dict[str, UploadResult] = {}
+    for result in (result for report in reports for result in report.upload_results):
+        known = worst.setdefault(result.file.filename, result)
+        worst[result.file.filename] = min(known, result, key=lambda each: _OUTCOMES.index(each.outcome))
+    return tuple(worst.values())
+
+
+def _merge_findings(runs: Sequence[_TargetRun], known: frozenset[Finding]) -> tuple[Finding, ...]:
+    """Return all findings once; those that not every target has name the target."""
+    checked = [run for run in runs if run.verdict or run.context.report.upload_plan or run.error]
+    common = set.intersection(*(set(run.context.report.findings) for run in checked)) if checked else set()
+    merged = []
+    for run in runs:
+        for finding in run.context.report.findings:
+            if finding in known or finding in common:
+                merged.append(finding)
+            else:
+                merged.append(replace(finding, message=f"{finding.message} ({run.name})"))
+    return tuple(dict.fromkeys(merged))
+
+
+def _is_confirmed(report: Report, filename: str) -> bool:
+    return any(confirmation.filename == filename for confirmation in report.confirmations)
+
+
+def _describe_target(run: _TargetRun) -> TargetReport:
+    report = run.context.report
+    return TargetReport(
+        name=run.name,
+        url=report.upload_url,
+        release_url=report.release_url,
+        upload_plan=report.upload_plan,
+        upload_results=report.upload_results,
+        confirmations=report.confirmations,
+        error=report.error,
+    )
+
+
+def _describe(run: _TargetRun) -> Iterator[str]:
+    """Yield what a target has, or why it does not have everything, for the details of an error."""
+    if run.error:
+        yield f"{run.name}: {run.error.message}"
+        yield from (f"  {detail}" for detail in run.error.details)
+        return
+    results = run.context.report.upload_results
+    count = format_count(len(results), "file")
+    if not results:
+        yield f"{run.name}: nothing was uploaded"
+    elif run.context.report.confirmations:
+        yield f"{run.name}: complete, {count} confirmed"
+    else:
+        yield f"{run.name}: complete, {count}"
+
+
+def _without_details(error: ReleaseError) -> ReleaseError:
+    copied = error.with_details()
+    copied.details = ()
+    return copied

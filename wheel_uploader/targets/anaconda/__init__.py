@@ -1,0 +1,1 @@
+"""anaconda.org, and other servers with its API, as a target."""

@@ -1,0 +1,1 @@
+"""GitHub releases: a draft gets the files, and is published when it has all of them."""

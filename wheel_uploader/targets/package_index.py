@@ -1,0 +1,242 @@
+"""Package indexes that accept uploads by twine: PyPI, devpi, Artifactory and others.
+
+To readers without a login, some indexes answer 404 for a project that exists. Believing them would overwrite
+files, so that pages are read with the credentials of the upload if they show nothing without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from wheel_uploader.core import task_pool
+from wheel_uploader.core.errors import (
+    CredentialsError,
+    HttpStatusError,
+    IndexNotFoundError,
+    NetworkError,
+    RedirectLoopError,
+    RedirectNotAllowed,
+    ReleaseError,
+    SignInPageError,
+)
+from wheel_uploader.core.models import (
+    Attestation,
+    AttestationPolicy,
+    Confirmation,
+    FileComparison,
+    IndexComparison,
+    LocalFile,
+    Options,
+    ProjectPage,
+    Signature,
+    Stage,
+    TargetSettings,
+)
+from wheel_uploader.core.progress import Progress
+from wheel_uploader.http import credentials as http_credentials
+from wheel_uploader.http.host_policy import parse_origin, split_credentials
+from wheel_uploader.http.proxy_errors import ProxyCredentialsError
+from wheel_uploader.targets.protocol import INDEX_COMPARISON, IndexState, PublishTarget
+from wheel_uploader.targets.settings import read_token
+from wheel_uploader.upload import clients
+
+if TYPE_CHECKING:
+    from wheel_uploader.index.client import IndexClient
+    from wheel_uploader.upload.response import UploadResponse
+    from wheel_uploader.upload.twine_uploader import TwineUploader
+
+#: Hint for an index that does not let these credentials read.
+_LOGIN_HINT = (
+    "Check that the user name and the password or token are those of this index and may read the project. If "
+    "they may only write, upload without reading the index: --write-only."
+)
+
+
+class PackageIndexTarget(PublishTarget):
+    """A package index: written to with twine, read by its simple pages."""
+
+    def __init__(self, options: Options, progress: Progress, settings: TargetSettings) -> None:
+        """Resolve the index that the options, the TWINE_* variables or .pypirc select. Raises UsageError."""
+        self._uploads = options.until > Stage.SIGN and not options.verify
+        self._options = _with_token(options, settings) if self._uploads else options
+        self._progress = progress
+        self.settings = settings
+        self._uploader: TwineUploader | None = None
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(clients.preserved_host_state())
+            self.info = clients.resolve_target(options)
+            self._resources = stack.pop_all()
+
+    def close(self) -> None:
+        """Close the connections, and restore what twine changes in the process."""
+        self._resources.close()
+
+    # --- login -----------------------------------------------------------------------------------------
+
+    @property
+    def login(self) -> str:
+        """How the run logs in, for messages; empty if it is not known yet."""
+        return self._uploader.login if self._uploader else ""
+
+    def prepare_login(self, *, is_required: bool) -> None:
+        """Report how the run will log in; prompt if nothing else helps. Raises CredentialsError."""
+        uploader = self._get_uploader()
+        task_pool.call_in_thread(lambda: uploader.prepare_login(is_required=is_required))
+
+    def credentials(self) -> object:
+        """Find user name and password, which may prompt the user. Raises CredentialsError."""
+        return task_pool.call_in_thread(self._get_uploader().credentials)
+
+    def find_stored_password(self) -> tuple[str, str]:
+        """Return the stored password of the upload and its origin, without a prompt."""
+        return task_pool.call_in_thread(self._get_uploader().find_stored_password)
+
+    def _get_uploader(self) -> TwineUploader:
+        if self._uploader is None:
+            # A run that uploads nothing does not prompt.
+            options = self._options if self._uploads else replace(self._options, non_interactive=True)
+            self._uploader = clients.create_uploader(options, self.info, self._progress)
+        return self._uploader
+
+    def _log_in(self, *, is_required: bool = False) -> bool:
+        """Send credentials from now on, and return whether there are any for the origin of the pages."""
+        index = self._open_index
+        if split_credentials(self._options.index_url or "")[1]:
+            return False  # They are sent from the start.
+        if parse_origin(index.url) == parse_origin(self.info.url):
+            try:
+                # An upload without a login, which the user asks for, is not followed by another login.
+                credentials = task_pool.call_in_thread(self._get_uploader().credentials)
+            except CredentialsError:
+                credentials = http_credentials.find_netrc_login(index.url)
+                if is_required and not credentials:
+                    raise
+        else:
+            credentials = http_credentials.find_netrc_login(index.url)
+        if credentials:
+            index.log_in(*credentials)
+        return credentials is not None
+
+    # --- reading ---------------------------------------------------------------------------------------
+
+    @property
+    def is_readable(self) -> bool:
+        """False with ``--write-only``."""
+        return not (self._options.write_only and self._uploads)
+
+    @property
+    def index(self) -> IndexClient | None:
+        """The simple pages of the index; None if it is only written to. Raises UsageError if unknown."""
+        return self._open_index if self.is_readable else None
+
+    @functools.cached_property
+    def _open_index(self) -> IndexClient:
+        from wheel_uploader.index import client
+
+        return self._resources.enter_context(client.open_index(self._options, self.info, self._progress))
+
+    def fetch_project(self, project: str) -> ProjectPage:
+        """Return the page of the project. Raises NetworkError, and CredentialsError if it may not be read."""
+        index = self._open_index
+        page, refusal = None, ReleaseError("")
+        try:
+            page = index.fetch_project(project, revalidate=True)
+        except (NetworkError, CredentialsError) as error:
+            if not _may_need_login(error):
+                raise
+            refusal = error
+        if page and (page.exists or self.info.is_pypi):
+            return page
+        if not self._log_in(is_required=isinstance(refusal, CredentialsError)):
+            if page:
+                return page
+            raise self._explain(refusal, index, is_logged_in=False) from None
+        try:
+            return index.fetch_project(project, revalidate=True)
+        except (NetworkError, CredentialsError) as error:
+            raise self._explain(error, index, is_logged_in=True) from None
+
+    def _explain(self, error: ReleaseError, index: IndexClient, *, is_logged_in: bool) -> ReleaseError:
+        """Return the error for a page that cannot be read; the hints of a staging place do not apply."""
+        has_own_hint = IndexNotFoundError | RedirectNotAllowed | RedirectLoopError
+        if not _may_need_login(error) or isinstance(error, has_own_hint):
+            return error
+        hint = _LOGIN_HINT
+        if not is_logged_in and parse_origin(index.url) != parse_origin(self.info.url):
+            origin = parse_origin(index.url)
+            hint = (
+                "The credentials of the upload are sent to its own host only. Put others into --index-url "
+                f"({origin.scheme}://USER:PASSWORD@HOST/...), or add {origin.host} to ~/.netrc."
+            )
+        return CredentialsError(error.message, hint=hint)
+
+    def fetch_state(self, project: str, version: Version, files: Sequence[LocalFile]) -> IndexState:
+        """Read what the index has; with ``--write-only``, take all files for absent."""
+        if self.is_readable:
+            return super().fetch_state(project, version, files)
+        absent = tuple(IndexComparison(file=file, result=FileComparison.ABSENT) for file in files)
+        reason = "the index is not read (--write-only)"
+        return IndexState(comparisons=absent, checks_not_run=(f"{INDEX_COMPARISON}: {reason}",))
+
+    def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
+        """Compare a local file with what the index serves now."""
+        return self._open_index.fetch_file_state(project, file)
+
+    # --- writing ---------------------------------------------------------------------------------------
+
+    def set_signatures(self, signatures: Sequence[Signature]) -> None:
+        """Upload these signatures with their files, if the index stores them."""
+        self._get_uploader().set_signatures(signatures)
+
+    def set_attestations(self, attestations: Sequence[Attestation], mode: AttestationPolicy) -> bool:
+        """Upload these with their files, or print why the index accepts none; call ``credentials`` before."""
+        return self._get_uploader().set_attestations(attestations, mode)
+
+    def upload(self, file: LocalFile) -> UploadResponse:
+        """Upload ``file`` once, and return the response."""
+        return self._get_uploader().upload(file)
+
+    def end_uploads(self) -> None:
+        """Close the connections after the last file."""
+        self._get_uploader().close()
+
+    def confirm(
+        self, project: str, files: Sequence[LocalFile], *, timeout: float, was_uploaded: bool = True
+    ) -> tuple[Confirmation, ...]:
+        """Poll the pages until they list every file, and request each file."""
+        from wheel_uploader.index.confirmation import confirm_files
+
+        return confirm_files(
+            self._open_index,
+            project,
+            files,
+            timeout=timeout,
+            progress=self._progress,
+            log_in=self._log_in,
+            was_uploaded=was_uploaded,
+        )
+
+
+def _with_token(options: Options, settings: TargetSettings) -> Options:
+    """Return the options with the token of the section as the password, unless they have one."""
+    if options.password is not None or not settings.token_variable:
+        return options
+    username = options.username or os.environ.get("TWINE_USERNAME") or "__token__"
+    return replace(options, username=username, password=read_token(settings))
+
+
+def _may_need_login(error: ReleaseError) -> bool:
+    """Return whether a page may be readable with credentials."""
+    if isinstance(error, ProxyCredentialsError):
+        return False
+    if isinstance(error, HttpStatusError):
+        return error.status in (403, 404)
+    redirects = RedirectNotAllowed | RedirectLoopError
+    return isinstance(error, CredentialsError | SignInPageError | IndexNotFoundError | redirects)
