@@ -245,7 +245,7 @@ class Keyring(KeyringBackend):
 
 
 def _hang_keyring(setup: Setup) -> None:
-    """Have only a keyring for the password, which waits for a dialog that nobody sees."""
+    """Have the password only in a keyring that waits for a dialog on a screen without a user."""
     setup.task_options["uses_keyring"] = True
     setup.index.password = ("user", "word")
     home = setup.wheelhouse.parent

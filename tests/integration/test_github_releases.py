@@ -496,6 +496,17 @@ def test_validation_error_names_the_words_of_github(publisher: Publisher, site: 
     assert site.only_release()["draft"]
 
 
+@pytest.mark.parametrize("step", ["create", "first upload", "publish"])
+def test_write_that_is_done_and_never_answered_is_not_repeated(
+    publisher: Publisher, site: GitHubSite, step: str
+) -> None:
+    site.faults.append(Fault(REQUESTS[step], is_done=True, action=lambda: time.sleep(3)))
+    ended = publisher.run("--timeout", "1")
+    assert ended.exit_code == 0, ended.stderr
+    assert_published(site)
+    assert len(site.writes()) == len(set(site.writes()))
+
+
 # --- kills -----------------------------------------------------------------------------------------
 
 
@@ -685,3 +696,18 @@ def test_attestation_of_an_earlier_run_is_kept(
         target.confirm("demo", release.files, timeout=0)
     assert site.files(number)[attached] == b"of another run"
     assert not site.releases[number]["draft"]
+
+
+def test_section_of_the_configuration_names_the_url_and_the_token(
+    publisher: Publisher, site: GitHubSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(publisher.home)
+    url = f"{site.url}/{REPOSITORY}/releases"
+    section = f'[tool.wheel-uploader.targets.wheels]\nurl = "{url}"\ntoken-variable = "WHEELS_TOKEN"\n'
+    (publisher.home / "pyproject.toml").write_text(section, encoding="utf-8")
+    arguments = [argument for argument in publisher.arguments() if argument not in ("--repository-url", url)]
+    environment = {**publisher.environment, "GH_ENTERPRISE_TOKEN": "", "WHEELS_TOKEN": TOKEN}
+    ended = run_in_process("-r", "wheels", *arguments, env=environment)
+    assert ended.exit_code == 0, ended.stderr
+    assert "login: token in WHEELS_TOKEN" in ended.stderr
+    assert_published(site)

@@ -381,6 +381,35 @@ def test_follows_an_index_whose_pages_are_at_the_top(user: Publisher) -> None:
     assert user.read(INDEX) is None
 
 
+def test_follows_the_pages_at_the_keys_of_folders(bucket: Publisher) -> None:
+    """s3pypi writes them so: installers ask a bucket for these keys."""
+    body = f'    <a href="demo-0.9.tar.gz#sha256={OLD}">demo-0.9.tar.gz</a>\n'
+    page = f"<!DOCTYPE html>\n<html>\n  <body>\n{body}  </body>\n</html>"
+    bucket.write("demo/", page.encode())
+    bucket.write("index.html", b'<html><body>\n<a href="demo/">demo</a>\n</body></html>')
+    ended = bucket.publish()
+    assert ended.code == 0, ended.errors
+    edited = get(bucket.read("demo/"))
+    assert edited.startswith(page.partition("  </body>")[0])
+    assert f'<a href="{WHEEL}#sha256=' in edited
+    assert bucket.read("demo/index.html") is None
+    assert bucket.read(INDEX) is None
+    assert get(bucket.read("index.html")).count("<a ") == 1
+
+
+def test_a_file_that_is_listed_without_a_hash_is_compared_and_not_listed_again(local: Publisher) -> None:
+    wheel = local.stage()
+    page = f'<html><body>\n<a href="{WHEEL}">{WHEEL}</a><br>\n</body></html>'
+    local.put_file(f"simple/demo/{WHEEL}", wheel.read_bytes())
+    local.write(INDEX, page.encode())
+    local.write(ROOT, b'<html><body><a href="demo/">demo</a> <a href="other/">other</a></body></html>')
+    ended = local.publish()
+    assert ended.code == 0, ended.errors
+    assert get(local.read(INDEX)) == page
+    local.stage("1.0", new=b"x = 2\n")
+    assert local.publish("1.0", "demo", "-c").code == 7
+
+
 # --- conflicts and faults --------------------------------------------------------------------------
 
 

@@ -179,6 +179,8 @@ def test_a_lost_connection_and_a_cut_answer_may_pass(place: Place, store: Object
     place.proxy.rule = lambda method, _path: fault if fault is Fault.LOSE_REQUEST or method == "GET" else None
     errors = dict(act(store))
     assert {"read_page", "hash", "list"} <= set(errors)
+    # Without a fault, the page is not the one that was read.
+    errors.pop("replace")
     assert all(isinstance(error, NetworkError) and retry.is_retryable(error) for error in errors.values())
 
 

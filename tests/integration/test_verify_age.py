@@ -198,7 +198,7 @@ def test_a_token_that_has_ended_is_a_warning_of_every_run(served: Served, house:
 
 
 @pytest.mark.parametrize("token", ["pypi-AgEI" + "A" * 200, "pypi-Ag__", "a.b.c", "e30.e30.e30", "\u00e9.x"])
-def test_a_token_without_an_end_is_no_reason_for_a_warning(served: Served, house: Path, token: str) -> None:
+def test_there_is_no_warning_about_a_token_without_an_end(served: Served, house: Path, token: str) -> None:
     ended = watch(served, house, TWINE_USERNAME="u", TWINE_PASSWORD=token)
     assert ended.exit_code == 0, ended.stderr
     assert "expire" not in ended.stdout + ended.stderr

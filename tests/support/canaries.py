@@ -433,6 +433,8 @@ class Sandbox:
         library = os.pathsep.join(filter(None, [str(self.home / "lib"), os.environ.get("PYTHONPATH")]))
         environment |= {"HOME": str(self.home), "PYTHONPATH": library, "TMPDIR": str(self.home / "tmp")}
         environment |= {"NETRC": os.devnull, "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+        # The bytecode of the modules in the folder would have the secrets.
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
         environment |= user_home.environment | variables
         command = [sys.executable, "-m", "wheel_uploader", *arguments]
         # Other modules in the folder change what the command imports.

@@ -140,7 +140,8 @@ class GitHubApi:
             return self._http.get(url, accept=_ACCEPT)
         except CredentialsError:
             raise CredentialsError(
-                f"{strip_url(url)} rejected the token in {' or '.join(self.token_variables)}",
+                f"{strip_url(url)} rejected the token in "
+                f"{self.token_variable or ' or '.join(self.token_variables)}",
                 hint="Renew the token, or unset the variable: public repositories need no token.",
             ) from None
         except HttpStatusError as error:

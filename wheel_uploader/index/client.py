@@ -269,7 +269,10 @@ class IndexClient:
         return self._http.call_with_retries(f"read {sanitize_url(url)}", read)
 
     def fetch_date(self, served: IndexFile) -> datetime | None:
-        """Return the Last-Modified of a served file; None if its host states none. Raises NetworkError."""
+        """Return the Last-Modified of a served file; None if its host states none, or refuses the request.
+
+        Raises NetworkError.
+        """
         if self._http.link_rejection(served.url, listing_url=served.url, has_trusted_digest=True):
             return None
 
@@ -280,9 +283,13 @@ class IndexClient:
             ) as response:
                 return response.headers.get("last-modified", "")
 
-        return bounds.parse_listed_date(
-            self._http.call_with_retries(f"request the date of {sanitize(served.filename)}", request)
-        )
+        try:
+            text = self._http.call_with_retries(f"request the date of {sanitize(served.filename)}", request)
+        except HttpStatusError as error:
+            if error.status >= 500 or error.status == 429:
+                raise
+            return None
+        return bounds.parse_listed_date(text)
 
     def fetch_linked_bytes(self, url: str, limit: int) -> bytes:
         """Return a small document that a page of this index links to. Raises NetworkError."""

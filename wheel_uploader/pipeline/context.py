@@ -59,7 +59,7 @@ class ReportBuilder:
             yield
             self.record(last_stage=stage)
         finally:
-            seconds = self.report.stage_seconds.get(stage, 0.0) + time.monotonic() - started_at
+            seconds = time.monotonic() - started_at
             # A stage may have several parts.
             seconds += self.report.stage_seconds.get(stage, 0.0)
             self.record(stage_seconds={**self.report.stage_seconds, stage: seconds})

@@ -22,6 +22,7 @@ from wheel_uploader.core.urls import unquote
 from wheel_uploader.http.host_policy import split_credentials
 from wheel_uploader.listing import freshness
 from wheel_uploader.pipeline.context import RunContext
+from wheel_uploader.targets.protocol import PublishTarget
 from wheel_uploader.upload import token_expiry
 
 #: The platform of source distributions, for messages.
@@ -56,8 +57,8 @@ def watch_files(
 ) -> tuple[FileAge, ReleaseError | None]:
     """Return the platform whose newest file on ``page`` is the oldest, and the error if it is too old.
 
-    ``find_date`` is asked for a file that the page lists without a date. Raises NothingFoundError if the page
-    has no file to judge, and UsageError if a platform has no date.
+    ``find_date`` returns the date of a file that the page lists without one. Raises NothingFoundError if the
+    page has no file to judge, and UsageError if a platform has no date.
     """
     platforms = group_by_platform(page, project, options)
     ages = [_find_newest(platform, files, find_date, now) for platform, files in sorted(platforms.items())]
@@ -155,24 +156,23 @@ def _find_other_date(
 # --- tokens ----------------------------------------------------------------------------------------
 
 
-def find_ending_tokens(context: RunContext, now: datetime) -> tuple[str, ...]:
+def find_ending_tokens(context: RunContext, target: PublishTarget, now: datetime) -> tuple[str, ...]:
     """Return a warning for each token of this run that has expired or will soon; none is sent or shown."""
     warnings = (
         token_expiry.describe_end(secret, subject=subject, now=now, is_watch=True)
-        for subject, secret in _iter_secrets(context)
+        for subject, secret in _iter_secrets(context, target)
     )
     return tuple(dict.fromkeys(filter(None, warnings)))
 
 
-def _iter_secrets(context: RunContext) -> Iterator[tuple[str, str]]:
+def _iter_secrets(context: RunContext, target: PublishTarget) -> Iterator[tuple[str, str]]:
     options = context.options
-    if target := context.target:
-        try:
-            password, origin = target.find_stored_password()
-        except CredentialsError as error:
-            context.progress.info(f"warning: {error.message}")
-        else:
-            yield f"the password from {origin}", password
+    try:
+        password, origin = target.find_stored_password()
+    except CredentialsError as error:
+        context.progress.info(f"warning: {error.message}")
+    else:
+        yield f"the password from {origin}", password
     if options.index_url:
         yield "the password in --index-url", unquote(split_credentials(options.index_url)[2])
     yield f"the token in {URL_TOKEN_VARIABLE}", options.url_token or ""

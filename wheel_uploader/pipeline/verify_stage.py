@@ -43,7 +43,7 @@ def run(context: RunContext, selection: Selection, downloaded: DownloadedRelease
 
     now = datetime.now(UTC)
     if options.max_age:
-        context.record(warnings=target_watch.find_ending_tokens(context, now))
+        context.record(warnings=target_watch.find_ending_tokens(context, target, now))
     page = look()
     stale = _find_stale(context, selection, page, target, now)
     try:
@@ -57,14 +57,14 @@ def run(context: RunContext, selection: Selection, downloaded: DownloadedRelease
     if timeout:
         page = look()  # Another file may have been uploaded in the meantime.
     context.record(confirmations=confirmations)
-    if stale:
-        raise stale
     contents = defaultdict(list)
     for companion in downloaded.attestation_files:
         contents[companion.subject_filename].append(companion.content)
     # The job that published the files may have added attestations that are not staged.
     if contents and target.index:
         provenance_check.check_provenance(context, target.index, page, contents, is_complete=False)
+    if stale:
+        raise stale
 
 
 def _find_stale(

@@ -63,7 +63,7 @@ def run_index_smoke_tests(
 ) -> tuple[SmokeResult, ...]:
     """Install the release from its index with each of ``pythons``, in parallel, and run ``command``.
 
-    The release itself comes from that index only. What it requires comes from the configured index of pip and
+    The release itself comes from that index only. Its dependencies come from the configured index of pip and
     from the folder of the wheels, as with ``smoke_test.run_smoke_tests``.
     """
     task = SmokeTask(split_smoke_command(command), tuple(passed_variables))
@@ -140,7 +140,7 @@ def _test(
     steps = (
         make,
         install,
-        Step("could not install what it requires", more, ChildKind.PIP),
+        Step("could not install its dependencies", more, ChildKind.PIP),
         Step("the command failed", task.words, ChildKind.SMOKE_COMMAND),
     )
     return smoke_test.run_steps(steps, task, environment)

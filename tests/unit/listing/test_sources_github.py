@@ -337,7 +337,7 @@ def test_reports_errors_of_github(monkeypatch: pytest.MonkeyPatch) -> None:
         list_files(RELEASE, Site({f"{API}/releases/tags/1.11.0": limit}))
     assert "GITHUB_TOKEN" in str(limited.value.hint)
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-    with pytest.raises(CredentialsError, match="rejected the token in GH_TOKEN or GITHUB_TOKEN"):
+    with pytest.raises(CredentialsError, match="rejected the token in GITHUB_TOKEN"):
         list_files(RELEASE, Site({f"{API}/releases/tags/1.11.0": httpx.Response(401)}))
     with pytest.raises(HttpStatusError, match="API rate limit exceeded") as limited:
         list_files(RELEASE, Site({f"{API}/releases/tags/1.11.0": limit}))

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import static_stores
 from tools.testing import wheels
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.models import IndexFile, LocalFile, Options, Signature, TargetSettings
 from wheel_uploader.core.progress import SilentProgress
-from wheel_uploader.core.urls import is_folder_or_bucket
+from wheel_uploader.core.urls import is_folder_or_bucket, urljoin
 from wheel_uploader.targets.protocol import Release
 from wheel_uploader.targets.static_index.layout import Layout
 from wheel_uploader.targets.static_index.location import open_store
@@ -27,7 +28,7 @@ from wheel_uploader.targets.static_index.target import StaticIndexTarget
             (url, True)
             for url in ("s3://b/p", "GS://b", "file:///srv/index", "/srv/index", "./index", ".", "~/i")
         ),
-        *((url, True) for url in ("../index", "C:\\index", "s3:b")),
+        *((url, True) for url in ("../index", "C:\\index", "s3:b", "~/index")),
         *((url, False) for url in ("https://index.example/legacy/", "index.example/legacy/", "index", "")),
         *((url, False) for url in ("s3.example/p", ".index", "http://h/s3://b", "localhost:8080/p")),
     ],
@@ -57,8 +58,6 @@ def test_a_static_index_is_recognized_by_its_url(url: str, expected: bool) -> No
     ],
 )
 def test_finds_the_key_that_a_link_leads_to(pages_root: str, reading_url: str, url: str, key: str) -> None:
-    from wheel_uploader.core.urls import urljoin
-
     layout = Layout(pages_root=pages_root, reading_url=reading_url)
     assert layout.find_key(urljoin(layout.page_url("demo"), url)) == key
 
@@ -75,13 +74,9 @@ def test_finds_the_key_that_a_link_leads_to(pages_root: str, reading_url: str, u
     ],
 )
 def test_new_files_go_where_most_files_are(links: list[str], folder: str) -> None:
-    from wheel_uploader.core.urls import urljoin
-
     layout = Layout(pages_root="simple/")
-    files = [
-        IndexFile(filename=link.rpartition("/")[2], url=urljoin(layout.page_url("demo"), link))
-        for link in links
-    ]
+    url = layout.page_url("demo")
+    files = [IndexFile(filename=link.rpartition("/")[2], url=urljoin(url, link)) for link in links]
     assert layout.find_folder("demo", files, "1.0") == folder
 
 
@@ -97,8 +92,9 @@ def test_a_folder_called_simple_is_that_of_the_pages(tmp_path: Path) -> None:
 
 
 def test_knows_the_url_at_which_aws_serves_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in static_stores.AWS_VARIABLES.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.delenv(name, raising=False)
     bucket = S3Store("my-bucket", "/a b/")

@@ -113,7 +113,7 @@ class InstallOutcome:
 class SmokeResult:
     """The result of installing one wheel into a fresh environment and running a command there."""
 
-    #: The wheel; for a release that was installed from the index, what was asked for there.
+    #: The wheel; for a release that was installed from the index, its requirement.
     filename: str
     #: The version (``CPython 3.13.1``) and the path.
     interpreter: str

@@ -157,7 +157,7 @@ class Releases:
                     answer.status,
                     "another release of this tag was published meanwhile",
                     ConflictError,
-                    answer.server_message,
+                    "",
                     "Compare the two releases on GitHub, and delete one of them.",
                 )
             return answer

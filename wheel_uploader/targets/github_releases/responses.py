@@ -26,7 +26,7 @@ RIGHTS_HINT = (
     "The token needs to write to the repository: 'permissions: contents: write' for the job's GITHUB_TOKEN, "
     "'Contents: read and write' for a fine-grained token, the scope 'repo' for a classic one."
 )
-TOKEN_HINT = "Renew the token in GH_TOKEN or GITHUB_TOKEN."  # noqa: S105 (not a token)
+TOKEN_HINT = "Renew the token; the line 'login:' names the variable that has it."  # noqa: S105 (not a token)
 IMMUTABLE_HINT = (
     "An immutable release accepts no files any more, and deleting it does not free its tag: publish these "
     "files under a new version."
@@ -46,8 +46,7 @@ def classify(status: int, headers: Mapping[str, str], body: str) -> UploadRespon
         return UploadResponse(
             kind=ResponseKind.RETRY,
             status=status,
-            diagnosis="GitHub returned a server error",
-            server_message=message,
+            diagnosis=_quote("GitHub returned a server error", message),
             retry_after=retry.parse_retry_after(headers.get("retry-after", "")),
         )
     if status == 422 and _IMMUTABLE in message.lower():
@@ -56,9 +55,8 @@ def classify(status: int, headers: Mapping[str, str], body: str) -> UploadRespon
         return UploadResponse(
             kind=ResponseKind.EXISTS,
             status=status,
-            diagnosis="the release has an asset with this name already",
+            diagnosis=_quote("the release has an asset with this name already", message),
             error_type=ConflictError,
-            server_message=message,
         )
     return _rejected(status, message)
 
@@ -91,12 +89,16 @@ def reject(
     return UploadResponse(
         kind=ResponseKind.REJECTED,
         status=status,
-        diagnosis=diagnosis,
+        diagnosis=_quote(diagnosis, message),
         hint=hint,
         error_type=error_type,
-        server_message=message,
         is_final=True,
     )
+
+
+def _quote(diagnosis: str, message: str) -> str:
+    """Return a diagnosis with the words of GitHub."""
+    return f'{diagnosis}; GitHub said: "{message}"' if message else diagnosis
 
 
 def from_exception(error: NetworkError) -> UploadResponse:
@@ -124,10 +126,9 @@ def _rate_limited(status: int, headers: Mapping[str, str], message: str) -> Uplo
     return UploadResponse(
         kind=ResponseKind.REJECTED if is_long else ResponseKind.RETRY,
         status=status,
-        diagnosis=diagnosis,
+        diagnosis=_quote(diagnosis, message),
         hint="Run the same command again after that time; it continues where it stopped.",
         error_type=NetworkError,
-        server_message=message,
         retry_after=wait,
     )
 
