@@ -3,8 +3,8 @@
 ``python -m benchmarks.faults`` publishes a release of three small wheels with each tool against the same
 faults, on loopback, with a fresh server for each cell. Results are verified against the server's storage and
 its log of POSTs, never by a tool's output. It prints a table as Markdown, or with ``--rst`` in the form of
-README.rst, and how it was measured. A tool that does not end within ``--limit`` is killed, and "hangs" is
-printed for it.
+docs/explanation/failure-model.rst, and how it was measured. A tool that does not end within ``--limit`` is
+killed, and "hangs" is printed for it.
 """
 
 from __future__ import annotations

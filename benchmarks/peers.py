@@ -3,8 +3,8 @@
 ``python -m benchmarks.peers FOLDER`` takes wheels and sdists with one planted fault each, which
 ``python -m tests.unit.checks.planted_faults FOLDER`` writes, and runs check-wheel-contents, ``twine check
 --strict``, ``auditwheel show``, abi3audit, pydistcheck and ``uv publish --dry-run`` on the files that they
-apply to. It prints how many faults each of them detects: by family, which is the table of README.rst, and by
-check.
+apply to. It prints how many faults each of them detects: by family, which is the table of
+docs/explanation/other-checkers.rst, and by check.
 
 A peer detects a fault if it has a complaint (see ``peer_tools.parse_complaints``) about the file that it does
 not have about the same file without the fault. The rule favours the peers: any new complaint counts, as does

@@ -1,4 +1,4 @@
-"""The recipes of the README, each run as written; the results are verified against the index's storage."""
+"""The recipes of the documentation, each run as written and verified against the index's storage."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.in_process import run
-from tests.support.readme import README, section
+from tests.support.readme import pages, section
 from tools.testing import gpg, indexes, servers, tested_package, wheels
 
-ROOT = tested_package.ROOT
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in pages())
 RECIPES = {
     name: "\n".join(line.removeprefix("    ") for line in block.splitlines())
     for name, block in re.findall(
         r"^\.\. recipe: (\S+)\n\n\.\. code-block:: bash\n\n((?:    .*\n)+)",
-        README.read_text(encoding="utf-8"),
+        TEXT,
         re.MULTILINE,
     )
 }
@@ -41,16 +41,16 @@ class Checkout:
     environment: dict[str, str] = field(default_factory=dict)
 
     def run(
-        self, recipe: str, *others: tuple[str, str], **variables: str
+        self, recipe: str, *others: tuple[str, str], folder: str = ".", **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run the lines of a recipe, with the replacements in ``others``."""
+        """Run the lines of a recipe in a folder of the checkout, with the replacements in ``others``."""
         lines = RECIPES[recipe]
         for old, new in others:
             assert old in lines
             lines = lines.replace(old, new)
         done = subprocess.run(
             ["bash", "-e", "-c", lines],
-            cwd=self.home,
+            cwd=self.home / folder,
             env=self.environment | variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -115,9 +115,9 @@ def linux(*pythons: str) -> list[str]:
     return [f"{python}-{python}-{LINUX}" for python in pythons]
 
 
-def test_every_recipe_of_the_readme_is_tested() -> None:
+def test_every_recipe_of_the_documentation_is_tested() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
-    assert len(RECIPES) == README.read_text(encoding="utf-8").count(".. recipe: ")
+    assert len(RECIPES) == len(re.findall(r"(?m)^\.\. recipe: ", TEXT))
     assert set(re.findall(r'checkout\.run\(\s*"(\w+)"', text)) == set(RECIPES)
 
 
@@ -249,6 +249,32 @@ def test_local_index_recipe(checkout: Checkout, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (checkout.home / "packages").iterdir()] == [name]
     assert (checkout.home / "tried" / "dipy" / "__init__.py").is_file()
+
+
+def test_tutorial_on_this_machine(checkout: Checkout) -> None:
+    # hatchling comes from here, not from PyPI.
+    checkout.add_program("python", f'exec {shlex.quote(sys.executable)} "$@" --no-isolation')
+    local = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1", "WHEEL_UPLOADER_PROFILE": ""}
+    built = checkout.run("first_build")
+    assert built.returncode == 0, built.stderr
+    project = "hello-index"
+    assert checkout.files_in(f"{project}/dist") == {
+        "hello_index-0.1.0-py3-none-any.whl",
+        "hello_index-0.1.0.tar.gz",
+    }
+    checked = checkout.run("first_check", folder=project, **local)
+    assert checked.returncode == 0, checked.stderr
+    assert "checks: 0 errors, 0 warnings, 2 notes (profile pypi)" in checked.stdout
+    explained = checkout.run("first_explanation", folder=project, **local)
+    assert "metadata/thin (note)" in explained.stdout
+    rehearsed = checkout.run("first_rehearsal", folder=project, **local)
+    assert rehearsed.returncode == 0, rehearsed.stderr
+    assert "Windows x86_64" in rehearsed.stdout
+    released = checkout.run("first_release", ("8080", str(servers.free_port())), folder=project, **local)
+    assert released.returncode == 0, released.stderr
+    assert released.stdout.count("upload: 2 skipped") == 1
+    assert checkout.files_in("packages") == checkout.files_in(f"{project}/dist")
+    assert (checkout.home / "tried" / "hello_index" / "__init__.py").is_file()
 
 
 def test_fetch_recipe(checkout: Checkout, tmp_path: Path) -> None:

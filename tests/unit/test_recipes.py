@@ -80,7 +80,7 @@ def test_every_command_is_valid(
 def test_finds_the_commands_of_all_recipes() -> None:
     assert [source for source, _ in commands()] == [
         *("crontab", SERVICE.name, "github-actions.yml", "github-actions.yml, in a comment"),
-        *("gitlab-ci.yml", "gitlab-ci.yml"),
+        *("gitlab-ci.yml", "gitlab-ci.yml", "gitlab-ci.yml"),
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -40,6 +39,7 @@ from wheel_uploader.listing.version_choice import (
 __all__ = [
     "LATEST_VERSION",
     "NoReleaseFoundError",
+    "group_by_release",
     "infer_release",
     "parse_version",
     "select_release",
@@ -121,8 +121,38 @@ def infer_release(listed_files: Sequence[RemoteFile], options: Options) -> Optio
     """
     if options.project:
         return options
-    releases: Counter[tuple[str, Version]] = Counter()
-    exclusion = _Exclusion(listed_files, options.exclude)
+    releases, refused = group_by_release(listed_files, options.exclude)
+    source = sanitize(", ".join(options.urls))
+    if not releases:
+        raise NoReleaseFoundError(
+            f"no wheel or sdist at {source}",
+            excluded_files=refused,
+            details=_format_files(refused),
+            hint="Pass a wheel, an sdist, or a folder with the files of one release.",
+        )
+    if len(releases) > 1:
+        descriptions = [
+            f"{project} {version} ({format_count(len(files), 'file')})"
+            for (project, version), files in sorted(releases.items())
+        ]
+        raise UsageError(
+            f"found files of {len(releases)} releases at {source}: {format_versions(descriptions)}",
+            hint="Add PROJECT VERSION after the options to select one, or pass the files individually.",
+        )
+    ((project, version),) = releases
+    return dataclasses.replace(options, project=project, version=str(version))
+
+
+def group_by_release(
+    listed_files: Sequence[RemoteFile], patterns: Sequence[str] = ()
+) -> tuple[dict[tuple[str, Version], list[RemoteFile]], list[ExcludedFile]]:
+    """Return the files of each release, by project and version, and the files that are of none.
+
+    A misnamed wheel or sdist counts for the release that its name resembles, and is among the others as
+    well. ``patterns`` are those of ``--exclude``.
+    """
+    releases: dict[tuple[str, Version], list[RemoteFile]] = {}
+    exclusion = _Exclusion(listed_files, patterns)
     refused = list(exclusion.left_out)
     for file in exclusion.kept:
         if file.exclusion_reason:
@@ -134,28 +164,10 @@ def infer_release(listed_files: Sequence[RemoteFile], options: Options) -> Optio
             refused.append(ExcludedFile(filename=file.filename, source=file.source, reason=str(error)))
             resembled = misnamed.recognize(file.filename, error)
             if resembled and (release := resembled.guess_release()):
-                releases[release] += 1
+                releases.setdefault(release, []).append(file)
         else:
-            releases[name.project, name.version] += 1
-    source = sanitize(", ".join(options.urls))
-    if not releases:
-        raise NoReleaseFoundError(
-            f"no wheel or sdist at {source}",
-            excluded_files=refused,
-            details=_format_files(refused),
-            hint="Pass a wheel, an sdist, or a folder with the files of one release.",
-        )
-    if len(releases) > 1:
-        descriptions = [
-            f"{project} {version} ({count} {'file' if count == 1 else 'files'})"
-            for (project, version), count in sorted(releases.items())
-        ]
-        raise UsageError(
-            f"found files of {len(releases)} releases at {source}: {format_versions(descriptions)}",
-            hint="Add PROJECT VERSION after the options to select one, or pass the files individually.",
-        )
-    ((project, version),) = releases
-    return dataclasses.replace(options, project=project, version=str(version))
+            releases.setdefault((name.project, name.version), []).append(file)
+    return releases, refused
 
 
 class _Exclusion:

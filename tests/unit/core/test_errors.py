@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.support.readme import README
+from tests.support import readme
 from wheel_uploader.core import errors
 from wheel_uploader.core.errors import (
     HttpStatusError,
@@ -32,7 +32,7 @@ ALL: list[type[ReleaseError]] = [
 ]
 CLASSES = [error_class for error_class in ALL if error_class is not ReleaseError]
 
-#: Scripts rely on these codes; README and DESIGN list the same ones.
+#: Scripts rely on these codes; the documentation lists the same ones.
 CODES = {
     "ReleaseError": 1,
     "UsageError": 2,
@@ -118,8 +118,8 @@ def test_the_tree_in_the_docstring_matches_the_classes() -> None:
     }
 
 
-def test_the_readme_lists_the_same_exit_codes() -> None:
-    table = README.read_text(encoding="utf-8").partition("\nExit codes\n")[2].partition("\nEvery end")[0]
+def test_the_documentation_lists_the_same_exit_codes() -> None:
+    table = readme.page("reference/exit-codes")
     rows = {row[1]: row[2] for row in re.finditer(r"(?m)^(\d+(?:\+N)?) {2,}(\S.*)$", table)}
     assert set(rows) == {"0", "128+N", *map(str, CODES.values())}
 

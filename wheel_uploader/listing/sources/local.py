@@ -32,7 +32,7 @@ _ENVIRONMENT_MARKER = "pyvenv.cfg"
 class LocalFiles:
     """A directory with all below it, or a file."""
 
-    def __init__(self, url: str, http: HttpClient) -> None:  # noqa: ARG002 (every source is constructed with it)
+    def __init__(self, url: str, http: HttpClient | None = None) -> None:  # noqa: ARG002 (every source takes it)
         self._argument = url
         self._path = _parse_path(url)
 
