@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -20,8 +19,6 @@ from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 #: Specifiers of one requirement, and characters of it; real ones have a few.
 _MAX_SPECIFIERS = 40
 _MAX_LENGTH = 1000
-#: A marker that holds if and only if one extra is requested.
-_EXTRA_MARKER = re.compile(r'extra == "[^"]*"\Z')
 
 
 @check("metadata/unsatisfiable-requirement", Severity.ERROR)
@@ -87,7 +84,7 @@ def _is_own_other_version(requirement: Requirement, content: ArchiveContent) -> 
 def _find_contradictions(requirements: Iterable[Requirement]) -> Iterator[str]:
     """Yield a message for each project whose requirements with the same marker exclude each other.
 
-    Those of an extra hold together with the requirements without a marker.
+    An extra that excludes what the project itself requires is left to its users, who need not ask for it.
     """
     by_name: dict[str, dict[str, list[Requirement]]] = {}
     for requirement in requirements:
@@ -95,12 +92,7 @@ def _find_contradictions(requirements: Iterable[Requirement]) -> Iterator[str]:
             by_marker = by_name.setdefault(canonicalize_name(requirement.name), {})
             by_marker.setdefault(str(requirement.marker or ""), []).append(requirement)
     for by_marker in by_name.values():
-        unconditional = by_marker.get("", [])
-        for marker, group in by_marker.items():
-            is_extra = _EXTRA_MARKER.match(marker) is not None
-            message = _describe_contradiction([*unconditional, *group] if is_extra else group)
-            if message:
-                yield message
+        yield from filter(None, map(_describe_contradiction, by_marker.values()))
 
 
 def _describe_contradiction(group: Sequence[Requirement]) -> str:

@@ -331,11 +331,12 @@ def _add_slash(url: str) -> str:
 def _find_relative_link(contents: FolderContents, page_url: str) -> str:
     """Return a link that may be relative to the URL of the page with a slash; empty if there is none.
 
-    It is the first file on the same host, or else a folder that is a sibling of the page.
+    It is the first file on the same host that is not below the page, or else a folder beside the page.
     """
     origin, directory = "/".join(page_url.split("/", 3)[:3]), page_url[: page_url.rfind("/") + 1]
     for file in contents.files:
-        if file.url.startswith(f"{origin}/") and _is_distribution_url(file.url):
+        is_below = file.url.startswith(f"{page_url}/")
+        if file.url.startswith(f"{origin}/") and not is_below and _is_distribution_url(file.url):
             return file.url
     for folder in contents.folders:
         url = folder.address.removesuffix("/")

@@ -140,8 +140,10 @@ def _is_closed(text: str) -> bool:
 
     Elements may end before the page does: ``<div>menu</div>``, and one list for each link.
     """
+    if any(tag in text[-_MAX_TRAILER:] for tag in ("</html", "</body")):
+        return True  # HTML does not need the opening tags.
     if _PAGE_TAG.search(text):
-        return any(tag in text[-_MAX_TRAILER:] for tag in ("</html", "</body"))
+        return False
     first_file = _DISTRIBUTION.search(text)
     depth = start = 0
     end = -1
