@@ -33,12 +33,6 @@ def test_replaces_the_bytes_and_keeps_the_labels(served: ServedSite, command: An
     [dist] = served.site.dists.values()
     assert dist.content == command.new_bytes
     assert sorted(dist.labels) == ["dev", "kept", "main"]
-    assert served.site.steps(without_reads=True) == [
-        "stage",
-        "dist delete",
-        "release post",
-        "package post",
-    ] or ("dist delete" in served.site.steps())
     assert command.saved_files() == []
     again = command.run("--replace", "--label", "dev", pip_label="dev")
     assert again.exit_code == 0
@@ -260,7 +254,7 @@ def test_a_fault_leaves_old_or_new_bytes_or_a_way_to_repair(
 ) -> None:
     settings = FAULTS[fault]
     served.site.faults = [Fault(step, skip=skip, **settings)]  # type: ignore[arg-type]
-    done = command.run("--replace", "--timeout", "1")
+    done = command.run_in_process("--replace", "--timeout", "1")
     content = served.site.content(WHEEL)
     if fault == "503 for ever":
         assert content in (command.old_bytes, command.new_bytes, None)
@@ -271,7 +265,7 @@ def test_a_fault_leaves_old_or_new_bytes_or_a_way_to_repair(
     if content is None:
         assert "not served at present" in done.stderr
     served.site.faults = []
-    again = command.run("--replace")
+    again = command.run_in_process("--replace")
     assert again.exit_code == 0, again.stderr
     assert served.site.content(WHEEL) == command.new_bytes
     assert sorted(served.site.dists["demo", WHEEL].labels) == ["kept", "main"]

@@ -103,6 +103,8 @@ class AnacondaSite:
     lists_on_pip_page: bool = True
     pip_hashes: bool = False
     corrupts_downloads: bool = False
+    #: Steps whose requests are answered with 200 and nothing.
+    empty_steps: set[str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     released: threading.Event = field(default_factory=threading.Event)
@@ -217,6 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.action == "hang":
             self.site.released.wait(60)
             self._reset()
+            return
+        if request.step in self.site.empty_steps:
+            self._send(200, "")
             return
         answer: tuple[int, object] = fault.status if fault else 0, {"error": fault.words if fault else ""}
         if fault is None or fault.action == "reset after" or fault.is_done:
