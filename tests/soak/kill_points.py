@@ -14,7 +14,7 @@ from typing import Any
 #: Operations on files and sockets, by the object that has them; those in ``SPLIT`` can also be done by half.
 FILES = (
     *("open", "mkdir", "replace", "rename", "unlink", "fsync", "fchmod", "ftruncate", "close", "read"),
-    *("write", "stat", "scandir", "listdir"),
+    *("write", "stat", "scandir", "listdir", "link"),
 )
 SOCKETS = ("connect", "sendall", "send", "recv_into", "recv", "shutdown")
 SPLIT = {"write", "sendall", "send"}

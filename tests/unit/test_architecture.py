@@ -29,6 +29,7 @@ IMPORT_TABLE = ROOT / "docs" / "explanation" / "architecture.rst"
 #: The modules that may import each library; packaging may be imported anywhere.
 IMPORTING_MODULES = {
     "abi3info": ("checks/native_python",),
+    "botocore": ("targets/static_index/s3",),
     "bs4": ("core/html_text",),
     "certifi": ("http/certificates",),
     "click": ("cli/*",),
@@ -36,7 +37,8 @@ IMPORTING_MODULES = {
     "colorama": ("core/progress/terminal",),
     "cryptography": ("signing/attestation_verifier",),
     "email_validator": ("checks/contact_fields",),
-    "filelock": ("wheelhouse/wheelhouse",),
+    "filelock": ("wheelhouse/wheelhouse", "targets/static_index/folder"),
+    "google": ("targets/static_index/gcs",),
     "httpcore": ("http/httpx_import",),
     "httpx": ("http/httpx_import",),
     "id": ("signing/sigstore_signer",),
@@ -49,7 +51,7 @@ IMPORTING_MODULES = {
     "pypi_attestations": ("signing/sigstore_signer", "signing/attestation_verifier"),
     "pypiserver": ("rehearsal/local_index",),
     "readme_renderer": ("checks/render_worker",),
-    "requests": ("upload/*", "http/requests_network"),
+    "requests": ("upload/*", "http/requests_network", "targets/static_index/gcs"),
     "requests_toolbelt": ("upload/requests_adapter",),
     "rfc3986": ("checks/contact_fields",),
     "rich": ("upload/twine_uploader",),
@@ -332,7 +334,13 @@ def test_every_library_is_imported_only_by_its_modules(module: Module) -> None:
 def test_declared_libraries_match_the_imported_ones() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["demo"], *extras["attestations"]]
+    lines = [
+        *project["dependencies"],
+        *extras["demo"],
+        *extras["attestations"],
+        *extras["s3"],
+        *extras["gcs"],
+    ]
     declared = {canonicalize_name(Requirement(line).name) for line in lines}
     imported = {name.partition(".")[0] for module in modules() for name in module.imports()}
     libraries = imported - sys.stdlib_module_names - {"wheel_uploader"}

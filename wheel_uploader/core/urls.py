@@ -30,6 +30,7 @@ __all__ = [
     "SplitResult",
     "UnclaimedUrl",
     "file_url_path_to_local",
+    "is_folder_or_bucket",
     "may_contain_url",
     "parse_port",
     "parse_qs",
@@ -162,6 +163,18 @@ def _resolve_path(base: str, path: str) -> str:
     if segments[-1] in {".", ".."}:
         resolved.append("")
     return "/".join(resolved) or "/"
+
+
+#: The beginning of the path of a folder, or of the URL of a folder or bucket.
+_FOLDER_OR_BUCKET = re.compile(r"(?i)(?:s3|gs|file):|/|\.\.?(?:[/\\]|\Z)|~|[a-z]:[/\\]")
+
+
+def is_folder_or_bucket(url: str) -> bool:
+    """Return whether an upload URL names a folder or a bucket; looks only at its text.
+
+    A name without a scheme that does not begin like a path may be a URL that was typed without ``https://``.
+    """
+    return bool(_FOLDER_OR_BUCKET.match(url.strip()))
 
 
 def file_url_path_to_local(path: str) -> str:

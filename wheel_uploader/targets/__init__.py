@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from wheel_uploader.core.models import Options, TargetSettings
 from wheel_uploader.core.progress import Progress
+from wheel_uploader.core.urls import is_folder_or_bucket
 from wheel_uploader.targets.anaconda import urls as anaconda_urls
 from wheel_uploader.targets.protocol import PublishTarget
 from wheel_uploader.targets.settings import apply_settings, find_settings
@@ -29,6 +30,12 @@ def _open_package_index(options: Options, progress: Progress, settings: TargetSe
     return PackageIndexTarget(options, progress, settings)
 
 
+def _open_static_index(options: Options, progress: Progress, settings: TargetSettings) -> PublishTarget:
+    from wheel_uploader.targets.static_index.target import StaticIndexTarget
+
+    return StaticIndexTarget(options, progress, settings)
+
+
 def _open_anaconda(options: Options, progress: Progress, settings: TargetSettings) -> PublishTarget:
     from wheel_uploader.targets.anaconda.target import AnacondaTarget
 
@@ -37,6 +44,7 @@ def _open_anaconda(options: Options, progress: Progress, settings: TargetSetting
 
 #: The first kind that claims the upload URL is used; the last one claims all.
 TARGET_KINDS = (
+    TargetKind(name="static index", claims=is_folder_or_bucket, open=_open_static_index),
     TargetKind(name="anaconda.org", claims=anaconda_urls.claims, open=_open_anaconda),
     TargetKind(name="package index", claims=lambda _url: True, open=_open_package_index),
 )

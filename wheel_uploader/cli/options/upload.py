@@ -17,7 +17,11 @@ def options() -> list[Option]:
             metavar="NAME",
             help="Target, a section of .pypirc or of the configuration.  [default: pypi]",
         ),
-        option("--repository-url", metavar="URL", help="Upload to this URL instead of one from .pypirc."),
+        option(
+            "--repository-url",
+            metavar="URL",
+            help="Upload to this URL, folder or bucket instead of a target from .pypirc.",
+        ),
         option(
             "--index-url",
             metavar="URL",

@@ -20,7 +20,7 @@ from wheel_uploader.core.errors import OptionError, UsageError
 from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Stage
 from wheel_uploader.core.models.target_settings import TargetSettings
 from wheel_uploader.core.redaction import sanitize
-from wheel_uploader.core.urls import parse_port, urlsplit
+from wheel_uploader.core.urls import is_folder_or_bucket, parse_port, urlsplit
 
 #: models.run.Options; its module imports this one, so the type cannot be imported here.
 Options = Any
@@ -307,7 +307,10 @@ def _validate_comparison(options: Options) -> None:
 
 def _validate_urls(options: Options) -> None:
     for name in _URL_FIELDS:
-        if (url := getattr(options, name)) and (problem := _explain_invalid_url(url)):
+        url = getattr(options, name)
+        if name == "repository_url" and isinstance(url, str) and is_folder_or_bucket(url):
+            continue
+        if url and (problem := _explain_invalid_url(url)):
             label = "upload URL" if name == "repository_url" else "index URL"
             raise UsageError(
                 f"the {label} is not valid: {problem}",

@@ -1,0 +1,295 @@
+"""A static index in a bucket of S3, or of a service with the same API. The only module that uses botocore.
+
+botocore finds the credentials, the region and the endpoint as the AWS command line does (variables, profiles,
+roles, ``AWS_ENDPOINT_URL_S3``), and signs the requests. It retries nothing here: whether an attempt is
+repeated depends on what the bucket then has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wheel_uploader.core.errors import (
+    CredentialsError,
+    HttpStatusError,
+    NetworkError,
+    TransportError,
+    UsageError,
+)
+from wheel_uploader.core.redaction import register_secret, sanitize, strip_url
+from wheel_uploader.core.urls import quote, urlsplit
+from wheel_uploader.http.retry import parse_retry_after
+from wheel_uploader.targets.static_index.object_store import (
+    CHUNK_SIZE,
+    MAX_LISTED_NAMES,
+    MAX_PAGE_SIZE,
+    ListedNames,
+    NewObject,
+    PreconditionFailed,
+    StoredFile,
+    StoredPage,
+)
+
+#: Bytes of one PUT request.
+_MAX_PUT_SIZE = 5 << 30
+#: Parameters of a page that a new version keeps, with the names of botocore.
+_KEPT = (
+    "ContentType",
+    "CacheControl",
+    "ContentDisposition",
+    "ContentLanguage",
+    "ContentEncoding",
+    "Metadata",
+)
+_KEPT_STORAGE = ("StorageClass", "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
+_NOT_FOUND = frozenset({"404", "NoSuchKey", "NotFound"})
+_CREDENTIALS_HINT = (
+    "The credentials need s3:GetObject, s3:PutObject and s3:ListBucket for this bucket (without the last one "
+    "a missing page looks like a forbidden one). Check AWS_PROFILE and the AWS_* variables."
+)
+_EXTRA_HINT = "Install it with: pip install 'wheel-uploader[s3]'"
+
+
+class S3Store:
+    """A bucket of S3 and a prefix in it."""
+
+    has_exact_keys = True
+
+    def __init__(self, bucket: str, prefix: str, *, timeout: float = 30.0, connections: int = 10) -> None:
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self.location = f"s3://{sanitize(bucket)}/{sanitize(self._prefix)}"
+        try:
+            import botocore.config
+            import botocore.exceptions
+            import botocore.session
+        except ImportError:
+            raise UsageError("s3:// needs the package botocore", hint=_EXTRA_HINT) from None
+        self._errors_module = botocore.exceptions
+        self._session = botocore.session.get_session()
+        self._config = botocore.config.Config(
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            connect_timeout=min(10.0, timeout),
+            read_timeout=timeout,
+            max_pool_connections=connections,
+            # Other services with this API do not know the newer checksums; the signature has the sha256.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={"payload_signing_enabled": True},
+        )
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that requests are sent to."""
+        return str(self._get_client().meta.endpoint_url)
+
+    @property
+    def served_url(self) -> str:
+        """The URL at which the bucket itself serves the index."""
+        endpoint, client = urlsplit(self.endpoint), self._get_client()
+        path = quote(f"{self._bucket}/{self._prefix}")
+        if (endpoint.hostname or "").endswith(".amazonaws.com") and "." not in self._bucket:
+            region = client.meta.region_name
+            host = "s3" if region in (None, "aws-global") else f"s3.{region}"
+            return f"{endpoint.scheme}://{self._bucket}.{host}.amazonaws.com/{quote(self._prefix)}"
+        return f"{endpoint.scheme}://{endpoint.netloc}{endpoint.path.rstrip('/')}/{path}"
+
+    def log_in(self) -> str:
+        """Find credentials as the AWS command line does, and return which."""
+        with self._errors(""):
+            credentials = self._session.get_credentials()
+            frozen = credentials.get_frozen_credentials() if credentials else None
+        if not frozen:
+            raise CredentialsError(
+                f"no AWS credentials for {self.location} were found",
+                hint="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or use a role.",
+            )
+        register_secret(frozen.secret_key)
+        register_secret(frozen.token)
+        return f"AWS access key {sanitize(str(frozen.access_key))} ({sanitize(str(credentials.method))})"
+
+    def make_headers(self, content_type: str, cache_control: str) -> Mapping[str, str]:
+        """Return the parameters of a new page."""
+        return {"ContentType": content_type, "CacheControl": cache_control}
+
+    def read_page(self, key: str) -> StoredPage | None:
+        """Return a page, or None if it does not exist."""
+        with self._errors(key):
+            answer = self._get_or_none("get_object", key)
+            if answer is None:
+                return None
+            with contextlib.closing(answer["Body"]) as body:
+                data = body.read(MAX_PAGE_SIZE + 1)
+        length = answer.get("ContentLength")
+        if isinstance(length, int) and len(data) < min(length, MAX_PAGE_SIZE):
+            raise TransportError(f"{self.location}{key}: only {len(data)} of {length} bytes arrived")
+        headers = {name: answer[name] for name in (*_KEPT, *_KEPT_STORAGE) if answer.get(name)}
+        return StoredPage(data=data, version=str(answer["ETag"]), headers=headers)
+
+    def stat(self, key: str) -> StoredFile | None:
+        """Return the size of an object, or None if it does not exist."""
+        with self._errors(key):
+            answer = self._get_or_none("head_object", key)
+        return StoredFile(size=int(answer.get("ContentLength") or 0)) if answer is not None else None
+
+    def compute_sha256(self, key: str) -> str:
+        """Return the hex sha256 of an object; read it whole."""
+        digest, size = hashlib.sha256(), 0
+        with self._errors(key):
+            answer = self._get_client().get_object(**self._address(key))
+            with contextlib.closing(answer["Body"]) as body:
+                while chunk := body.read(CHUNK_SIZE):
+                    digest.update(chunk)
+                    size += len(chunk)
+        if size != answer["ContentLength"]:
+            raise TransportError(
+                f"{self.location}{key}: only {size} of {answer['ContentLength']} bytes arrived"
+            )
+        return digest.hexdigest()
+
+    def create(self, key: str, new: NewObject) -> None:
+        """Create an object. Raises PreconditionFailed if it exists."""
+        if new.size > _MAX_PUT_SIZE:
+            raise UsageError(
+                f"{self.location}{key}: one request can create objects of up to 5 GiB",
+                hint="Make the file smaller.",
+            )
+        new.content.seek(0)
+        with self._errors(key):
+            self._get_client().put_object(
+                **self._address(key),
+                Body=new.content,
+                ContentLength=new.size,
+                ContentType=new.content_type,
+                Metadata={"sha256": new.sha256},
+                IfNoneMatch="*",
+            )
+        new.on_sent(new.size)
+
+    def replace(self, key: str, page: StoredPage) -> None:
+        """Write a page, if it is still that version. Raises PreconditionFailed."""
+        condition = {"IfMatch": page.version} if page.version else {"IfNoneMatch": "*"}
+        with self._errors(key):
+            self._get_client().put_object(**self._address(key), Body=page.data, **page.headers, **condition)
+
+    def list_names(self, folder: str) -> ListedNames:
+        """Return the names below a folder."""
+        start = f"{self._prefix}{folder}"
+        files: set[str] = set()
+        folders: set[str] = set()
+        token: Mapping[str, str] = {}
+        with self._errors(folder):
+            while True:
+                answer = self._get_client().list_objects_v2(
+                    Bucket=self._bucket, Prefix=start, Delimiter="/", **token
+                )
+                files.update(str(entry["Key"])[len(start) :] for entry in answer.get("Contents", []))
+                folders.update(
+                    str(e["Prefix"])[len(start) :].rstrip("/") for e in answer.get("CommonPrefixes", [])
+                )
+                is_last = not answer.get("IsTruncated") or not answer.get("NextContinuationToken")
+                if is_last or len(files) + len(folders) >= MAX_LISTED_NAMES:
+                    return ListedNames(
+                        files=frozenset(files), folders=frozenset(folders), is_complete=is_last
+                    )
+                token = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._client:
+            self._client.close()
+
+    def _address(self, key: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": f"{self._prefix}{key}"}
+
+    def _get_client(self) -> Any:
+        with self._lock, self._errors(""):
+            if self._client is None:
+                # Without a region most other services take any.
+                region = self._session.get_config_variable("region") or "us-east-1"
+                self._client = self._session.create_client("s3", config=self._config, region_name=region)
+            return self._client
+
+    def _get_or_none(self, operation: str, key: str) -> dict[str, Any] | None:
+        try:
+            answer: dict[str, Any] = getattr(self._get_client(), operation)(**self._address(key))
+        except self._errors_module.ClientError as error:
+            if _get_code(error) in _NOT_FOUND:
+                return None
+            raise
+        return answer
+
+    @contextlib.contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        """Turn the errors of botocore into those of this program."""
+        module, location = self._errors_module, f"{self.location}{sanitize(key)}"
+        try:
+            yield
+        except module.ClientError as error:
+            raise _make_error(error, location) from error
+        except (
+            module.NoCredentialsError,
+            module.PartialCredentialsError,
+            module.TokenRetrievalError,
+        ) as error:
+            raise CredentialsError(f"{location}: {_shorten(error)}", hint=_CREDENTIALS_HINT) from error
+        except (module.ProfileNotFound, module.ConfigParseError, module.ParamValidationError) as error:
+            raise UsageError(
+                f"{location}: {_shorten(error)}", hint="Correct the AWS configuration."
+            ) from error
+        except _get_transport_errors(module) as error:
+            raise TransportError(f"{location}: {_shorten(error)}") from error
+        except module.BotoCoreError as error:
+            raise NetworkError(f"{location}: {_shorten(error)}") from error
+        except ValueError as error:
+            raise UsageError(
+                f"{location}: {_shorten(error)}", hint="Correct the AWS configuration."
+            ) from error
+
+
+def _get_transport_errors(module: Any) -> tuple[type[Exception], ...]:
+    """Return the errors after which a retry may help."""
+    return (
+        module.HTTPClientError,
+        module.ConnectionError,
+        module.IncompleteReadError,
+        module.ResponseStreamingError,
+    )
+
+
+def _shorten(error: BaseException) -> str:
+    return sanitize(strip_url(str(error)), limit=300)
+
+
+def _get_code(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _make_error(error: Any, location: str) -> Exception:
+    """Return the error for a response with a status that is not 2xx."""
+    response = error.response
+    metadata = response.get("ResponseMetadata", {})
+    status = metadata.get("HTTPStatusCode")
+    status = status if isinstance(status, int) else 0
+    code, message = _get_code(error), str(response.get("Error", {}).get("Message", ""))
+    words = sanitize(f"{code}: {message}" if message else code, limit=300)
+    if status == 412 or code == "PreconditionFailed":
+        return PreconditionFailed()
+    if code == "NoSuchBucket":
+        return UsageError(f"{location}: {words}", hint="Correct the name of the bucket, or create it.")
+    if status in (401, 403):
+        return CredentialsError(
+            f"{location}: the bucket refused the request ({words})", hint=_CREDENTIALS_HINT
+        )
+    if code in ("ConditionalRequestConflict", "OperationAborted") or code in ("SlowDown", "RequestTimeout"):
+        status = 503
+    retry_after = parse_retry_after(str(metadata.get("HTTPHeaders", {}).get("retry-after", "")))
+    return HttpStatusError(
+        status, location, reason=code and sanitize(code, limit=60), excerpt=words, retry_after=retry_after
+    )
