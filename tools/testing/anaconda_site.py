@@ -50,6 +50,8 @@ class Dist:
     basename: str
     content: bytes
     labels: list[str]
+    upload_time: str = "2026-11-30 08:00:00.000000+00:00"
+    kind: str = "pypi"
 
     def as_json(self, hashes: tuple[str, ...]) -> dict[str, Any]:
         digests = {
@@ -61,8 +63,8 @@ class Dist:
             "version": self.version,
             "size": len(self.content),
             "labels": list(self.labels),
-            "distribution_type": "pypi",
-            "upload_time": "2026-11-30 08:00:00.000000+00:00",
+            "distribution_type": self.kind,
+            "upload_time": self.upload_time,
             **{kind: digests[kind] if kind in hashes else "None" for kind in digests},
         }
 
@@ -105,6 +107,8 @@ class AnacondaSite:
     corrupts_downloads: bool = False
     #: Steps whose requests are answered with 200 and nothing.
     empty_steps: set[str] = field(default_factory=set)
+    #: Changes the JSON of a successful answer of the API, by step.
+    alter: Callable[[str, Any], Any] = lambda _step, data: data
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     released: threading.Event = field(default_factory=threading.Event)
@@ -226,7 +230,8 @@ class _Handler(BaseHTTPRequestHandler):
         answer: tuple[int, object] = fault.status if fault else 0, {"error": fault.words if fault else ""}
         if fault is None or fault.action == "reset after" or fault.is_done:
             with self.site.lock:
-                done = self.answer(request)
+                status, content = self.answer(request)
+                done = status, self.site.alter(request.step, content) if status == 200 else content
             answer = answer if fault else done
         self.site.on_request(number, request, "after")
         if fault and fault.action == "reset after":

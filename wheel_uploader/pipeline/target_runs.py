@@ -27,11 +27,19 @@ from wheel_uploader.core.models import (
     IndexComparison,
     Report,
     Selection,
+    TargetPruning,
     TargetReport,
     UploadResult,
 )
 from wheel_uploader.core.redaction import sanitize, strip_url
-from wheel_uploader.pipeline import check_stage, confirm_stage, release_gate, retention, upload_stage
+from wheel_uploader.pipeline import (
+    check_stage,
+    confirm_stage,
+    release_gate,
+    retention,
+    target_pruning,
+    upload_stage,
+)
 from wheel_uploader.pipeline.check_stage import UploadDestination, Verdict
 from wheel_uploader.pipeline.context import ReportBuilder, RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
@@ -133,6 +141,20 @@ class TargetRuns:
         """
         if destination := self._runs[-1].destination:
             retention.prune(self._context, selection, downloaded.wheelhouse, destination)
+
+    def prune_targets(self, selection: Selection, downloaded: DownloadedRelease) -> None:
+        """Remove the older releases that the rules of the targets do not keep, and record which.
+
+        Raises an error for a failure only with ``--strict``: the release itself is complete.
+        """
+        results: list[TargetPruning] = []
+        for run in self._runs:
+            page = run.destination.project_page if run.destination else None
+            earlier = frozenset(file.filename for file in page.files) if page else frozenset()
+            if result := target_pruning.prune(run.context, selection, downloaded.files, earlier):
+                results.append(result)
+                self._context.record(target_prunings=tuple(results))
+        target_pruning.raise_if_strict(self._context)
 
     @contextlib.contextmanager
     def _errors_of(self, run: _TargetRun) -> Iterator[None]:

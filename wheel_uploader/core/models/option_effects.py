@@ -72,6 +72,9 @@ FIRST_STAGE: Mapping[str, Stage] = {
     "confirm_timeout": Stage.CONFIRM,
     "keep_releases": Stage.CONFIRM,
     "keep_days": Stage.CONFIRM,
+    "prune": Stage.CONFIRM,
+    "prune_days": Stage.CONFIRM,
+    "prune_final": Stage.CONFIRM,
 }
 
 
@@ -105,7 +108,7 @@ NEEDS = (
         field_names=(
             *("strict", "ignore", "compare_with", "no_compare", "compare_index", "diff", "allow_missing"),
             *("built_by", "smoke", "smoke_env", "identity", "sign_with", "keep_going", "upload_jobs"),
-            *("skip_existing", "keep_releases", "keep_days"),
+            *("skip_existing", "keep_releases", "keep_days", "prune", "prune_days", "prune_final"),
         ),
         is_met=lambda options: not options.verify,
         reason="with --verify, which only compares files with the index",
@@ -120,7 +123,7 @@ NEEDS = (
                 "confirm_timeout",
                 "keep_releases",
                 "keep_days",
-                *("write_only", "replace"),
+                *("write_only", "replace", "prune", "prune_days", "prune_final"),
             ),
         ),
         is_met=lambda options: not options.rehearse,
@@ -160,6 +163,11 @@ NEEDS = (
         field_names=("config_file",),
         is_met=lambda options: not options.repository_url,
         reason="with --repository-url, which replaces the repositories of .pypirc",
+    ),
+    Need(
+        field_names=("prune_final",),
+        is_met=lambda options: options.prune is not None or options.prune_days is not None,
+        reason="without --prune and --prune-days",
     ),
     Need(
         field_names=("smoke_env",),
