@@ -381,6 +381,22 @@ def test_follows_an_index_whose_pages_are_at_the_top(user: Publisher) -> None:
     assert user.read(INDEX) is None
 
 
+def test_follows_the_pages_at_the_keys_of_folders(bucket: Publisher) -> None:
+    """s3pypi writes them so: installers ask a bucket for these keys."""
+    body = f'    <a href="demo-0.9.tar.gz#sha256={OLD}">demo-0.9.tar.gz</a>\n'
+    page = f"<!DOCTYPE html>\n<html>\n  <body>\n{body}  </body>\n</html>"
+    bucket.write("demo/", page.encode())
+    bucket.write("index.html", b'<html><body>\n<a href="demo/">demo</a>\n</body></html>')
+    ended = bucket.publish()
+    assert ended.code == 0, ended.errors
+    edited = get(bucket.read("demo/"))
+    assert edited.startswith(page.partition("  </body>")[0])
+    assert f'<a href="{WHEEL}#sha256=' in edited
+    assert bucket.read("demo/index.html") is None
+    assert bucket.read(INDEX) is None
+    assert get(bucket.read("index.html")).count("<a ") == 1
+
+
 # --- conflicts and faults --------------------------------------------------------------------------
 
 
@@ -420,7 +436,7 @@ def test_a_bucket_that_is_busy_is_asked_again(bucket: Publisher) -> None:
         return 503 if is_first and "simple" in path else None
 
     proxy.rule = rule
-    ended = bucket.publish()
+    ended = bucket.publish("1.0", "demo", "--retries", "4")
     assert ended.code == 0, ended.errors
     assert WHEEL in get(bucket.read(INDEX))
     assert any(request.startswith("PUT") for request in seen)

@@ -7,7 +7,7 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -137,7 +137,7 @@ def act(store: ObjectStore) -> list[tuple[str, ReleaseError | PreconditionFailed
     """Use every method, and return the errors."""
     errors: list[tuple[str, ReleaseError | PreconditionFailed]] = []
     page = StoredPage(data=b"x", version="1", headers={})
-    actions = {
+    actions: dict[str, Callable[[], object]] = {
         "read_page": lambda: store.read_page(PAGE),
         "stat": lambda: store.stat(PAGE),
         "hash": lambda: store.compute_sha256(PAGE),
@@ -179,6 +179,8 @@ def test_a_lost_connection_and_a_cut_answer_may_pass(place: Place, store: Object
     place.proxy.rule = lambda method, _path: fault if fault is Fault.LOSE_REQUEST or method == "GET" else None
     errors = dict(act(store))
     assert {"read_page", "hash", "list"} <= set(errors)
+    # Without a fault, the page is not the one that was read.
+    errors.pop("replace")
     assert all(isinstance(error, NetworkError) and retry.is_retryable(error) for error in errors.values())
 
 

@@ -317,7 +317,8 @@ def _validate_urls(options: Options) -> None:
             label = "upload URL" if name == "repository_url" else "index URL"
             raise UsageError(
                 f"the {label} is not valid: {problem}",
-                hint="Give an absolute URL that begins with https://.",
+                hint="Give an absolute URL that begins with https://."
+                + (" A folder begins with ./ or /." if name == "repository_url" and "://" not in url else ""),
             )
 
 

@@ -164,7 +164,7 @@ class FolderStore:
 
     @contextlib.contextmanager
     def _partial_file(self, key: str) -> Iterator[tuple[OpenDirectory, Path, int]]:
-        """Open a new hidden file in the folder of the final one; remove it if it is still there at the end."""
+        """Open a new hidden file in the folder of the final one, and remove it at the end."""
         folder = self._path(key).resolve().parent
         _make_folders(folder)
         _remove_leftovers(folder)

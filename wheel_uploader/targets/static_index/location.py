@@ -69,8 +69,13 @@ def _open_bucket(options: Options, url: str, match: re.Match[str]) -> Place:
         from wheel_uploader.targets.static_index.s3 import S3Store
 
         connections = max(10, options.upload_jobs)
-        s3 = S3Store(bucket, prefix, timeout=options.timeout, connections=connections)
-        _require_encryption(s3.endpoint, options)
+        s3 = S3Store(
+            bucket,
+            prefix,
+            timeout=options.timeout,
+            connections=connections,
+            check_endpoint=lambda endpoint: _require_encryption(endpoint, options),
+        )
         return Place(store=s3, url=url, pages_root=pages_root)
     from wheel_uploader.targets.static_index.gcs import GcsStore
 

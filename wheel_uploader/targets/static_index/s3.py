@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from wheel_uploader.core.errors import (
@@ -20,7 +20,7 @@ from wheel_uploader.core.errors import (
     TransportError,
     UsageError,
 )
-from wheel_uploader.core.redaction import register_secret, sanitize, strip_url
+from wheel_uploader.core.redaction import register_secret, sanitize
 from wheel_uploader.core.urls import quote, urlsplit
 from wheel_uploader.http.retry import parse_retry_after
 from wheel_uploader.targets.static_index.object_store import (
@@ -59,8 +59,18 @@ class S3Store:
 
     has_exact_keys = True
 
-    def __init__(self, bucket: str, prefix: str, *, timeout: float = 30.0, connections: int = 10) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str,
+        *,
+        timeout: float = 30.0,
+        connections: int = 10,
+        check_endpoint: Callable[[str], None] = lambda _url: None,
+    ) -> None:
+        """Send no request; ``check_endpoint`` raises UsageError for an endpoint that must not be used."""
         self._bucket = bucket
+        self._check_endpoint = check_endpoint
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self.location = f"s3://{sanitize(bucket)}/{sanitize(self._prefix)}"
         try:
@@ -85,14 +95,10 @@ class S3Store:
         self._client: Any = None
 
     @property
-    def endpoint(self) -> str:
-        """The URL that requests are sent to."""
-        return str(self._get_client().meta.endpoint_url)
-
-    @property
     def served_url(self) -> str:
         """The URL at which the bucket itself serves the index."""
-        endpoint, client = urlsplit(self.endpoint), self._get_client()
+        client = self._get_client()
+        endpoint = urlsplit(str(client.meta.endpoint_url))
         path = quote(f"{self._bucket}/{self._prefix}")
         if (endpoint.hostname or "").endswith(".amazonaws.com") and "." not in self._bucket:
             region = client.meta.region_name
@@ -103,6 +109,7 @@ class S3Store:
     def log_in(self) -> str:
         """Find credentials as the AWS command line does, and return which."""
         with self._errors(""):
+            self._get_client()
             credentials = self._session.get_credentials()
             frozen = credentials.get_frozen_credentials() if credentials else None
         if not frozen:
@@ -213,7 +220,9 @@ class S3Store:
             if self._client is None:
                 # Without a region most other services take any.
                 region = self._session.get_config_variable("region") or "us-east-1"
-                self._client = self._session.create_client("s3", config=self._config, region_name=region)
+                client = self._session.create_client("s3", config=self._config, region_name=region)
+                self._check_endpoint(str(client.meta.endpoint_url))
+                self._client = client
             return self._client
 
     def _get_or_none(self, operation: str, key: str) -> dict[str, Any] | None:
@@ -264,7 +273,7 @@ def _get_transport_errors(module: Any) -> tuple[type[Exception], ...]:
 
 
 def _shorten(error: BaseException) -> str:
-    return sanitize(strip_url(str(error)), limit=300)
+    return sanitize(str(error), limit=300)
 
 
 def _get_code(error: Any) -> str:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import io
-import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -23,9 +21,7 @@ from wheel_uploader.core.errors import (
     ConflictError,
     CredentialsError,
     DeadlineError,
-    HttpStatusError,
     NetworkError,
-    TransportError,
 )
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
@@ -41,25 +37,18 @@ from wheel_uploader.core.models import (
 )
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize, strip_url
-from wheel_uploader.core.verified_file import VerifiedFile
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.http.retry import RETRYABLE_STATUSES
 from wheel_uploader.index.target import Target
 from wheel_uploader.targets.protocol import IndexState, PublishTarget, Release
-from wheel_uploader.targets.static_index.file_facts import FileFacts, read_file_facts
 from wheel_uploader.targets.static_index.folder import FolderStore
 from wheel_uploader.targets.static_index.location import open_store
-from wheel_uploader.targets.static_index.new_file import NewFile
-from wheel_uploader.targets.static_index.object_store import NewObject, PreconditionFailed, StoredFile
 from wheel_uploader.targets.static_index.pages import IndexPage, find_duplicates
 from wheel_uploader.targets.static_index.static_index import ProjectState, StaticIndex
+from wheel_uploader.targets.static_index.stored_files import StoredFiles
 from wheel_uploader.upload.response import UploadResponse
-from wheel_uploader.upload.response_rules import ResponseKind
 
 if TYPE_CHECKING:
     from wheel_uploader.index.client import IndexClient
-
-_BINARY, _TEXT = "application/octet-stream", "text/plain; charset=utf-8"
 
 
 class StaticIndexTarget(PublishTarget):
@@ -83,14 +72,7 @@ class StaticIndexTarget(PublishTarget):
             sleep=cancellation.sleep_unless_cancelled,
         )
         self._login = ""
-        self._signatures: dict[str, Signature] = {}
-        self._facts: dict[str, FileFacts] = {}
-        #: Keys of metadata and signatures that the store has with our bytes.
-        self._stored_companions: set[str] = set()
-        self._told: set[str] = set()
-        #: The files of each project that was read, before this run changed its pages.
-        self._listed_files: dict[str, tuple[IndexFile, ...]] = {}
-        self._lock = threading.Lock()
+        self._files = StoredFiles(self._static, progress)
 
     def close(self) -> None:
         """Close the connections."""
@@ -148,10 +130,13 @@ class StaticIndexTarget(PublishTarget):
         return self._make_project_page(project, self._static.read(_canonical(project), ()))
 
     def _make_project_page(self, project: str, state: ProjectState) -> ProjectPage:
+        name = _canonical(project)
+        layout = self._static.find_layout(name)
+        folder_url = f"{self.info.url.rstrip('/')}/{layout.pages_root}{name}/"
+        url = layout.page_url(name) if layout.reading_url else folder_url
         for page in state.pages:
             if page.project_page and (page.files or page is state.pages[-1]):
-                return page.project_page
-        url = self._static.find_layout(_canonical(project)).page_url(_canonical(project))
+                return replace(page.project_page, url=url)
         return ProjectPage(url=url, exists=False)
 
     def get_sha256(self, file: IndexFile) -> str:
@@ -161,7 +146,7 @@ class StaticIndexTarget(PublishTarget):
         key = self._static.find_layout("").find_key(file.url)
         if not key:
             return super().get_sha256(file)
-        return self._hash(key)
+        return self._files.hash(key)
 
     def fetch_state(self, project: str, version: Version, files: Sequence[LocalFile]) -> IndexState:  # noqa: ARG002
         """Read the pages and compare the files with them and with the store.
@@ -170,16 +155,11 @@ class StaticIndexTarget(PublishTarget):
         """
         name = _canonical(project)
         state = self._static.read(name, files)
-        self._listed_files[name] = state.files
+        self._files.remember(name, state.files)
         for problem in self._static.find_problems(name, state, files):
-            self._tell(problem)
+            self._files.tell(problem)
         comparisons = tuple(self._compare(name, state, file) for file in files)
         return IndexState(project_page=self._make_project_page(name, state), comparisons=comparisons)
-
-    def _tell(self, problem: str) -> None:
-        if problem not in self._told:
-            self._told.add(problem)
-            self._progress.info(f"warning: {problem}")
 
     def require_replaceable(self) -> None:
         """Accept ``--replace``: it keeps one entry of a name that pages list twice, and replaces no file."""
@@ -196,147 +176,32 @@ class StaticIndexTarget(PublishTarget):
                 if comparison.result not in (FileComparison.SAME, FileComparison.ABSENT):
                     return comparison
         if not is_same:
-            stored = self._compare_stored(project, file)
+            stored = self._files.compare_stored(project, file)
             is_conflict = stored.result is FileComparison.DIFFERENT
             return stored if is_conflict else IndexComparison(file=file, result=FileComparison.ABSENT)
-        key = self._find_key(project, file)
-        facts = self._stat(key)
+        key = self._files.find_key(project, file)
+        facts = self._files.stat(key)
         if facts and facts.size == file.size:
             return IndexComparison(file=file, result=FileComparison.SAME, index_sha256=file.sha256)
-        return self._compare_stored(project, file)
+        return self._files.compare_stored(project, file)
 
     def _is_corrected(self, page: IndexPage, file: LocalFile) -> bool:
         """Return whether ``--replace`` corrects what a page lists: the bytes in the store then decide."""
         return self._options.replace and file.filename in find_duplicates(page.files)
 
     def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
-        """Compare a file with the object of its name; pages list it at the end.
-
-        It is absent as long as its metadata or signature is: the next attempt then creates these.
-        """
-        comparison = self._compare_stored(_canonical(project), file)
-        if comparison.result is FileComparison.SAME and not self._has_companions(project, file):
-            return IndexComparison(file=file, result=FileComparison.ABSENT)
-        return comparison
-
-    def _has_companions(self, project: str, file: LocalFile) -> bool:
-        key = self._find_key(_canonical(project), file)
-        companions = self._find_companions(file, self._read_facts(file))
-        return all(
-            f"{key}{suffix}" in self._stored_companions or self._store.stat(f"{key}{suffix}")
-            for suffix in companions
-        )
-
-    def _compare_stored(self, project: str, file: LocalFile) -> IndexComparison:
-        key = self._find_key(project, file)
-        facts = self._stat(key)
-        if facts is None:
-            return IndexComparison(file=file, result=FileComparison.ABSENT)
-        digest = self._hash(key)
-        result = FileComparison.SAME if digest == file.sha256 else FileComparison.DIFFERENT
-        return IndexComparison(file=file, result=result, index_sha256=digest)
-
-    def _stat(self, key: str) -> StoredFile | None:
-        return self._static.attempt(f"look for {key}", lambda: self._store.stat(key))
-
-    def _hash(self, key: str) -> str:
-        return self._static.attempt(f"hash {key}", lambda: self._store.compute_sha256(key))
-
-    def _find_key(self, project: str, file: LocalFile) -> str:
-        """Return the key of a file: the one that a page links to, else one in the folder for new files."""
-        with self._lock:
-            if project not in self._listed_files:
-                self._listed_files[project] = self._static.read(project, ()).files
-            files = self._listed_files[project]
-        layout = self._static.find_layout(project)
-        for listed in files:
-            if listed.filename == file.filename and (key := layout.find_key(listed.url)):
-                return key
-        return f"{layout.find_folder(project, files, str(file.name.version))}{file.filename}"
+        """Compare a file with the object of its name; pages list it at the end."""
+        return self._files.compare_with_companions(_canonical(project), file)
 
     # --- writing ---------------------------------------------------------------------------------------
 
     def set_signatures(self, signatures: Sequence[Signature]) -> None:
         """Store these signatures with their files."""
-        self._signatures = {signature.filename: signature for signature in signatures}
+        self._files.signatures = {signature.filename: signature.content for signature in signatures}
 
     def upload(self, file: LocalFile) -> UploadResponse:
-        """Create the file, its core metadata and its signature, unless they are there with the same bytes."""
-        key = self._find_key(str(file.name.project), file)
-        with (
-            VerifiedFile(file.path, file.sha256) as content,
-            self._progress.file(file.filename, size=file.size) as bar,
-        ):
-            facts = self._read_facts(file, content)
-            new = NewObject(
-                content=io.BufferedReader(content),
-                size=file.size,
-                sha256=file.sha256,
-                content_type=_BINARY,
-                on_sent=bar.advance,
-            )
-            response = self._create(key, new)
-        for companion, data in self._find_companions(file, facts).items():
-            if response.kind is ResponseKind.ACCEPTED:
-                response = self._create_companion(f"{key}{companion}", data)
-        return response
-
-    def _find_companions(self, file: LocalFile, facts: FileFacts) -> dict[str, bytes]:
-        """Return the contents of the metadata and the signature of a file, by suffix."""
-        signature = self._signatures.get(file.filename)
-        companions = {".metadata": facts.metadata, ".asc": signature.content if signature else b""}
-        return {suffix: data for suffix, data in companions.items() if data}
-
-    def _create_companion(self, key: str, data: bytes) -> UploadResponse:
-        """Create the metadata or the signature of a file; another one that is there is left."""
-        response = self._create(key, _make_object(data, _TEXT))
-        if response.kind is ResponseKind.EXISTS:
-            self._tell(f"{response.diagnosis}; it is left as it is")
-            return UploadResponse(kind=ResponseKind.ACCEPTED, status=200)
-        if response.kind is ResponseKind.ACCEPTED:
-            with self._lock:
-                self._stored_companions.add(key)
-        return response
-
-    def _create(self, key: str, new: NewObject) -> UploadResponse:
-        """Create one object, and return the meaning of what the store answered."""
-        try:
-            try:
-                self._store.create(key, new)
-            except PreconditionFailed:
-                digest = self._store.compute_sha256(key)
-                if digest != new.sha256:
-                    return self._conflict(key, digest, new.sha256)
-        except CredentialsError as error:
-            return UploadResponse(
-                kind=ResponseKind.REJECTED,
-                status=403,
-                diagnosis=error.message,
-                hint=error.hint,
-                error_type=CredentialsError,
-                is_final=True,
-            )
-        except HttpStatusError as error:
-            is_temporary = error.status in RETRYABLE_STATUSES
-            return UploadResponse(
-                kind=ResponseKind.RETRY if is_temporary else ResponseKind.REJECTED,
-                status=error.status,
-                diagnosis=error.message,
-                retry_after=error.retry_after,
-                error_type=NetworkError,
-            )
-        except TransportError as error:
-            return UploadResponse(kind=ResponseKind.RETRY, status=0, diagnosis=error.message)
-        return UploadResponse(kind=ResponseKind.ACCEPTED, status=200)
-
-    def _conflict(self, key: str, digest: str, expected: str) -> UploadResponse:
-        return UploadResponse(
-            kind=ResponseKind.EXISTS,
-            status=412,
-            diagnosis=f"{self._store.location}{key} has other bytes: sha256 {digest}, not {expected}",
-            error_type=ConflictError,
-            is_final=True,
-        )
+        """Create the file, its core metadata and its signature."""
+        return self._files.upload(file)
 
     def finish(self, release: Release) -> None:
         """List the files on the pages, and a new project on the list of projects."""
@@ -344,7 +209,7 @@ class StaticIndexTarget(PublishTarget):
         with self._progress.waiting(f"upload: editing the pages of {project}"):
             if self._options.replace:
                 self._remove_duplicates(project)
-            self._static.publish(project, release.files, lambda file: self._describe(project, file))
+            self._static.publish(project, release.files, lambda file: self._files.describe(project, file))
 
     def _remove_duplicates(self, project: str) -> None:
         """Keep one entry of each name that a page lists twice, with the hash of what the store has."""
@@ -353,40 +218,10 @@ class StaticIndexTarget(PublishTarget):
         names = {name for page in state.pages for name in find_duplicates(page.files)}
         for name in sorted(names):
             key = layout.find_key(urls[name])
-            if key and self._stat(key):
-                digest = self._hash(key)
+            if key and self._files.stat(key):
+                digest = self._files.hash(key)
                 self._static.keep_one(project, name, digest)
                 self._progress.info(f"{sanitize(name)}: one entry is left on the pages, sha256 {digest}")
-
-    def _describe(self, project: str, file: LocalFile) -> NewFile:
-        facts, key = self._read_facts(file), self._find_key(project, file)
-        is_stored = bool(facts.metadata) and self._is_stored(f"{key}.metadata", facts.metadata)
-        return NewFile(
-            filename=file.filename,
-            href=self._static.find_layout(project).make_link(project, key),
-            sha256=file.sha256,
-            size=file.size,
-            version=str(file.name.version),
-            requires_python=facts.requires_python,
-            metadata_sha256=hashlib.sha256(facts.metadata).hexdigest() if is_stored else "",
-            has_signature=file.filename in self._signatures,
-        )
-
-    def _is_stored(self, key: str, data: bytes) -> bool:
-        """Return whether the store has these bytes: installers reject a file with other metadata."""
-        if key in self._stored_companions:
-            return True
-        if self._stat(key) is None:
-            return False
-        digest = self._hash(key)
-        return digest == hashlib.sha256(data).hexdigest()
-
-    def _read_facts(self, file: LocalFile, content: VerifiedFile | None = None) -> FileFacts:
-        if file.filename not in self._facts:
-            with contextlib.ExitStack() as stack:
-                stream = content or stack.enter_context(VerifiedFile(file.path, file.sha256))
-                self._facts[file.filename] = read_file_facts(file, stream)
-        return self._facts[file.filename]
 
     # --- confirmation ----------------------------------------------------------------------------------
 
@@ -437,7 +272,7 @@ class StaticIndexTarget(PublishTarget):
         for file in files:
             comparison = self._compare(project, state, file)
             if comparison.result is FileComparison.SAME:
-                comparison = self._compare_stored(project, file)
+                comparison = self._files.compare_stored(project, file)
             if comparison.result is FileComparison.DIFFERENT:
                 raise ConflictError(
                     f"{self._store.location} has other bytes: {file.filename}: local sha256 {file.sha256}, "
@@ -454,7 +289,7 @@ class StaticIndexTarget(PublishTarget):
         return tuple(confirmations)
 
     def _make_confirmation(self, project: str, state: ProjectState, file: LocalFile) -> Confirmation:
-        key = self._find_key(project, file)
+        key = self._files.find_key(project, file)
         url = self._store.local_path(key).absolute().as_uri() if isinstance(self._store, FolderStore) else key
         formats = tuple(sorted({"json" if page.form.is_json else "html" for page in state.pages}))
         return Confirmation(filename=file.filename, sha256=file.sha256, url=url, page_formats=formats)
@@ -462,9 +297,3 @@ class StaticIndexTarget(PublishTarget):
 
 def _canonical(project: str) -> str:
     return str(canonicalize_name(project))
-
-
-def _make_object(data: bytes, content_type: str) -> NewObject:
-    content: BinaryIO = io.BytesIO(data)
-    digest = hashlib.sha256(data).hexdigest()
-    return NewObject(content=content, size=len(data), sha256=digest, content_type=content_type)
