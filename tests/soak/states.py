@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.soak import Figure
+from tests.support.replacement_exploration import ReplacementExploration
 from tests.support.upload_exploration import Exploration
 
 #: Beyond the length of the complete exploration, only new situations are continued.
@@ -21,3 +22,5 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
         ):
             exploration.run()
             yield Figure(exploration.summary, exploration.problems)
+    replacement = ReplacementExploration(length=LONG - 3).run()
+    yield Figure(replacement.summary, replacement.problems)

@@ -2,47 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from tests.support.generated_parts import replace_parts
 from tools.testing import tested_package
-from wheel_uploader.upload.upload_states import ACTIONS, RESULTS, TRANSITIONS, Event, State
+from wheel_uploader.upload.upload_states import (
+    ACTIONS,
+    REPLACE_ACTIONS,
+    REPLACE_RESULTS,
+    REPLACE_TRANSITIONS,
+    RESULTS,
+    TRANSITIONS,
+    ReplaceState,
+    State,
+)
 
 PAGE = tested_package.ROOT / "docs" / "explanation" / "upload.rst"
 
 
+@dataclass(frozen=True)
+class Machine:
+    """A table of transitions, with the actions of its states and the results of its ends."""
+
+    first: StrEnum
+    transitions: Mapping[Any, Mapping[Any, Any]]
+    actions: Mapping[Any, str]
+    results: Mapping[Any, str]
+
+
+UPLOAD = Machine(State.FIRST_POST, TRANSITIONS, ACTIONS, RESULTS)
+REPLACEMENT = Machine(ReplaceState.SAVE, REPLACE_TRANSITIONS, REPLACE_ACTIONS, REPLACE_RESULTS)
+
+
 def generated_parts() -> dict[str, str]:
     """Return the generated parts by NAME: the text between ``.. NAME begins`` and ``.. NAME ends``."""
-    rows = [
-        (f"{state} ({ACTIONS[state]})" if first else "", str(event), str(following))
-        for state, row in TRANSITIONS.items()
-        for first, (event, following) in zip([True] + [False] * len(row), row.items(), strict=False)
-    ]
-    return {
-        "drawing": "::\n\n" + "\n".join(f"    {line}" for line in drawing()),
-        "transitions": _table(("state (action)", "event", "next state"), rows),
-        "results": _table(("end", "status of the file"), [(str(end), text) for end, text in RESULTS.items()]),
-    }
+    parts: dict[str, str] = {}
+    for machine, prefix in ((UPLOAD, ""), (REPLACEMENT, "replacement ")):
+        rows = [
+            (f"{state} ({machine.actions[state]})" if first else "", str(event), str(following))
+            for state, row in machine.transitions.items()
+            for first, (event, following) in zip([True] + [False] * len(row), row.items(), strict=False)
+        ]
+        results = [(str(end), text) for end, text in machine.results.items()]
+        parts |= {
+            f"{prefix}drawing": "::\n\n" + "\n".join(f"    {line}" for line in drawing(machine)),
+            f"{prefix}transitions": _table(("state (action)", "event", "next state"), rows),
+            f"{prefix}results": _table(("end", "status of the file"), results),
+        }
+    return parts
 
 
-def drawing() -> list[str]:
+def drawing(machine: Machine = UPLOAD) -> list[str]:
     """Return the lines of the graph: each state is drawn once, below the first state that leads to it."""
-    return [f"({State.FIRST_POST})", *_branches(State.FIRST_POST, {State.FIRST_POST})]
+    return [f"({machine.first})", *_branches(machine, machine.first, {machine.first})]
 
 
-def _branches(state: State, drawn: set[State]) -> Iterator[str]:
+def _branches(machine: Machine, state: StrEnum, drawn: set[StrEnum]) -> Iterator[str]:
     """Yield the lines below a state: one branch for each next state, with all events that lead there."""
-    events: dict[State, list[Event]] = {}
-    for event, following in TRANSITIONS[state].items():
+    events: dict[StrEnum, list[StrEnum]] = {}
+    for event, following in machine.transitions[state].items():
         events.setdefault(following, []).append(event)
     for position, (following, causes) in enumerate(events.items(), start=1):
-        is_last = position == len(events)
-        is_new = following not in drawn and not following.is_end
+        is_last, is_end = position == len(events), following in machine.results
+        is_new = following not in drawn and not is_end
         drawn.add(following)
-        label = f"[{following}]" if following.is_end else f"({following}){'' if is_new else ' ^'}"
+        label = f"[{following}]" if is_end else f"({following}){'' if is_new else ' ^'}"
         yield f"{'`' if is_last else '|'}-- {' | '.join(causes)} --> {label}"
         if is_new:
-            yield from (f"{' ' if is_last else '|'}   {line}" for line in _branches(following, drawn))
+            yield from (
+                f"{' ' if is_last else '|'}   {line}" for line in _branches(machine, following, drawn)
+            )
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -6,7 +6,7 @@ The old bytes are saved and verified before they are removed, and put back if th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -50,6 +50,10 @@ class Replacer(Protocol):
         """Return the old file that an earlier run saved and did not replace; None if there is none."""
         ...
 
+    def find_others(self, files: Sequence[LocalFile]) -> list[LocalFile]:
+        """Return the saved files of this project that have none of these names, and may be absent."""
+        ...
+
     def save(self, file: LocalFile) -> OldFile | None:
         """Save the bytes that the target has under this name; None if it has none. Raises ReleaseError."""
         ...
@@ -88,10 +92,15 @@ class FileReplacement:
     #: The number of attempts to prepare the new file and to remove the old one.
     preparations: int = 0
     removals: int = 0
+    #: True after a removal without an answer, which the target may still carry out.
+    is_removal_unclear: bool = False
+    #: True after a look that showed the new bytes.
+    is_seen: bool = False
     #: The number of uploads to a name that the target called taken.
     taken: int = 0
     attempts: int = 0
     error: ReleaseError | None = None
+    sleep: Callable[[float], object] = time.sleep
 
     def run(self) -> UploadResult:
         """Replace the file, and return the result."""
@@ -158,13 +167,13 @@ class FileReplacement:
         try:
             answer = self.replacer.remove(self.file, self.old)
         except ReleaseError as error:
-            self.error = error
+            self.error, self.is_removal_unclear = error, True
             return ReplaceEvent.NOT_FINAL
         match answer.kind:
             case ResponseKind.ACCEPTED:
                 return ReplaceEvent.REMOVED
             case ResponseKind.RETRY:
-                self.error = answer.to_error(self.file.filename)
+                self.error, self.is_removal_unclear = answer.to_error(self.file.filename), True
                 return ReplaceEvent.NOT_FINAL
             case ResponseKind.EXISTS:
                 self.error = answer.to_error(self.file.filename)
@@ -191,6 +200,7 @@ class FileReplacement:
             return ReplaceEvent.UNREADABLE
         match comparison.result:
             case FileComparison.SAME:
+                self.is_seen = True
                 return ReplaceEvent.NEW
             case FileComparison.ABSENT:
                 return ReplaceEvent.ABSENT
@@ -249,7 +259,7 @@ class FileReplacement:
     def _wait(self, seconds: float) -> None:
         if self.context.must_end():
             # The name is not served now: do not wait long, and do not give up either.
-            time.sleep(min(seconds, _MAX_PAUSE_AT_END))
+            self.sleep(min(seconds, _MAX_PAUSE_AT_END))
         else:
             self.context.wait(seconds)
 
@@ -264,13 +274,14 @@ class FileReplacement:
             case ReplaceState.NOT_STARTED:
                 return self._result(FileStatus.NOT_TRIED)
             case ReplaceState.REPLACED:
-                self.replacer.discard(self.file)
+                if self.is_seen:
+                    self.replacer.discard(self.file)
                 return self._result(FileStatus.UPLOADED)
             case ReplaceState.SAME:
                 self.replacer.discard(self.file)
                 return self._result(FileStatus.SKIPPED)
             case ReplaceState.KEPT:
-                if self.old:
+                if self.old and not self.is_removal_unclear:
                     self.replacer.discard(self.file)
                 return self._failed(error, "the old file was not replaced and is served")
             case ReplaceState.RESTORED:

@@ -167,6 +167,7 @@ class _UploadScheduler:
         self, ordered: Sequence[LocalFile], replaced: Sequence[LocalFile] = ()
     ) -> dict[str, UploadResult]:
         """Upload the files in this order, and return the results of those that were started, by name."""
+        self._restore_others([*ordered, *replaced])
         removed = [file for file in ordered if self.replacer and self.replacer.find_saved(file)]
         new = [file for file in ordered if file not in removed]
         wheels = [file for file in new[1:] if isinstance(file.name, WheelName)]
@@ -177,6 +178,24 @@ class _UploadScheduler:
             self._run_batch(batch)
         with self.changed:
             return {name: _unfinished_result(file) for name, file in self.in_flight.items()} | self.results
+
+    def _restore_others(self, files: Sequence[LocalFile]) -> None:
+        """Put back the files of other releases that an earlier run removed and did not replace."""
+        others = self.replacer.find_others(files) if self.replacer else []
+        for file in others:
+            self._run_batch([file])
+            with self.changed:
+                result = self.results.pop(file.filename, None)
+            if self.replacer and result and result.outcome in (*_ON_INDEX, FileStatus.CONFLICT):
+                self.replacer.discard(file)
+                self.progress.info(f"{file.filename}: the old bytes, which an earlier run removed, are back")
+            else:
+                self.stop_starting.clear()
+                reason = result.reason if result else "the run ended"
+                self.progress.info(
+                    f"warning: {file.filename} is still not served ({reason}); its bytes are saved as "
+                    f"{file.path}"
+                )
 
     def _run_batch(self, files: Sequence[LocalFile]) -> None:
         """Upload the files; return when they are finished or the grace period has expired."""

@@ -90,9 +90,9 @@ class AnacondaPackage:
         with TaskPool("look", _MAX_LOOKS) as pool:
             return pool.map(self.fetch_entry, filenames, stop=lambda: None)
 
-    def fetch_entry(self, filename: str) -> RemoteEntry | None:
-        """Return what the API says about one file of this release; None if it is absent."""
-        path = self._api.build_path("dist", self.name, self.version, filename)
+    def fetch_entry(self, filename: str, version: str = "") -> RemoteEntry | None:
+        """Return what the API says about one file of a version, by default this one; None if it is absent."""
+        path = self._api.build_path("dist", self.name, version or self.version, filename)
         answer = self._api.ask("GET", path)
         if answer.status == 404:
             self.entries.pop(filename, None)
@@ -106,7 +106,9 @@ class AnacondaPackage:
 
     def fetch_file_state(self, file: LocalFile) -> IndexComparison:
         """Compare one file of this release with what the API says now."""
-        entry = self.fetch_entry(file.filename)
+        # A saved file may be one of another version.
+        version = "" if file.filename in self._filenames else str(file.name.version)
+        entry = self.fetch_entry(file.filename, version)
         files = (self._as_index_file(entry),) if entry else ()
         page = ProjectPage(url=self._api.url, exists=True, files=files, page_format="json")
         return self.compare(page, [file])[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, NetworkError, ReleaseError
 from wheel_uploader.core.models import LocalFile
@@ -56,6 +56,18 @@ class AnacondaReplacer:
             return None
         self._labels[file.filename] = saved.labels
         return OldFile(sha256=saved.file.sha256, saved=saved.file)
+
+    def find_others(self, files: Sequence[LocalFile]) -> list[LocalFile]:
+        """Return the saved files of this project that have none of these names."""
+        names, projects = {file.filename for file in files}, {file.name.project for file in files}
+        others = [self._saved_files.load(name, self._target) for name in self._saved_files.list_names()]
+        found = [
+            other
+            for other in others
+            if other and other.file.filename not in names and other.file.name.project in projects
+        ]
+        self._labels.update({other.file.filename: other.labels for other in found})
+        return [other.file for other in found]
 
     def discard(self, file: LocalFile) -> None:
         """Discard the saved bytes."""
