@@ -14,16 +14,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.anaconda_targets import nightly_targets
 from tests.support.in_process import run
 from tests.support.readme import README, section
 from tools.testing import gpg, indexes, servers, tested_package, wheels
 
 ROOT = tested_package.ROOT
+NIGHTLY = tested_package.ROOT / "docs" / "how-to" / "nightly-anaconda.rst"
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in (README, NIGHTLY))
 RECIPES = {
     name: "\n".join(line.removeprefix("    ") for line in block.splitlines())
     for name, block in re.findall(
         r"^\.\. recipe: (\S+)\n\n\.\. code-block:: bash\n\n((?:    .*\n)+)",
-        README.read_text(encoding="utf-8"),
+        TEXT,
         re.MULTILINE,
     )
 }
@@ -117,7 +120,7 @@ def linux(*pythons: str) -> list[str]:
 
 def test_every_recipe_of_the_readme_is_tested() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
-    assert len(RECIPES) == README.read_text(encoding="utf-8").count(".. recipe: ")
+    assert len(RECIPES) == TEXT.count(".. recipe: ")
     assert set(re.findall(r'checkout\.run\(\s*"(\w+)"', text)) == set(RECIPES)
 
 
@@ -267,3 +270,15 @@ def test_fetch_recipe(checkout: Checkout, tmp_path: Path) -> None:
     assert checkout.files_in("dist") == learn
     assert checkout.files_in("release/installers") == numpy
     assert checkout.stored == set()
+
+
+def test_nightly_recipe_for_anaconda_org(checkout: Checkout, tmp_path: Path) -> None:
+    staged = tmp_path / "site"
+    built = {path.name for path in wheels.make_release(staged, version="1.12.0.dev1")}
+    with servers.nginx(staged) as url, nightly_targets(checkout.home) as targets:
+        replaced = ("https://staging.example.com/wheels/", url)
+        done = checkout.run("nightly_anaconda", replaced, **targets.variables)
+        assert done.returncode == 0, done.stderr
+        assert [target.filenames() for target in targets.sites] == [built, built]
+        again = checkout.run("nightly_anaconda", replaced, **targets.variables)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")

@@ -1,4 +1,4 @@
-"""``--prune`` on anaconda.org: what is removed by label, what never is, and that doubt keeps everything."""
+"""``--prune`` on anaconda.org: files leave by label and one by one, and any doubt keeps everything."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 
 from tests.support.anaconda_command import WHEEL, AnacondaCommand
+from tests.support.odd_answers import odd_answers
 from tools.testing.anaconda_site import Fault, ServedSite, anaconda_site
 
 STRICT = ("--strict", "--ignore", "release/no-sdist", "--ignore", "metadata")
@@ -142,7 +143,7 @@ def test_a_dry_run_prints_and_removes_nothing(served: ServedSite, command: Anaco
     )
 
 
-def test_a_quiet_run_prints_what_it_removed_once(served: ServedSite, command: AnacondaCommand) -> None:
+def test_a_quiet_run_prints_the_removed_releases_once(served: ServedSite, command: AnacondaCommand) -> None:
     store(served, *OLD)
     done = command.run_in_process("--prune", "4", "-q")
     assert (
@@ -152,36 +153,7 @@ def test_a_quiet_run_prints_what_it_removed_once(served: ServedSite, command: An
     assert (again.exit_code, again.stdout, again.stderr) == (0, "", "")
 
 
-def lose_confirmed(files: list[Any]) -> list[Any]:
-    return [file for file in files if file["basename"] != WHEEL]
-
-
-ODD_ANSWERS: dict[str, Any] = {
-    "the confirmed file is missing": lambda data: {**data, "files": lose_confirmed(data["files"])},
-    "an older file is missing": lambda data: {**data, "files": data["files"][1:]},
-    "no files": lambda data: {**data, "files": []},
-    "files is not a list": lambda data: {**data, "files": "none"},
-    "without files": lambda data: {key: value for key, value in data.items() if key != "files"},
-    "an entry is null": lambda data: {**data, "files": [*data["files"], None]},
-    "an entry has no name": lambda data: {**data, "files": [*data["files"], {"version": "1"}]},
-    "an entry has no version": lambda data: {**data, "files": [*data["files"], {"basename": "a.whl"}]},
-    "a name twice": lambda data: {**data, "files": [*data["files"], data["files"][0]]},
-    "another package": lambda data: {**data, "name": "other"},
-    "a list": lambda data: data["files"],
-    "empty object": lambda _data: {},
-    "empty": lambda _data: "",
-    "text": lambda _data: "<html>please sign in</html>",
-    "cut": lambda data: json.dumps(data)[:-20],
-    "null": lambda _data: None,
-    "the confirmed file has another hash": lambda data: {
-        **data,
-        "files": [{**f, "sha256": "0" * 64} if f["basename"] == WHEEL else f for f in data["files"]],
-    },
-    "the confirmed file lost its label": lambda data: {
-        **data,
-        "files": [{**f, "labels": ["other"]} if f["basename"] == WHEEL else f for f in data["files"]],
-    },
-}
+ODD_ANSWERS = odd_answers(WHEEL)
 
 
 @pytest.mark.parametrize("odd", ODD_ANSWERS)
@@ -313,3 +285,36 @@ def test_a_server_that_knows_only_md5_is_pruned_by_it(served: ServedSite, comman
     store(served, *OLD)
     assert command.run_in_process("--prune", "1").exit_code == 0
     assert left(served) == {WHEEL}
+
+
+def test_two_labels_of_one_organization_are_pruned_one_after_the_other(
+    served: ServedSite, command: AnacondaCommand, tmp_path: Path
+) -> None:
+    store(served, "0.9.dev1", labels=("dev",))
+    store(served, "0.9.dev2", labels=("dev", "main"))
+    store(served, "0.9.dev3", labels=("main",))
+    sections = [
+        f'[tool.wheel-uploader.targets.{key}]\nurl = "https://anaconda.org/nightlies"\n'
+        f'labels = ["{label}"]\nindex-url = "{served.pip_url(label)}"\nprune = 1\n'
+        for key, label in (("first", "dev"), ("second", "main"))
+    ]
+    config = tmp_path / "nightly.toml"
+    config.write_text("\n".join(sections))
+    done = command.run_in_process(
+        *("--config", str(config)), *("-r", "first", "-r", "second"), is_named=False
+    )
+    assert done.exit_code == 0, done.stderr
+    assert left(served) == {WHEEL}
+    assert sorted(served.site.dists["demo", WHEEL].labels) == ["dev", "main"]
+    assert served.site.removed == [name("0.9.dev1"), name("0.9.dev2"), name("0.9.dev3")]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "true", '"many"', "1.5"])
+def test_a_section_with_a_wrong_rule_is_refused(command: AnacondaCommand, tmp_path: Path, value: str) -> None:
+    config = tmp_path / "nightly.toml"
+    config.write_text(
+        f'[tool.wheel-uploader.targets.first]\nurl = "https://anaconda.org/nightlies"\nprune = {value}\n'
+    )
+    done = command.run_in_process("--config", str(config), "-r", "first", is_named=False)
+    assert done.exit_code == 2, done.stderr
+    assert "prune is not a whole number from 1 to 100000" in done.stderr

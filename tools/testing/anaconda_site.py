@@ -88,6 +88,8 @@ class Fault:
 class AnacondaSite:
     """The state of the site; tests change it."""
 
+    #: The only organization.
+    org: str = ORG
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
     releases: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     dists: dict[tuple[str, str], Dist] = field(default_factory=dict)
@@ -161,7 +163,7 @@ class ServedSite:
 
     def pip_url(self, label: str = "main") -> str:
         """Return the URL of the simple pages of a label."""
-        return f"{self.api_url}/pip/{ORG}/label/{label}/simple/"
+        return f"{self.api_url}/pip/{self.site.org}/label/{label}/simple/"
 
 
 class _Server(ThreadingHTTPServer):
@@ -170,9 +172,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def anaconda_site() -> Iterator[ServedSite]:
-    """Run a site on loopback."""
-    site = AnacondaSite()
+def anaconda_site(org: str = ORG) -> Iterator[ServedSite]:
+    """Run a site with one organization on loopback."""
+    site = AnacondaSite(org=org)
 
     class ApiHandler(_ApiHandler):
         pass
@@ -299,19 +301,19 @@ class _ApiHandler(_Handler):
             return 401, {"error": "The token is not valid"}
         if self.command in ("POST", "DELETE") and not token:
             return 401, {"error": "Authorization required"}
-        if parts[:1] != [ORG]:
+        if parts[:1] != [self.site.org]:
             return 404, {"error": f"user {parts[0]} does not exist"}
         method = getattr(self, f"_{kind}", None)
         return method(request, *parts[1:]) if method else (404, {"error": "not found"})
 
     def _user(self, _request: Request) -> tuple[int, object]:
-        return 200, {"login": ORG}
+        return 200, {"login": self.site.org}
 
     def _package(self, request: Request, name: str) -> tuple[int, object]:
         site = self.site
         if request.method == "POST":
             if name in site.packages:
-                return 409, {"error": f"Owner {ORG} already have a package named {name}"}
+                return 409, {"error": f"Owner {self.site.org} already have a package named {name}"}
             site.packages[name] = {"name": name, **request.body["public_attrs"]}
             return 200, site.packages[name]
         if name not in site.packages:

@@ -25,7 +25,7 @@ from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.targets.protocol import PublishTarget
 from wheel_uploader.targets.pruning import Removal, RemovalPlan, TargetFile, find_rule, plan_removals
 
-#: After so many failures in a row the rest is left for the next run.
+#: Failures in a row after which the other files are left for the next run.
 _MAX_FAILURES = 3
 _HINT = "The release is complete. The next run removes older files."
 

@@ -150,7 +150,9 @@ class TargetRuns:
         results: list[TargetPruning] = []
         for run in self._runs:
             page = run.destination.project_page if run.destination else None
-            earlier = frozenset(file.filename for file in page.files) if page else frozenset()
+            # Two targets may be labels of one organization.
+            gone = {file.filename for result in results for file in result.files if file.is_gone}
+            earlier = {file.filename for file in page.files} - gone if page else set()
             if result := target_pruning.prune(run.context, selection, downloaded.files, earlier):
                 results.append(result)
                 self._context.record(target_prunings=tuple(results))

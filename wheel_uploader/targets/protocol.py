@@ -222,8 +222,7 @@ class PublishTarget(abc.ABC):
     def list_files(self, project: str) -> tuple[TargetFile, ...]:
         """Return all files of the project, of all versions, as they are now.
 
-        Raises ReleaseError for an answer that is not complete or not understood: what is not listed here must
-        not make another file look old.
+        Raises ReleaseError for an answer that is not complete or not understood.
         """
         raise NetworkError(f"the files of {project} on {sanitize(self.info.name)} cannot be listed")
 

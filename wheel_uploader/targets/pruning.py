@@ -48,7 +48,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemovalPlan:
-    """What to remove, the oldest first, and why the rest is kept."""
+    """The files to remove, the oldest first, and the reasons to keep the others."""
 
     removals: tuple[Removal, ...]
     kept: tuple[KeptFiles, ...]

@@ -1,4 +1,4 @@
-"""Removal of older releases from a target: the rule, and what was removed or kept."""
+"""Removal of older releases from a target: the rule, and its result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PruneRule:
 
 
 class PruneOutcome(enum.StrEnum):
-    """What happened to a file that the rule does not keep."""
+    """Outcome for a file that the rule does not keep."""
 
     REMOVED = "removed"
     WOULD_REMOVE = "would be removed"
@@ -39,6 +39,11 @@ class PrunedFile:
     labels: tuple[str, ...] = ()
     #: The reason that it was not removed.
     reason: str = ""
+
+    @property
+    def is_gone(self) -> bool:
+        """True if the file itself was removed."""
+        return self.outcome is PruneOutcome.REMOVED and not self.labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -219,8 +219,7 @@ class Report:
     targets: tuple[TargetReport, ...] = ()
     #: Older releases that were removed from the wheelhouse, or would be under ``dry_run``.
     pruned_releases: tuple[PrunedRelease, ...] = ()
-    #: What ``prune`` removed from each target, or would remove under ``dry_run``; the target loses no file of
-    #: this release.
+    #: Files that ``prune`` removed from each target, or would remove under ``dry_run``.
     target_prunings: tuple[TargetPruning, ...] = ()
     #: The file that pip installs on each platform, according to the rehearsal.
     install_outcomes: tuple[InstallOutcome, ...] = ()

@@ -20,7 +20,7 @@ from wheel_uploader.http.client import HttpClient
 from wheel_uploader.targets.anaconda.api import MAX_FILES, Api, RemoteEntry, parse_entry
 from wheel_uploader.targets.pruning import TargetFile
 
-#: The statuses of what is already gone.
+#: The statuses of a file or label that is already gone.
 _GONE = (404, 410)
 
 
@@ -62,9 +62,9 @@ class AnacondaRemover:
         )
 
     def remove(self, file: TargetFile, labels: Sequence[str]) -> None:
-        """Remove a file, or labels from it, if it is still what was listed.
+        """Remove a file, or labels from it, if it has not changed since it was listed.
 
-        Raises ConflictError if it is not, NetworkError and CredentialsError.
+        Raises ConflictError if it has, NetworkError and CredentialsError.
         """
         if not all((self._package, file.version, file.filename, *labels)):
             raise NetworkError(f"the request to remove {sanitize(file.filename)} would not be complete")

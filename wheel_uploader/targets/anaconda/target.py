@@ -274,7 +274,7 @@ class AnacondaTarget(PublishTarget):
         return listed.hashes.get("md5") == compute_md5(file)
 
     def remove(self, file: TargetFile, labels: Sequence[str] = ()) -> None:
-        """Remove a file, or labels from it, if it is still what was listed."""
+        """Remove a file, or labels from it, if it has not changed since it was listed."""
         self._remover.remove(file, labels)
 
     # --- confirmation ----------------------------------------------------------------------------------
