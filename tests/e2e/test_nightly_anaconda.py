@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -27,6 +28,7 @@ CRON_LINE = next(line.split(maxsplit=5)[5] for line in CRONTAB.splitlines() if r
 EXEC_LINE = next(line.partition("=")[2] for line in SERVICE.splitlines() if line.startswith("ExecStart="))
 *_, JOB_STEP = yaml.safe_load(WORKFLOW)["jobs"]["publish"]["steps"]
 JOB_LINE = JOB_STEP["run"]
+TAGS = ("cp312-cp312-manylinux_2_28_x86_64", "cp312-cp312-win_amd64")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,7 @@ class Machine:
         """Stage a build instead of the one before, and return the names of its files."""
         shutil.rmtree(self.staged)
         files = {"dipy/new.py": content} if content else {}
-        tags = ["cp312-cp312-manylinux_2_28_x86_64", "cp312-cp312-win_amd64"]
-        return {wheels.make_wheel(self.staged, "dipy", version, tag, files=files).name for tag in tags}
+        return {wheels.make_wheel(self.staged, "dipy", version, tag, files=files).name for tag in TAGS}
 
     def run(self, line: str, *more: str) -> tuple[int, str]:
         """Run a line in an environment like cron's; return the exit code and the output."""
@@ -90,26 +91,30 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         yield Machine(home, staged, f"{site}staged/", targets)
 
 
+def names(*versions: str) -> set[str]:
+    return {f"dipy-{version}-{tag}.whl" for version in versions for tag in TAGS}
+
+
 def test_nights_with_cron_systemd_and_github_actions(machine: Machine) -> None:
     first, second = machine.targets.sites
     old = [f"1.11.0.dev{number}" for number in range(1, 7)]
-    for version in old:
-        for target in (first, second):
-            name = f"dipy-{version}-py3-none-any.whl"
+    for version, target in itertools.product(old, (first, second)):
+        for name in names(version):
             target.site.store("dipy", version, name, version.encode(), target.label)
             target.site.dists["dipy", name].upload_time = "2020-01-01 08:00:00+00:00"
-    first.site.dists["dipy", f"dipy-{old[0]}-py3-none-any.whl"].labels.append("release")
+    released, _ = sorted(names(old[0]))
+    first.site.dists["dipy", released].labels.append("release")
     first.site.store("dipy", "1.10.0", "dipy-1.10.0-py3-none-any.whl", b"final", "dev", "main")
     # The first night, with cron.
     built = machine.stage("1.12.0.dev0")
     code, mail = machine.run(CRON_LINE)
     assert code == 0, mail
     assert "dipy 1.12.0.dev0 to " in mail
-    assert "removed from anaconda.org/dipy (label dev): dipy 1.11.0.dev1, 1.11.0.dev2 (2 files)" in mail
-    kept = {f"dipy-{version}-py3-none-any.whl" for version in old[2:]} | built
+    assert "removed from anaconda.org/dipy (label dev): dipy 1.11.0.dev1, 1.11.0.dev2 (4 files)" in mail
+    kept = names(*old[2:]) | built
     assert first.filenames() == {*kept, "dipy-1.10.0-py3-none-any.whl"}
     assert second.filenames() == kept
-    assert first.site.dists["dipy", f"dipy-{old[0]}-py3-none-any.whl"].labels == ["release"]
+    assert first.site.dists["dipy", released].labels == ["release"]
     assert machine.run(CRON_LINE) == (0, "")
     # The second night, with systemd: the same version has other bytes.
     assert machine.stage("1.12.0.dev0", b"y = 1\n") == built
@@ -128,7 +133,7 @@ def test_nights_with_cron_systemd_and_github_actions(machine: Machine) -> None:
     second.site.alter = lambda _step, data: data
     code, output = machine.run_as_job()
     assert code == 0, output
-    assert second.filenames() == (kept | newer) - {f"dipy-{old[2]}-py3-none-any.whl"}
+    assert second.filenames() == (kept | newer) - names(old[2])
 
 
 def test_a_build_that_is_too_old_is_a_failure(machine: Machine) -> None:

@@ -50,7 +50,7 @@ class User:
         return done
 
     def served(self) -> set[str]:
-        page = httpx.get(f"{self.url}+simple/demo/", trust_env=False).text
+        page = httpx.get(f"{self.url}+simple/demo/", trust_env=False, timeout=60).text
         return {
             version for version in [*OLD, "0.8", "1.0.dev1"] if f">{name(version)}<" in page.replace("\n", "")
         }
@@ -81,7 +81,7 @@ def test_files_of_the_indexes_that_it_inherits_from_are_kept(devpi: Devpi, tmp_p
     url = devpi.make_index("derived", volatile=True)
     settings = {"volatile": True, "bases": [f"{devpi.user}/base"], "acl_upload": [devpi.user]}
     with httpx.Client(auth=(devpi.user, devpi.password), trust_env=False) as client:
-        client.patch(url.rstrip("/"), json=settings).raise_for_status()
+        client.patch(url.rstrip("/"), json=settings, timeout=60).raise_for_status()
     user = User(tmp_path, url, devpi)
     assert user.publish("0.9.dev10").exit_code == 0
     done = user.publish("1.0.dev1", "--prune", "1")

@@ -247,10 +247,14 @@ def _prepare_target(options: Options, target: PublishTarget) -> None:
     attestations.require_attestation_support(options, target.info)
     if options.replace:
         target.require_replaceable()
-    if not options.verify and not options.rehearse:
-        target.prepare_login(is_required=not options.dry_run)
-        if options.until is Stage.CONFIRM and not options.write_only and find_rule(options, target.settings):
-            target.require_prunable()
+    if options.verify or options.rehearse:
+        return
+    prunes = options.until is Stage.CONFIRM and not options.write_only and find_rule(options, target.settings)
+    if prunes and target.info.is_pypi:
+        target.require_prunable()
+    target.prepare_login(is_required=not options.dry_run)
+    if prunes:
+        target.require_prunable()
 
 
 def _find_signer(options: Options, progress: Progress) -> gpg_signer.GpgSigner | None:
