@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from tests.support import in_process
 from tests.support.anaconda_command import WHEEL, AnacondaCommand
 from tests.support.odd_answers import odd_answers
+from tools.testing import wheels
 from tools.testing.anaconda_site import Fault, ServedSite, anaconda_site
 
 STRICT = ("--strict", "--ignore", "release/no-sdist", "--ignore", "metadata")
@@ -318,3 +320,23 @@ def test_a_section_with_a_wrong_rule_is_refused(command: AnacondaCommand, tmp_pa
     done = command.run_in_process("--config", str(config), "-r", "first", is_named=False)
     assert done.exit_code == 2, done.stderr
     assert "prune is not a whole number from 1 to 100000" in done.stderr
+
+
+def test_a_full_account_is_pruned_by_a_run_for_a_release_that_is_there(
+    served: ServedSite, command: AnacondaCommand
+) -> None:
+    store(served, *OLD)
+    assert command.run_in_process().exit_code == 0
+    served.site.is_full = True
+    newer = wheels.make_wheel(command.folder / "newer", "demo", "1.1.dev0")
+    fixed = command.arguments("--prune", "1")[4:-2]
+    full = in_process.run("-u", newer.parent, *fixed, "demo", "1.1.dev0", env=command.variables)
+    assert full.exit_code == 6, full.stderr
+    assert "Storage requirements exceeded" in full.stderr
+    assert "A run with --prune N for the newest release that is there" in full.stderr
+    assert len(left(served)) == 6
+    done = in_process.run(
+        "-u", command.folder / "house", *fixed, "demo", command.version, env=command.variables
+    )
+    assert done.exit_code == 0, done.stderr
+    assert left(served) == {WHEEL}

@@ -210,7 +210,7 @@ class PublishTarget(abc.ABC):
         """Raise UsageError unless files can be removed from this target (``--prune``). May send requests."""
         raise OptionError(
             "prune",
-            f"{sanitize(self.info.name)} lets no client remove single files",
+            f"files cannot be removed from {sanitize(self.info.name)}",
             hint="Omit --prune and --prune-days, in the section of the target as well.",
         )
 
