@@ -329,7 +329,7 @@ def test_a_full_account_is_pruned_by_a_run_for_a_release_that_is_there(
     assert command.run_in_process().exit_code == 0
     served.site.is_full = True
     newer = wheels.make_wheel(command.folder / "newer", "demo", "1.1.dev0")
-    fixed = command.arguments("--prune", "1")[4:-2]
+    fixed = [*command.arguments("--prune", "1")[4:-2], "-w", str(command.folder / "copy")]
     full = in_process.run("-u", newer.parent, *fixed, "demo", "1.1.dev0", env=command.variables)
     assert full.exit_code == 6, full.stderr
     assert "Storage requirements exceeded" in full.stderr

@@ -397,6 +397,19 @@ def test_follows_the_pages_at_the_keys_of_folders(bucket: Publisher) -> None:
     assert get(bucket.read("index.html")).count("<a ") == 1
 
 
+def test_a_file_that_is_listed_without_a_hash_is_compared_and_not_listed_again(local: Publisher) -> None:
+    wheel = local.stage()
+    page = f'<html><body>\n<a href="{WHEEL}">{WHEEL}</a><br>\n</body></html>'
+    local.put_file(f"simple/demo/{WHEEL}", wheel.read_bytes())
+    local.write(INDEX, page.encode())
+    local.write(ROOT, b'<html><body><a href="demo/">demo</a> <a href="other/">other</a></body></html>')
+    ended = local.publish()
+    assert ended.code == 0, ended.errors
+    assert get(local.read(INDEX)) == page
+    local.stage("1.0", new=b"x = 2\n")
+    assert local.publish("1.0", "demo", "-c").code == 7
+
+
 # --- conflicts and faults --------------------------------------------------------------------------
 
 

@@ -315,7 +315,10 @@ class StaticIndex:
 
 
 def _lists(page: IndexPage, filename: str, sha256: str) -> bool:
-    return any(file.filename == filename and file.hashes.get("sha256") == sha256 for file in page.files)
+    # A link without a sha256 is not one to other bytes: those in the store are compared.
+    return any(
+        file.filename == filename and file.hashes.get("sha256", sha256) == sha256 for file in page.files
+    )
 
 
 def _belongs_to(filename: str, project: str) -> bool:

@@ -30,7 +30,7 @@ _BINARY, _TEXT = "application/octet-stream", "text/plain; charset=utf-8"
 
 
 class StoredFiles:
-    """Creates the files of a release, and compares them with what is there."""
+    """Creates the files of a release, and compares them with the objects of the store."""
 
     def __init__(self, static: StaticIndex, progress: Progress) -> None:
         self._static = static

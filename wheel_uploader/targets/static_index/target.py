@@ -238,6 +238,12 @@ class StaticIndexTarget(PublishTarget):
         self._remover = StaticRemover(self._static, _canonical(project))
         return self._remover.list_files(with_times=bool(rule and rule.days))
 
+    def is_same_file(self, listed: TargetFile, file: LocalFile) -> bool:
+        """Compare by the sha256 that the pages list, else by the bytes in the store."""
+        key = self._static.find_layout(_canonical(file.name.project)).find_key(listed.url)
+        sha256 = listed.hashes.get("sha256") or (self._files.hash(key) if key else "")
+        return sha256 == file.sha256
+
     def remove(self, file: TargetFile, labels: Sequence[str] = ()) -> None:  # noqa: ARG002
         """Remove a file from the pages, then from the store."""
         if self._remover:
