@@ -212,7 +212,7 @@ def test_a_package_index_does_not_take_the_option(served: ServedSite, command: A
 
 
 @pytest.mark.parametrize("step", ["storage get", "download"])
-def test_what_cannot_be_fetched_is_not_removed(
+def test_a_file_that_cannot_be_fetched_is_not_removed(
     served: ServedSite, command: AnacondaCommand, step: str
 ) -> None:
     served.site.faults = [Fault("storage get", status=503, times=99), Fault("download", status=503, times=99)]

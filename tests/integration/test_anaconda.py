@@ -93,9 +93,7 @@ def test_an_api_that_knows_only_an_md5_is_compared_by_that(
     assert served.site.content(WHEEL) == command.new_bytes
 
 
-def test_a_package_without_a_list_of_files_is_asked_for_each_file(
-    served: ServedSite, command: AnacondaCommand
-) -> None:
+def test_looks_up_each_file_of_a_package_without_a_list(served: ServedSite, command: AnacondaCommand) -> None:
     served.site.lists_files = False
     served.site.store("demo", VERSION, WHEEL, command.new_bytes)
     done = command.run_in_process()
@@ -145,7 +143,7 @@ def test_a_section_of_pypirc_has_the_token(
 # --- wrong settings --------------------------------------------------------------------------------
 
 
-def test_without_a_token_nothing_is_asked(served: ServedSite, command: AnacondaCommand) -> None:
+def test_sends_no_request_without_a_token(served: ServedSite, command: AnacondaCommand) -> None:
     done = command.run_in_process(ANACONDA_API_TOKEN="", BINSTAR_API_TOKEN="")
     assert done.exit_code == 4
     assert "ANACONDA_API_TOKEN" in done.stderr
@@ -274,7 +272,7 @@ def test_a_fault_at_a_step_is_survived_or_told(
 
 @pytest.mark.parametrize("step", ["package post", "release post"])
 @pytest.mark.parametrize("status", [400, 409])
-def test_another_job_that_creates_the_same_is_no_problem(
+def test_accepts_that_another_job_created_the_same(
     served: ServedSite, command: AnacondaCommand, step: str, status: int
 ) -> None:
     words = f"Owner {ORG} already have a package named demo"

@@ -2,7 +2,7 @@
 
 A sequence says what happens at each choice: how the target answers each step, and whether the run is killed.
 The real FileReplacement and FileUpload run against a target in memory; the saved bytes survive a kill. After
-the sequence nothing works any more, or all is well; then the same command runs once more, and all is well.
+the sequence nothing works any more, or all is well; then the same command runs again, and all is well.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FULL = UploadResponse(
     kind=ResponseKind.REJECTED, status=402, diagnosis="the account is full", error_type=FileError
 )
 _TAKEN = classify_response(409, "the file already exists")
-#: What other jobs do just before a look.
+#: The changes that other jobs make just before a look.
 _OTHER_JOBS = {"other bytes": OTHER, "our bytes": NEW, "old bytes": OLD}
 #: The choices after the sequence, in order of preference: all is well, nothing works, and no change is made.
 TAILS = (("done", "fresh"), ("lost", "unreadable", "full"), ("lost", "fresh"))
@@ -73,7 +73,7 @@ class ReplacementPath:
     time: VirtualTime = field(default_factory=VirtualTime)
 
     def follow(self) -> str:
-        """Run the command, and once more while all is well; return how the first run ended."""
+        """Run the command, and again while all is well; return how the first run ended."""
         try:
             ended = self._run()
         except Killed:

@@ -71,13 +71,13 @@ class Dist:
 
 @dataclass
 class Fault:
-    """What happens to requests of one step: "answer", "reset before", "reset after" or "hang"."""
+    """A fault of one step: "answer", "reset before", "reset after" or "hang"."""
 
     step: str
     action: str = "answer"
     status: int = 500
     words: str = ""
-    #: How many requests it happens to, after ``skip`` others.
+    #: The number of requests with the fault, after ``skip`` others.
     times: float = 1
     skip: int = 0
     #: True: the request is carried out, and the answer is lost.
@@ -124,7 +124,7 @@ class AnacondaSite:
         self.dists[name, basename] = Dist(name, version, basename, content, list(labels or ("main",)))
 
     def steps(self, *, without_reads: bool = False) -> list[str]:
-        """Return the steps of the requests so far."""
+        """Return the steps of all requests."""
         reads = ("GET", "HEAD") if without_reads else ()
         return [request.step for request in self.requests if request.method not in reads]
 

@@ -234,7 +234,12 @@ _TWINE_VARIABLES = {
     "cert": "TWINE_CERT",
     "non_interactive": "TWINE_NON_INTERACTIVE",
 }
-_SECRETS = ("TWINE_PASSWORD", f"{VARIABLE_PREFIX}_URL_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "CI_JOB_TOKEN")
+_SECRETS = (
+    *("TWINE_PASSWORD", f"{VARIABLE_PREFIX}_URL_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "CI_JOB_TOKEN"),
+    *("ANACONDA_API_TOKEN", "BINSTAR_API_TOKEN"),
+)
+#: Variables without an option.
+_OTHER_VARIABLES = (f"{VARIABLE_PREFIX}_ANACONDA_API",)
 
 
 def show_config_lines(context: click.Context, values: Mapping[str, Any]) -> Iterator[str]:
@@ -303,7 +308,10 @@ def _other_variables(command: click.Command) -> Iterator[str]:
         if variable in os.environ:
             yield f"# {variable} is set (hidden)"
     options = [parameter for parameter in command.params if isinstance(parameter, AliasedOption)]
-    valid_names = {variable for option in options for variable in option.variables} | {*_SECRETS}
+    valid_names = {variable for option in options for variable in option.variables} | {
+        *_SECRETS,
+        *_OTHER_VARIABLES,
+    }
     for variable in sorted(os.environ):
         if variable.startswith(f"{VARIABLE_PREFIX}_") and variable not in valid_names:
             yield f"# {sanitize(variable)} is set, but no option has this variable"

@@ -60,7 +60,7 @@ class SelectedRepository:
 
     @property
     def is_in_pypirc(self) -> bool:
-        """Whether .pypirc has its settings."""
+        """True if .pypirc has its settings."""
         return not self.url
 
 

@@ -146,7 +146,7 @@ class RunContext:
 
     @property
     def uploads(self) -> bool:
-        """Whether the run may upload files."""
+        """True if the run may upload files."""
         return self.upload_target is not None and not self.options.verify
 
 

@@ -83,7 +83,7 @@ class PackageIndexTarget(PublishTarget):
 
     @property
     def login(self) -> str:
-        """How the run logs in, for messages; empty if it is not known yet."""
+        """The login of the run, for messages; empty if it is not known yet."""
         return self._uploader.login if self._uploader else ""
 
     def prepare_login(self, *, is_required: bool) -> None:

@@ -45,7 +45,7 @@ class Release:
     version: Version
     #: All files of the release, including those that the target has already.
     files: tuple[LocalFile, ...]
-    #: What was found in each file, with its metadata.
+    #: The facts about each file, with its metadata.
     summaries: tuple[FileSummary, ...] = ()
 
 
@@ -66,7 +66,7 @@ class PublishTarget(abc.ABC):
     A target makes one attempt (``upload``) and one look (``fetch_file_state``). The plan, conflicts, retries,
     unknown outcomes, signals and reports are the same for all targets and are not its concern. Creating a
     target reads settings, and sends no request. After ``begin``, its methods may be called from any thread.
-    What cannot be undone belongs into ``finish``.
+    Steps that cannot be undone belong into ``finish``.
     """
 
     #: The URL without user info, the name for messages, and what the checks need to know.
@@ -81,7 +81,7 @@ class PublishTarget(abc.ABC):
 
     @property
     def login(self) -> str:
-        """How the run logs in, for messages; empty if it is not known yet."""
+        """The login of the run, for messages; empty if it is not known yet."""
         return ""
 
     @property
@@ -163,7 +163,7 @@ class PublishTarget(abc.ABC):
     def begin(self, release: Release) -> None:  # noqa: B027 - a package index needs no preparation
         """Create what the first file needs, such as a package or a draft. Uploads no file.
 
-        Called only if a file is to be uploaded, once. An interrupted call must leave nothing that harms.
+        Called only if a file is to be uploaded, once. An interrupted call must do no harm.
         """
 
     @abc.abstractmethod
@@ -192,7 +192,7 @@ class PublishTarget(abc.ABC):
         """Close what only uploads use, after the last one. Called even if some failed."""
 
     def finish(self, release: Release) -> None:  # noqa: B027 - a package index publishes each file at once
-        """Publish the release after all its files are on the target, also if none had to be uploaded."""
+        """Publish the release after all its files are on the target, even if all were there before."""
 
     @abc.abstractmethod
     def confirm(

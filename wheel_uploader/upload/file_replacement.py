@@ -21,7 +21,7 @@ from wheel_uploader.upload.upload_states import REPLACE_TRANSITIONS, ReplaceEven
 
 #: Attempts to upload to a name that the target calls taken right after its removal.
 _MAX_TAKEN = 4
-#: Seconds to wait for the target to list a file that it says it has.
+#: Seconds to wait until the target lists a file after it rejected it as existing.
 _LISTING_TIMEOUT = 3.0
 #: Seconds between looks for the new bytes, at most.
 _MAX_PAUSE = 5.0
@@ -51,7 +51,7 @@ class Replacer(Protocol):
         ...
 
     def find_others(self, files: Sequence[LocalFile]) -> list[LocalFile]:
-        """Return the saved files of this project that have none of these names, and may be absent."""
+        """Return the saved files of this project with other names, which may be absent."""
         ...
 
     def save(self, file: LocalFile) -> OldFile | None:

@@ -35,7 +35,7 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        """Whether the status is one of success."""
+        """True for a status of success."""
         return 200 <= self.status < 300
 
 

@@ -58,7 +58,7 @@ class AnacondaReplacer:
         return OldFile(sha256=saved.file.sha256, saved=saved.file)
 
     def find_others(self, files: Sequence[LocalFile]) -> list[LocalFile]:
-        """Return the saved files of this project that have none of these names."""
+        """Return the saved files of this project with other names."""
         names, projects = {file.filename for file in files}, {file.name.project for file in files}
         others = [self._saved_files.load(name, self._target) for name in self._saved_files.list_names()]
         found = [

@@ -118,7 +118,7 @@ class AnacondaTarget(PublishTarget):
 
     @property
     def login(self) -> str:
-        """Where the token comes from; empty if there is none."""
+        """The origin of the token; empty if there is none."""
         return f"token from {self._token.origin}" if self._token.value else ""
 
     def prepare_login(self, *, is_required: bool) -> None:
