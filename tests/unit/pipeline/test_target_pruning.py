@@ -20,10 +20,15 @@ from wheel_uploader.core import filenames
 from wheel_uploader.core.models import LocalFile, Options, TargetPruning, TargetSettings
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.index.target import Target
 from wheel_uploader.pipeline import target_pruning
 from wheel_uploader.targets.anaconda.api import Api
 from wheel_uploader.targets.anaconda.removal import AnacondaRemover
 from wheel_uploader.targets.anaconda.target import AnacondaTarget
+from wheel_uploader.targets.devpi import DevpiIndex
+from wheel_uploader.targets.package_index import PackageIndexTarget
+from wheel_uploader.targets.protocol import PublishTarget
+from wheel_uploader.targets.pruning import TargetFile
 
 CURRENT = "1.0.dev9"
 VERSIONS = [*(f"1.0.dev{number}" for number in range(1, 9)), CURRENT]
@@ -89,7 +94,6 @@ def make_target() -> AnacondaTarget:
 
 
 def prune(server: Server, retries: int) -> TargetPruning:
-    options = Options(project="demo", version=CURRENT, urls=("https://example.com/",), prune=1)
     http = HttpClient(
         user_urls=("https://api.anaconda.org",),
         retries=retries,
@@ -99,6 +103,11 @@ def prune(server: Server, retries: int) -> TargetPruning:
     target = make_target()
     api = Api(http, "https://api.anaconda.org", "nightlies", "a-token-of-some-length")
     target.__dict__["_remover"] = AnacondaRemover(api, http, "demo")
+    return prune_target(target)
+
+
+def prune_target(target: PublishTarget) -> TargetPruning:
+    options = Options(project="demo", version=CURRENT, urls=("https://example.com/",), prune=1)
     context: Any = SimpleNamespace(options=options, target=target, progress=SilentProgress())
     parsed = filenames.parse_filename(name(CURRENT))
     selection: Any = SimpleNamespace(project="demo", version=parsed.version)
@@ -136,3 +145,111 @@ def test_a_complete_answer_leads_to_one_request_for_each_file(retries: int) -> N
     server = Server([(200, encode(COMPLETE))], looks)
     assert prune(server, retries).error is None
     assert server.removals == [f"/dist/nightlies/demo/{each}/{name(each)}" for each in VERSIONS[:-1]]
+
+
+# --- devpi -----------------------------------------------------------------------------------------
+
+DEVPI_URL = "https://index.example/alice/dev/"
+
+
+def devpi_release(version: str) -> dict[str, Any]:
+    link = {
+        "rel": "releasefile",
+        "href": f"{DEVPI_URL}+f/abc/{name(version)}",
+        "hashes": {"sha256": entry(version)["sha256"]},
+        "log": [{"what": "upload", "when": [2020, 1, 1, 8, 0, 0]}],
+    }
+    return {"name": "demo", "version": version, "+links": [link]}
+
+
+def devpi_listing(*versions: str) -> bytes:
+    return encode({"type": "projectconfig", "result": {each: devpi_release(each) for each in versions}})
+
+
+DEVPI_COMPLETE = devpi_listing(*VERSIONS)
+DEVPI_LOOK = encode(
+    {"type": "releasefilemeta", "result": {"hashes": {"sha256": entry(VERSIONS[0])["sha256"]}}}
+)
+DEVPI_FAILING = st.one_of(
+    st.tuples(STATUSES, st.sampled_from([b"", b"down", DEVPI_COMPLETE, DEVPI_LOOK, b"{}"])),
+    st.tuples(st.just(200), st.integers(0, 200).map(lambda end: DEVPI_COMPLETE[:end])),
+    st.tuples(
+        st.just(200),
+        st.sampled_from(
+            [
+                devpi_listing(),
+                devpi_listing(*VERSIONS[1:]),
+                devpi_listing(*VERSIONS[:-1]),
+                encode({"type": "indexconfig", "result": {CURRENT: devpi_release(CURRENT)}}),
+                encode({"type": "projectconfig", "result": [devpi_release(CURRENT)]}),
+                encode({"type": "projectconfig", "result": {each: {"+links": [None]} for each in VERSIONS}}),
+                encode({"type": "projectconfig", "result": {each: {"+links": "x"} for each in VERSIONS}}),
+                encode({"type": "projectconfig", "result": dict.fromkeys(VERSIONS)}),
+                encode({"type": "releasefilemeta", "result": {"hashes": {"sha256": "0" * 64}}}),
+                encode({"type": "releasefilemeta", "result": {"hashes": None}}),
+            ]
+        ),
+    ),
+    st.sampled_from(FAILURES),
+)
+
+
+class DevpiServer(Server):
+    """Tells the requests for the project from those for a file."""
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        kind = "dist" if "/+f/" in request.url.path else "package"
+        if request.method == "GET":
+            return super().handle(httpx.Request("GET", f"https://index.example/{kind}/x"))
+        return super().handle(request)
+
+
+class DevpiTarget(PackageIndexTarget):
+    """The methods of a package index that pruning uses, for one index of devpi without bases."""
+
+    def __init__(self, index: DevpiIndex) -> None:
+        self.info = Target(url=DEVPI_URL, is_pypi=False, name="devpi")
+        self.devpi = index
+
+    def list_files(self, project: str) -> tuple[TargetFile, ...]:
+        return self.devpi.list_files(project)
+
+    def remove(self, file: TargetFile, labels: Sequence[str] = ()) -> None:
+        self.devpi.remove(file)
+
+
+def prune_devpi(server: DevpiServer, retries: int) -> TargetPruning:
+    http = HttpClient(
+        user_urls=(DEVPI_URL,),
+        retries=retries,
+        sleep=lambda _seconds: None,
+        transport=httpx.MockTransport(server.handle),
+    )
+    return prune_target(DevpiTarget(DevpiIndex(http, DEVPI_URL, lambda: ("alice", "a-password"))))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(DEVPI_FAILING, min_size=1, max_size=6), st.integers(1, 6))
+def test_no_sequence_of_failing_answers_of_devpi_leads_to_a_removal(
+    listings: list[Any], retries: int
+) -> None:
+    server = DevpiServer(listings, [(200, DEVPI_LOOK)])
+    result = prune_devpi(server, retries)
+    assert server.removals == []
+    assert result.error
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(DEVPI_FAILING, min_size=1, max_size=6), st.integers(1, 6))
+def test_no_sequence_of_failing_answers_about_a_file_of_devpi_leads_to_a_removal(
+    looks: list[Any], retries: int
+) -> None:
+    server = DevpiServer([(200, DEVPI_COMPLETE)], looks)
+    prune_devpi(server, retries)
+    assert server.removals == []
+
+
+def test_a_complete_answer_of_devpi_leads_to_removals() -> None:
+    server = DevpiServer([(200, DEVPI_COMPLETE)], [(200, DEVPI_LOOK)])
+    prune_devpi(server, 1)
+    assert server.removals == [f"/alice/dev/+f/abc/{name(VERSIONS[0])}"]
