@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -137,7 +141,10 @@ def test_a_dry_run_prints_and_removes_nothing(served: ServedSite, command: Anaco
     store(served, *OLD)
     done = command.run_in_process("--prune", "2", "--dry-run")
     assert done.exit_code == 0, done.stderr
-    assert f"{name(OLD[0])}: would be removed" in done.stdout
+    # The release of this run, which is not there yet, is one of the two newest.
+    for version in OLD[:4]:
+        assert f"{name(version)}: would be removed" in done.stdout
+    assert f"{name(OLD[4])}: would be removed" not in done.stdout
     assert removing_requests(served) == []
     quiet = command.run_in_process("--prune", "2", "--dry-run", "-q")
     assert (
@@ -340,3 +347,40 @@ def test_a_full_account_is_pruned_by_a_run_for_a_release_that_is_there(
     )
     assert done.exit_code == 0, done.stderr
     assert left(served) == {WHEEL}
+
+
+def test_a_run_that_is_stopped_reports_the_files_that_it_removed(
+    served: ServedSite, command: AnacondaCommand
+) -> None:
+    store(served, *OLD)
+    process: list[subprocess.Popen[str]] = []
+    removals: list[str] = []
+
+    def on_request(_number: int, request: Any, when: str) -> None:
+        if request.step == "dist delete" and when == "after":
+            removals.append(request.path)
+            if len(removals) == 2:
+                process[0].send_signal(signal.SIGINT)
+                # The answer comes after the signal.
+                time.sleep(0.5)
+
+    served.site.on_request = on_request
+    process.append(
+        subprocess.Popen(
+            [sys.executable, "-m", "wheel_uploader", *command.arguments("--prune", "1", "--format", "json")],
+            cwd=command.folder,
+            env=command.command_line.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    )
+    output, _ = process[0].communicate(timeout=120)
+    assert process[0].returncode == 130
+    [document] = json.loads(output)["pruned"]
+    outcomes = [file["outcome"] for file in document["files"]]
+    assert outcomes[0] == "removed"
+    assert len(outcomes) == 5
+    assert outcomes.count("not removed") >= 3
+    assert name(OLD[4]) in left(served)

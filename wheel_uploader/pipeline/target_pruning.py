@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from wheel_uploader.core import cancellation
+from wheel_uploader.core.cancellation import RunCancelled
 from wheel_uploader.core.errors import CredentialsError, NetworkError, ReleaseError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
@@ -86,13 +87,13 @@ def _require_complete(
 
 
 def _remove(context: RunContext, target: PublishTarget, plan: RemovalPlan) -> TargetPruning:
-    """Remove file by file, the oldest first."""
+    """Remove file by file, the oldest first; stop early if the run is cancelled."""
     pruned: list[PrunedFile] = []
     failures, error = 0, None
     for number, removal in enumerate(plan.removals):
-        cancellation.raise_if_cancelled()
         left = format_count(len(plan.removals) - number, "file")
         try:
+            cancellation.raise_if_cancelled()
             with context.progress.waiting(
                 f"prune: removing older files from {target.info.name}, {left} left"
             ):
@@ -104,6 +105,11 @@ def _remove(context: RunContext, target: PublishTarget, plan: RemovalPlan) -> Ta
                 rest = plan.removals[number + 1 :]
                 pruned += [_describe(each, PruneOutcome.FAILED, "not tried") for each in rest]
                 break
+        except RunCancelled:
+            # The caller ends the run after it has recorded the files that were removed.
+            rest = plan.removals[number:]
+            pruned += [_describe(each, PruneOutcome.FAILED, "the run was stopped") for each in rest]
+            break
         else:
             failures = 0
             pruned.append(_describe(removal, PruneOutcome.REMOVED))

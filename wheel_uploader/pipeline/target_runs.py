@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import (
     ConflictError,
     DeadlineError,
@@ -156,6 +157,7 @@ class TargetRuns:
             if result := target_pruning.prune(run.context, selection, downloaded.files, earlier):
                 results.append(result)
                 self._context.record(target_prunings=tuple(results))
+            cancellation.raise_if_cancelled()
         target_pruning.raise_if_strict(self._context)
 
     @contextlib.contextmanager

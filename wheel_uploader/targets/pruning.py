@@ -151,7 +151,8 @@ def _explain_kept(
     files: Sequence[_KnownFile], rule: PruneRule, current: Version, now: datetime
 ) -> dict[Version, str]:
     """Return, by version, why a release is kept; a release that is not in the result is to be removed."""
-    newest_first = sorted({each.version for each in files}, reverse=True)
+    # With --dry-run, the release of this run may not be there yet.
+    newest_first = sorted({current, *(each.version for each in files)}, reverse=True)
     reasons = {current: "the release of this run"}
     count = rule.releases or 1
     among = f"among the {format_count(count, 'newest release')}" if count > 1 else "the newest release"
@@ -159,7 +160,7 @@ def _explain_kept(
     for version in newest_first:
         times = [each.file.uploaded_at for each in files if each.version == version]
         if rule.days is not None:
-            if None in times:
+            if None in times or not times:
                 reasons.setdefault(version, "the time of its upload is unknown")
             elif max(time for time in times if time) >= now - timedelta(days=rule.days):
                 reasons.setdefault(version, f"uploaded in the last {format_count(rule.days, 'day')}")
