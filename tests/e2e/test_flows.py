@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.anaconda_targets import nightly_targets
 from tests.support.in_process import run
 from tests.support.readme import pages, section
 from tools.testing import gpg, indexes, servers, tested_package, wheels
@@ -293,3 +294,15 @@ def test_fetch_recipe(checkout: Checkout, tmp_path: Path) -> None:
     assert checkout.files_in("dist") == learn
     assert checkout.files_in("release/installers") == numpy
     assert checkout.stored == set()
+
+
+def test_nightly_recipe_for_anaconda_org(checkout: Checkout, tmp_path: Path) -> None:
+    staged = tmp_path / "site"
+    built = {path.name for path in wheels.make_release(staged, version="1.12.0.dev1")}
+    with servers.nginx(staged) as url, nightly_targets(checkout.home) as targets:
+        replaced = ("https://staging.example.com/wheels/", url)
+        done = checkout.run("nightly_anaconda", replaced, **targets.variables)
+        assert done.returncode == 0, done.stderr
+        assert [target.filenames() for target in targets.sites] == [built, built]
+        again = checkout.run("nightly_anaconda", replaced, **targets.variables)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")

@@ -54,17 +54,28 @@ class AnacondaCommand:
         """Publish the release."""
         return self.command_line.run(*self.arguments(*options, pip_label=pip_label), **variables)
 
-    def run_in_process(self, *options: str, pip_label: str = "main", **variables: str) -> Result:
-        """Publish the release in this process, which takes less time."""
-        environment = {
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of a run in this process."""
+        return {
             "HOME": str(self.folder),
             "NETRC": os.devnull,
             "ANACONDA_API_TOKEN": TOKEN,
             "WHEEL_UPLOADER_ANACONDA_API": self.served.api_url,
-            **variables,
         }
+
+    def run_in_process(
+        self, *options: str, pip_label: str = "main", is_named: bool = True, **variables: str
+    ) -> Result:
+        """Publish the release in this process, which takes less time.
+
+        ``is_named``: False if the options select the targets.
+        """
+        environment = {**self.variables, **variables}
         arguments: list[str | Path] = list(self.arguments(*options, pip_label=pip_label))
         arguments[1], arguments[3] = self.folder / "staged", self.folder / "house"
+        if not is_named:
+            del arguments[4:8]
         done = in_process.run(*arguments, env=environment)
         assert "Traceback" not in done.stderr, done.stderr
         return done

@@ -75,6 +75,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
+    def do_DELETE(self) -> None:
+        with self.server.lock:
+            found = self.server.objects.pop(self._name(), None)
+        self._answer(204 if found else 404, b"" if found else b"<Error><Code>NoSuchKey</Code></Error>")
+
     def _list(self, query: dict[str, str]) -> None:
         prefix = query.get("prefix", "")
         names = [name for name in sorted(self.server.objects) if name.startswith(prefix)]

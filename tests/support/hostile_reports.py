@@ -11,11 +11,15 @@ from wheel_uploader.core.errors import FileError
 from wheel_uploader.core.models import (
     ExcludedFile,
     Finding,
+    KeptFiles,
     Options,
+    PrunedFile,
     PrunedRelease,
+    PruneOutcome,
     Report,
     Severity,
     SmokeResult,
+    TargetPruning,
 )
 
 PAYLOADS = (
@@ -121,6 +125,23 @@ def hostile_report(payload: str) -> Report:
     report = dataclasses.replace(report, checks_not_run=(payload,))
     report = dataclasses.replace(
         report, pruned_releases=(PrunedRelease(version=Version("1"), filenames=(payload,), size=1),)
+    )
+    report = dataclasses.replace(
+        report,
+        target_prunings=(
+            TargetPruning(
+                target=payload,
+                labels=(payload,),
+                files=tuple(
+                    PrunedFile(
+                        filename=payload, version=payload, outcome=outcome, labels=(payload,), reason=payload
+                    )
+                    for outcome in PruneOutcome
+                ),
+                kept=(KeptFiles(version=payload, count=1, reason=payload),),
+                error=FileError(payload),
+            ),
+        ),
     )
     report = dataclasses.replace(report, error=FileError(payload, details=[payload] * 30, hint=payload))
     return dataclasses.replace(

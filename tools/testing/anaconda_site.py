@@ -50,6 +50,8 @@ class Dist:
     basename: str
     content: bytes
     labels: list[str]
+    upload_time: str = "2026-11-30 08:00:00.000000+00:00"
+    kind: str = "pypi"
 
     def as_json(self, hashes: tuple[str, ...]) -> dict[str, Any]:
         digests = {
@@ -61,8 +63,8 @@ class Dist:
             "version": self.version,
             "size": len(self.content),
             "labels": list(self.labels),
-            "distribution_type": "pypi",
-            "upload_time": "2026-11-30 08:00:00.000000+00:00",
+            "distribution_type": self.kind,
+            "upload_time": self.upload_time,
             **{kind: digests[kind] if kind in hashes else "None" for kind in digests},
         }
 
@@ -86,6 +88,8 @@ class Fault:
 class AnacondaSite:
     """The state of the site; tests change it."""
 
+    #: The only organization.
+    org: str = ORG
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
     releases: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     dists: dict[tuple[str, str], Dist] = field(default_factory=dict)
@@ -105,6 +109,8 @@ class AnacondaSite:
     corrupts_downloads: bool = False
     #: Steps whose requests are answered with 200 and nothing.
     empty_steps: set[str] = field(default_factory=set)
+    #: Changes the JSON of a successful answer of the API, by step.
+    alter: Callable[[str, Any], Any] = lambda _step, data: data
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     released: threading.Event = field(default_factory=threading.Event)
@@ -157,7 +163,7 @@ class ServedSite:
 
     def pip_url(self, label: str = "main") -> str:
         """Return the URL of the simple pages of a label."""
-        return f"{self.api_url}/pip/{ORG}/label/{label}/simple/"
+        return f"{self.api_url}/pip/{self.site.org}/label/{label}/simple/"
 
 
 class _Server(ThreadingHTTPServer):
@@ -166,9 +172,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def anaconda_site() -> Iterator[ServedSite]:
-    """Run a site on loopback."""
-    site = AnacondaSite()
+def anaconda_site(org: str = ORG) -> Iterator[ServedSite]:
+    """Run a site with one organization on loopback."""
+    site = AnacondaSite(org=org)
 
     class ApiHandler(_ApiHandler):
         pass
@@ -226,7 +232,8 @@ class _Handler(BaseHTTPRequestHandler):
         answer: tuple[int, object] = fault.status if fault else 0, {"error": fault.words if fault else ""}
         if fault is None or fault.action == "reset after" or fault.is_done:
             with self.site.lock:
-                done = self.answer(request)
+                status, content = self.answer(request)
+                done = status, self.site.alter(request.step, content) if status == 200 else content
             answer = answer if fault else done
         self.site.on_request(number, request, "after")
         if fault and fault.action == "reset after":
@@ -294,19 +301,19 @@ class _ApiHandler(_Handler):
             return 401, {"error": "The token is not valid"}
         if self.command in ("POST", "DELETE") and not token:
             return 401, {"error": "Authorization required"}
-        if parts[:1] != [ORG]:
+        if parts[:1] != [self.site.org]:
             return 404, {"error": f"user {parts[0]} does not exist"}
         method = getattr(self, f"_{kind}", None)
         return method(request, *parts[1:]) if method else (404, {"error": "not found"})
 
     def _user(self, _request: Request) -> tuple[int, object]:
-        return 200, {"login": ORG}
+        return 200, {"login": self.site.org}
 
     def _package(self, request: Request, name: str) -> tuple[int, object]:
         site = self.site
         if request.method == "POST":
             if name in site.packages:
-                return 409, {"error": f"Owner {ORG} already have a package named {name}"}
+                return 409, {"error": f"Owner {self.site.org} already have a package named {name}"}
             site.packages[name] = {"name": name, **request.body["public_attrs"]}
             return 200, site.packages[name]
         if name not in site.packages:

@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from wheel_uploader import checks
 from wheel_uploader.core import filenames as core_filenames
-from wheel_uploader.core.errors import ConflictError, FileError, NothingFoundError, PartialError
+from wheel_uploader.core.errors import ConflictError, FileError, NetworkError, NothingFoundError, PartialError
 from wheel_uploader.core.models import (
     CheckProfile,
     Confirmation,
@@ -25,9 +25,12 @@ from wheel_uploader.core.models import (
     IndexComparison,
     InstallKind,
     InstallOutcome,
+    KeptFiles,
     LocalFile,
     Options,
+    PrunedFile,
     PrunedRelease,
+    PruneOutcome,
     RemoteFile,
     Report,
     Selection,
@@ -35,6 +38,7 @@ from wheel_uploader.core.models import (
     Signature,
     SmokeResult,
     Stage,
+    TargetPruning,
     UploadOutcome,
     UploadResult,
 )
@@ -363,6 +367,29 @@ def everything() -> Report:
         report,
         pruned_releases=(
             PrunedRelease(version=Version("1.9.0"), filenames=("dipy-1.9.0.tar.gz",), size=1_000),
+        ),
+    )
+    report = dataclasses.replace(
+        report,
+        target_prunings=(
+            TargetPruning(
+                target="anaconda.org/nightlies",
+                labels=("dev",),
+                files=(
+                    PrunedFile(
+                        filename="dipy-1.9.0.dev1.tar.gz", version="1.9.0.dev1", outcome=PruneOutcome.REMOVED
+                    ),
+                    PrunedFile(
+                        filename="dipy-1.9.0.dev2.tar.gz",
+                        version="1.9.0.dev2",
+                        outcome=PruneOutcome.FAILED,
+                        labels=("dev",),
+                        reason="api.anaconda.org returned 503",
+                    ),
+                ),
+                kept=(KeptFiles(version="1.11.0", count=3, reason="the newest release"),),
+                error=NetworkError("api.anaconda.org returned 503"),
+            ),
         ),
     )
     report = dataclasses.replace(

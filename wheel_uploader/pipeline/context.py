@@ -23,6 +23,7 @@ from wheel_uploader.index.target import is_interactive
 from wheel_uploader.listing import expectations, sources
 from wheel_uploader.rehearsal import pip_command
 from wheel_uploader.signing import attestations, gpg_signer
+from wheel_uploader.targets.pruning import find_rule
 
 if TYPE_CHECKING:
     from wheel_uploader.core.cancellation import CancellationToken
@@ -248,8 +249,14 @@ def _prepare_target(options: Options, target: PublishTarget) -> None:
     attestations.require_attestation_support(options, target.info)
     if options.replace:
         target.require_replaceable()
-    if not options.verify and not options.rehearse:
-        target.prepare_login(is_required=not options.dry_run)
+    if options.verify or options.rehearse:
+        return
+    prunes = options.until is Stage.CONFIRM and not options.write_only and find_rule(options, target.settings)
+    if prunes and target.info.is_pypi:
+        target.require_prunable()
+    target.prepare_login(is_required=not options.dry_run)
+    if prunes:
+        target.require_prunable()
 
 
 def _find_signer(options: Options, progress: Progress) -> gpg_signer.GpgSigner | None:

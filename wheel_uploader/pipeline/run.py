@@ -100,6 +100,7 @@ def _run_stages(context: RunContext) -> None:
         runs.upload(selection, downloaded, signed)
     if options.dry_run:
         runs.prune_wheelhouse(selection, downloaded)
+        runs.prune_targets(selection, downloaded)
         return
     if options.until == Stage.UPLOAD:
         runs.raise_errors()
@@ -110,9 +111,10 @@ def _run_stages(context: RunContext) -> None:
     with stage(Stage.CONFIRM):
         runs.confirm(selection, downloaded)
         runs.prune_wheelhouse(selection, downloaded)
-    if options.smoke_index:
-        with stage(Stage.CONFIRM):
+    with stage(Stage.CONFIRM):
+        if options.smoke_index:
             runs.run_smoke_tests(selection, downloaded)
+        runs.prune_targets(selection, downloaded)
 
 
 def _load_later_stages() -> None:

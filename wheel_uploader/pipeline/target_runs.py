@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import (
     ConflictError,
     DeadlineError,
@@ -27,11 +28,19 @@ from wheel_uploader.core.models import (
     IndexComparison,
     Report,
     Selection,
+    TargetPruning,
     TargetReport,
     UploadResult,
 )
 from wheel_uploader.core.redaction import sanitize, strip_url
-from wheel_uploader.pipeline import check_stage, confirm_stage, release_gate, retention, upload_stage
+from wheel_uploader.pipeline import (
+    check_stage,
+    confirm_stage,
+    release_gate,
+    retention,
+    target_pruning,
+    upload_stage,
+)
 from wheel_uploader.pipeline.check_stage import UploadDestination, Verdict
 from wheel_uploader.pipeline.context import ReportBuilder, RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
@@ -141,6 +150,23 @@ class TargetRuns:
                 confirm_stage.run_index_smoke_tests(
                     self._context, selection, downloaded, run.destination.target
                 )
+
+    def prune_targets(self, selection: Selection, downloaded: DownloadedRelease) -> None:
+        """Remove the older releases that the rules of the targets do not keep, and record which.
+
+        Raises an error for a failure only with ``--strict``: the release itself is complete.
+        """
+        results: list[TargetPruning] = []
+        for run in self._runs:
+            page = run.destination.project_page if run.destination else None
+            # Two targets may be labels of one organization.
+            gone = {file.filename for result in results for file in result.files if file.is_gone}
+            earlier = {file.filename for file in page.files} - gone if page else set()
+            if result := target_pruning.prune(run.context, selection, downloaded.files, earlier):
+                results.append(result)
+                self._context.record(target_prunings=tuple(results))
+            cancellation.raise_if_cancelled()
+        target_pruning.raise_if_strict(self._context)
 
     @contextlib.contextmanager
     def _errors_of(self, run: _TargetRun) -> Iterator[None]:

@@ -44,11 +44,13 @@ from wheel_uploader.http import credentials as http_credentials
 from wheel_uploader.http.host_policy import parse_origin, split_credentials
 from wheel_uploader.http.proxy_errors import ProxyCredentialsError
 from wheel_uploader.targets.protocol import INDEX_COMPARISON, IndexState, PublishTarget
+from wheel_uploader.targets.pruning import TargetFile
 from wheel_uploader.targets.settings import read_token
 from wheel_uploader.upload import clients
 
 if TYPE_CHECKING:
     from wheel_uploader.index.client import IndexClient
+    from wheel_uploader.targets.devpi import DevpiIndex
     from wheel_uploader.upload.response import UploadResponse
     from wheel_uploader.upload.twine_uploader import TwineUploader
 
@@ -188,6 +190,51 @@ class PackageIndexTarget(PublishTarget):
     def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
         """Compare a local file with what the index serves now."""
         return self._open_index.fetch_file_state(project, file)
+
+    # --- removal of older releases ---------------------------------------------------------------------
+
+    def require_prunable(self) -> None:
+        """Raise UsageError unless the target is an index of devpi that lets files be removed."""
+        if self.info.is_pypi:
+            super().require_prunable()
+        self._devpi.require_prunable()
+
+    @functools.cached_property
+    def _devpi(self) -> DevpiIndex:
+        from wheel_uploader.http.client import HttpClient
+        from wheel_uploader.targets.devpi import DevpiIndex
+
+        http = HttpClient(
+            user_urls=(self.info.url,),
+            allow_insecure_hosts=self._options.allow_insecure_hosts,
+            timeout=self._options.timeout,
+            retries=self._options.retries,
+            verify=str(self.info.cert) if self.info.cert else True,
+            progress=self._progress,
+        )
+        return DevpiIndex(self._resources.enter_context(http), self.info.url, self._find_devpi_login)
+
+    def _find_devpi_login(self) -> tuple[str, str] | None:
+        return task_pool.call_in_thread(self._get_uploader().credentials)
+
+    def list_files(self, project: str) -> tuple[TargetFile, ...]:
+        """Return the files that are stored in the index, and those that it inherits, which are kept."""
+        own = self._devpi.list_files(project)
+        names = {file.filename for file in own}
+        inherited = [file for file in self.fetch_project(project).files if file.filename not in names]
+        return *own, *(
+            TargetFile(
+                filename=file.filename,
+                url=file.url,
+                hashes=file.hashes,
+                kept_because="it is stored in another index",
+            )
+            for file in inherited
+        )
+
+    def remove(self, file: TargetFile, labels: Sequence[str] = ()) -> None:  # noqa: ARG002
+        """Remove one file from an index of devpi."""
+        self._devpi.remove(file)
 
     # --- writing ---------------------------------------------------------------------------------------
 

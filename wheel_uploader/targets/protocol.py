@@ -27,6 +27,7 @@ from wheel_uploader.core.models import (
 )
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.index.target import Target
+from wheel_uploader.targets.pruning import TargetFile
 
 if TYPE_CHECKING:
     from wheel_uploader.index.client import IndexClient
@@ -217,6 +218,39 @@ class PublishTarget(abc.ABC):
         ``was_uploaded`` says whether the target accepted them just before. Raises ConflictError for other
         bytes, and DeadlineError if files are missing at the end.
         """
+
+    # --- removal of older releases ---------------------------------------------------------------------
+
+    def require_prunable(self) -> None:
+        """Raise UsageError unless files can be removed from this target (``--prune``). May send requests."""
+        raise OptionError(
+            "prune",
+            f"files cannot be removed from {sanitize(self.info.name)}",
+            hint="Omit --prune and --prune-days, in the section of the target as well.",
+        )
+
+    @property
+    def pruned_labels(self) -> tuple[str, ...]:
+        """The labels that older files lose; empty for a target without labels."""
+        return ()
+
+    def list_files(self, project: str) -> tuple[TargetFile, ...]:
+        """Return all files of the project, of all versions, as they are now.
+
+        Raises ReleaseError for an answer that is not complete or not understood.
+        """
+        raise NetworkError(f"the files of {project} on {sanitize(self.info.name)} cannot be listed")
+
+    def is_same_file(self, listed: TargetFile, file: LocalFile) -> bool:
+        """Return whether a listed file has the bytes of a local one."""
+        return listed.hashes.get("sha256") == file.sha256
+
+    def remove(self, file: TargetFile, labels: Sequence[str] = ()) -> None:  # noqa: ARG002
+        """Remove one listed file, or these labels from it. Raises ReleaseError, also if it has changed.
+
+        Called only after ``require_prunable``. A file that is already gone is not an error.
+        """
+        raise NetworkError(f"{sanitize(file.filename)} cannot be removed from {sanitize(self.info.name)}")
 
     def close(self) -> None:  # noqa: B027
         """Close everything at the end of the run."""

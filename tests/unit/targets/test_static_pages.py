@@ -315,3 +315,45 @@ def test_escapes_what_is_added() -> None:
     added = html_pages.add_files(html_pages.make_project_page("demo"), [file])
     assert 'data-requires-python="&gt;3&quot;&lt;&#233;"' in added
     assert json_pages.add_files(json_pages.make_project_page("demo"), [file]).isascii()
+
+
+@pytest.mark.parametrize("text", LAYOUTS.values(), ids=LAYOUTS)
+def test_removing_an_added_line_restores_the_page(text: str) -> None:
+    page = read(text)
+    with_file = pages.read_project_page(page.key, page.form, add(page), url=URL, location="/index/")
+    edited = pages.remove_file(with_file, NEW.filename, url=URL, location="/index/")
+    assert b"".join(edited.data.split()) == b"".join(text.encode("latin-1").split())
+
+
+@pytest.mark.parametrize("text", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_removes_one_link_and_no_other_byte(text: str, number: int) -> None:
+    page = read(text)
+    filename = page.files[number].filename
+    edited = pages.remove_file(page, filename, url=URL, location="/index/").data.decode("latin-1")
+    start = next(i for i in range(len(text)) if text[i : i + 1] != edited[i : i + 1])
+    cut = len(text) - len(edited)
+    assert any(text[:i] + text[i + cut :] == edited for i in range(start + 1))
+    assert filename not in edited
+
+
+@pytest.mark.parametrize("indent", [None, 1, 4])
+def test_removes_an_entry_and_its_version_from_json(indent: int | None) -> None:
+    names = ["demo-0.9.tar.gz", "demo-0.9-py3-none-any.whl", "demo-1.0.tar.gz"]
+    document: dict[str, Any] = {
+        "meta": {"api-version": "1.1"},
+        "name": "demo",
+        "versions": ["0.9", "1.0"],
+        "files": [{"filename": name, "url": name, "hashes": {}, "x": {"kept": [1]}} for name in names],
+        "more": None,
+    }
+    text = json.dumps(document, indent=indent)
+    for name in names:
+        page = read(text, PageForm.JSON)
+        text = pages.remove_file(page, name, url=URL, location="/index/").data.decode()
+        document["files"] = [entry for entry in document["files"] if entry["filename"] != name]
+        rest = {entry["filename"].split("-")[1].removesuffix(".tar.gz") for entry in document["files"]}
+        document["versions"] = [version for version in document["versions"] if version in rest]
+        assert json.loads(text) == document
+        if document["files"]:
+            assert text == json.dumps(document, indent=indent)

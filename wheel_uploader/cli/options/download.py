@@ -24,14 +24,14 @@ def options() -> list[Option]:
             type=int,
             metavar="N",
             help="After success, keep only the N newest releases (never delete files that are not on the "
-            "index).",
+            "index). At the target: --prune.",
         ),
         option(
             "--keep-days",
             type=int,
             metavar="N",
             help="Keep releases downloaded in the last N days; with --keep-releases, a release is "
-            "kept if either rule keeps it.",
+            "kept if either rule keeps it. At the target: --prune-days.",
         ),
         option(
             "-j",

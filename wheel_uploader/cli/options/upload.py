@@ -70,6 +70,23 @@ def options() -> list[Option]:
             "versions.",
         ),
         option(
+            "--prune",
+            type=int,
+            metavar="N",
+            help="After the whole run is confirmed, remove older releases than the N newest from the target "
+            "(anaconda.org, devpi, static indexes); never final ones. In the wheelhouse: --keep-releases.",
+        ),
+        option(
+            "--prune-days",
+            type=int,
+            metavar="N",
+            help="The same for releases uploaded more than N days ago; with --prune, a release is kept if "
+            "either rule keeps it. In the wheelhouse: --keep-days.",
+        ),
+        option(
+            "--prune-final", is_flag=True, help="Let --prune and --prune-days remove final releases, too."
+        ),
+        option(
             "--attestations",
             type=click.Choice(["auto", "require", "none"]),
             default="auto",

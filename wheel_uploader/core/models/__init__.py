@@ -54,6 +54,13 @@ from wheel_uploader.core.models.index_state import (
     UploadOutcome,
     UploadResult,
 )
+from wheel_uploader.core.models.pruning import (
+    KeptFiles,
+    PrunedFile,
+    PruneOutcome,
+    PruneRule,
+    TargetPruning,
+)
 from wheel_uploader.core.models.run import Options, PrunedRelease, Report
 from wheel_uploader.core.models.target_settings import TargetSettings
 
@@ -82,12 +89,16 @@ __all__ = [
     "IndexFile",
     "InstallKind",
     "InstallOutcome",
+    "KeptFiles",
     "ListingGap",
     "ListingNote",
     "LocalAttestationFile",
     "LocalFile",
     "Options",
     "ProjectPage",
+    "PruneOutcome",
+    "PruneRule",
+    "PrunedFile",
     "PrunedRelease",
     "RemoteAttestationFile",
     "RemoteFile",
@@ -101,6 +112,7 @@ __all__ = [
     "SmokeResult",
     "Stage",
     "StagedFiles",
+    "TargetPruning",
     "TargetReport",
     "TargetSettings",
     "TextFact",

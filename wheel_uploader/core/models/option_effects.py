@@ -73,6 +73,9 @@ FIRST_STAGE: Mapping[str, Stage] = {
     "smoke_index": Stage.CONFIRM,
     "keep_releases": Stage.CONFIRM,
     "keep_days": Stage.CONFIRM,
+    "prune": Stage.CONFIRM,
+    "prune_days": Stage.CONFIRM,
+    "prune_final": Stage.CONFIRM,
 }
 
 
@@ -107,6 +110,7 @@ NEEDS = (
             *("strict", "ignore", "compare_with", "no_compare", "compare_index", "diff"),
             *("built_by", "smoke", "smoke_env", "identity", "sign_with", "keep_going", "upload_jobs"),
             *("smoke_index", "skip_existing", "keep_releases", "keep_days"),
+            *("prune", "prune_days", "prune_final"),
         ),
         is_met=lambda options: not options.verify,
         reason="with --verify, which only compares files with the index",
@@ -120,7 +124,7 @@ NEEDS = (
         field_names=(
             *("sign", "identity", "sign_with", "attest", "dry_run", "ask", "keep_going", "upload_jobs"),
             *("skip_existing", "username", "confirm_timeout", "keep_releases", "keep_days", "write_only"),
-            *("smoke_index", "labels", "replace"),
+            *("smoke_index", "labels", "replace", "prune", "prune_days", "prune_final"),
         ),
         is_met=lambda options: not options.rehearse,
         reason="with --rehearse, which publishes to a local index only",
@@ -159,6 +163,11 @@ NEEDS = (
         field_names=("config_file",),
         is_met=lambda options: not options.repository_url,
         reason="with --repository-url, which replaces the repositories of .pypirc",
+    ),
+    Need(
+        field_names=("prune_final",),
+        is_met=lambda options: options.prune is not None or options.prune_days is not None,
+        reason="without --prune and --prune-days",
     ),
     Need(
         field_names=("smoke_env", "smoke_index"),

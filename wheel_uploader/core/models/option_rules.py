@@ -32,6 +32,8 @@ LATEST_VERSION = "latest"
 NUMBER_RANGES: Mapping[str, tuple[float, float]] = {
     "keep_releases": (1, 100_000),
     "keep_days": (1, 36_500),
+    "prune": (1, 100_000),
+    "prune_days": (1, 36_500),
     "jobs": (1, 64),
     "upload_jobs": (1, 16),
     "retries": (1, 20),
@@ -43,8 +45,8 @@ NUMBER_RANGES: Mapping[str, tuple[float, float]] = {
     "wait": (0, bounds.MAX_SECONDS),
     "max_duration": (0, bounds.MAX_SECONDS),
 }
-_INTEGER_FIELDS = frozenset({"keep_releases", "keep_days", "jobs", "upload_jobs", "retries", "release_id"})
-_OPTIONAL_FIELDS = frozenset({"keep_releases", "keep_days", "jobs", "release_id"})
+_OPTIONAL_FIELDS = frozenset({"keep_releases", "keep_days", "prune", "prune_days", "jobs", "release_id"})
+_INTEGER_FIELDS = _OPTIONAL_FIELDS | {"upload_jobs", "retries"}
 
 #: Fields that must not be empty. An empty value usually comes from an unset variable of a script.
 _NON_EMPTY_FIELDS = (
@@ -85,6 +87,7 @@ MUTUALLY_EXCLUSIVE = (
     *(("verify", name) for name in ("sign", "attest", "ask", "dry_run", "rehearse", "write_only")),
     ("verify", "replace"),
     ("write_only", "replace"),
+    *(("write_only", name) for name in ("prune", "prune_days")),
 )
 
 

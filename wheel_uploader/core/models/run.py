@@ -23,6 +23,7 @@ from wheel_uploader.core.models.index_state import (
     TargetReport,
     UploadResult,
 )
+from wheel_uploader.core.models.pruning import TargetPruning
 from wheel_uploader.core.models.target_settings import TargetSettings
 
 
@@ -111,6 +112,11 @@ class Options:
     skip_existing: bool = True
     #: Replace files with other bytes, of development, pre-release and local versions.
     replace: bool = False
+    #: Number of newest releases to keep at the target, and days to keep one after its upload; None: all.
+    prune: int | None = None
+    prune_days: int | None = None
+    #: Remove final releases from the target, too.
+    prune_final: bool = False
     upload_jobs: int = 4
     keep_going: bool = False
     #: Upload without reading the index: for credentials that may only write.
@@ -219,6 +225,8 @@ class Report:
     targets: tuple[TargetReport, ...] = ()
     #: Older releases that were removed from the wheelhouse, or would be under ``dry_run``.
     pruned_releases: tuple[PrunedRelease, ...] = ()
+    #: Files that ``prune`` removed from each target, or would remove under ``dry_run``.
+    target_prunings: tuple[TargetPruning, ...] = ()
     #: The file that pip installs on each platform, according to the rehearsal.
     install_outcomes: tuple[InstallOutcome, ...] = ()
     #: Results of the smoke test on this machine.

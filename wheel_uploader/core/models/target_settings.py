@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Self
 
+from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.models.enums import CheckProfile
 from wheel_uploader.core.redaction import sanitize
@@ -25,6 +26,10 @@ class TargetSettings:
     labels: tuple[str, ...] = ()
     #: Base URL of the API of another server than anaconda.org.
     anaconda_api: str = ""
+    #: Removal of older releases after each run, as the options of these names.
+    prune: int | None = None
+    prune_days: int | None = None
+    prune_final: bool = False
     #: The password of a section of .pypirc.
     password: str = field(default="", repr=False)
 
@@ -40,8 +45,12 @@ class TargetSettings:
             raise UsageError(f"{sanitize(where)} has unknown keys: {sanitize(', '.join(sorted(unknown)))}")
         if "labels" in known:
             known["labels"] = _parse_labels(known["labels"], where)
+        for key in _NUMBERS.keys() & known.keys():
+            known[key] = _parse_number(key, known[key], where)
+        if "prune_final" in known:
+            known["prune_final"] = _parse_flag("prune_final", known["prune_final"], where)
         for key, value in known.items():
-            if key != "labels" and (not isinstance(value, str) or not value.strip()):
+            if key not in _OTHER_THAN_TEXTS and (not isinstance(value, str) or not value.strip()):
                 raise UsageError(f"{sanitize(f'{where} {key}')} is not a text", hint="Correct the section.")
         if profile := known.get("profile"):
             known["profile"] = _parse_profile(str(profile), where)
@@ -52,6 +61,33 @@ class TargetSettings:
 SETTING_KEYS = tuple(
     known.name.replace("_", "-") for known in fields(TargetSettings) if known.name not in ("url", "password")
 )
+
+
+#: The keys with a whole number, and its maximum; the minimum is 1.
+_NUMBERS = {"prune": 100_000, "prune_days": 36_500}
+_OTHER_THAN_TEXTS = frozenset({"labels", "prune_final", *_NUMBERS})
+
+
+def _parse_number(key: str, value: object, where: str) -> int:
+    """Return a whole number, or that of a text, as in .pypirc."""
+    number = bounds.parse_digits(value.strip()) if isinstance(value, str) else value
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= _NUMBERS[key]:
+        name = key.replace("_", "-")
+        raise UsageError(
+            f"{sanitize(f'{where} {name}')} is not a whole number from 1 to {_NUMBERS[key]}",
+            hint="Correct the section.",
+        )
+    return number
+
+
+def _parse_flag(key: str, value: object, where: str) -> bool:
+    """Return true or false, or that of a text, as in .pypirc."""
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    flag = words.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(flag, bool):
+        name = key.replace("_", "-")
+        raise UsageError(f"{sanitize(f'{where} {name}')} is not true or false", hint="Correct the section.")
+    return flag
 
 
 def _parse_labels(value: object, where: str) -> tuple[str, ...]:

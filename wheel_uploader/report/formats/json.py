@@ -14,6 +14,7 @@ from wheel_uploader.core.models import (
     FileStatus,
     Report,
     SdistName,
+    TargetPruning,
     WheelName,
 )
 from wheel_uploader.core.models.changes import ReleaseChanges
@@ -107,6 +108,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
             {"version": str(removal.version), "filenames": list(removal.filenames), "size": removal.size}
             for removal in report.pruned_releases
         ],
+        "pruned": [_build_pruning(pruning) for pruning in report.target_prunings],
         "rehearsal": [
             {
                 "python": install.python,
@@ -131,6 +133,29 @@ def build_json_document(report: Report) -> dict[str, Any]:
         "not_checked": [sanitize(sentence) for sentence in report.checks_not_run],
         "idle_ignores": [sanitize(check_id) for check_id in find_unused_ignores(report)],
         "timings": {stage.name.lower(): round(seconds, 3) for stage, seconds in report.stage_seconds.items()},
+    }
+
+
+def _build_pruning(pruning: TargetPruning) -> dict[str, Any]:
+    """Return what a target lost and kept."""
+    return {
+        "target": sanitize(pruning.target),
+        "labels": [sanitize(label) for label in pruning.labels],
+        "files": [
+            {
+                "filename": sanitize(file.filename),
+                "version": sanitize(file.version),
+                "outcome": str(file.outcome),
+                "labels": [sanitize(label) for label in file.labels],
+                "reason": sanitize(file.reason),
+            }
+            for file in pruning.files
+        ],
+        "kept": [
+            {"version": sanitize(each.version), "files": each.count, "reason": sanitize(each.reason)}
+            for each in pruning.kept
+        ],
+        "error": sanitize(pruning.error.message) if pruning.error else None,
     }
 
 

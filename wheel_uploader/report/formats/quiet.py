@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from wheel_uploader.core.models import DownloadOutcome, FileStatus, Report, Severity, Stage
 from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.report.views import pruning as pruning_view
 from wheel_uploader.report.views.file_status import format_status_counts
 
 #: Checks whose warnings are shown with an upload: some or all users will not get the uploaded files.
@@ -46,3 +47,6 @@ def _format_lines(report: Report) -> Iterator[str]:
         removed = "would be removed" if report.options.dry_run else "removed"
         versions = ", ".join(str(removal.version) for removal in report.pruned_releases)
         yield f"{removed} from the wheelhouse: {report.selection.project} {versions}"
+    for pruning in report.target_prunings:
+        yield from pruning_view.describe_removed(pruning, str(report.selection.project))
+        yield from pruning_view.warn_about_pruning(pruning)

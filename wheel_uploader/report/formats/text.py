@@ -12,6 +12,7 @@ from wheel_uploader.report.formats import findings_text, rehearsal_text
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
 from wheel_uploader.report.views import attestations, file_rows, file_status, matrix, sizes
 from wheel_uploader.report.views import outcome as outcome_view
+from wheel_uploader.report.views import pruning as pruning_view
 from wheel_uploader.report.views import targets as targets_view
 from wheel_uploader.report.views.check_info import CheckInfos
 from wheel_uploader.report.views.file_rows import FileRow
@@ -163,6 +164,10 @@ def _format_stage_results(report: Report) -> Iterator[str]:
         removed = "would be removed" if report.options.dry_run else "removed"
         size = f"{format_count(len(removal.filenames), 'file')}, {format_size(removal.size)}"
         yield f"{removed} from the wheelhouse: version {removal.version} ({size}); the index serves it"
+    for pruning in report.target_prunings:
+        yield pruning_view.describe_pruning(pruning)
+        yield from (f"    {line}" for line in pruning_view.list_pruning(pruning))
+        yield from pruning_view.warn_about_pruning(pruning)
     if report.stage_seconds:
         stages = ", ".join(
             f"{stage.name.lower()} {seconds:.1f}" for stage, seconds in report.stage_seconds.items()

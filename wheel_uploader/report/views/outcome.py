@@ -10,6 +10,7 @@ from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import FileStatus, InstallKind, Report, Severity, Stage
 from wheel_uploader.report.formats import findings_text
 from wheel_uploader.report.views import attestations, sizes
+from wheel_uploader.report.views import pruning as pruning_view
 from wheel_uploader.report.views import targets as targets_view
 from wheel_uploader.report.views.file_rows import FileRow, is_blocking
 from wheel_uploader.report.views.file_status import Emphasis
@@ -194,6 +195,9 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
         yield SummaryField(
             label="Wheelhouse", text=f"{removal.version} {removed} ({size}); the index serves it"
         )
+    for pruning in report.target_prunings:
+        lines = [pruning_view.describe_pruning(pruning), *pruning_view.warn_about_pruning(pruning)]
+        yield SummaryField(label="Pruned", text="; ".join(lines))
     for warning in report.warnings:
         yield SummaryField(label="Warning", code_texts=(warning,))
     yield SummaryField(label="Run", text=_format_start_and_duration(report))

@@ -18,7 +18,7 @@ from wheel_uploader.http.retry import RETRYABLE_STATUSES, parse_retry_after
 from wheel_uploader.upload.response import extract_server_message
 
 #: Most files that a listing of one package may have; more is an attack.
-_MAX_FILES = 200_000
+MAX_FILES = 200_000
 _MAX_LABELS = 1000
 
 
@@ -93,18 +93,19 @@ class Api:
 
         Raises CredentialsError for a token that is not accepted, NetworkError after the last attempt.
         """
+        return self._http.call_with_retries(
+            f"{method} {self.show(path)}", lambda: self.ask_once(method, path, payload)
+        )
 
-        def attempt() -> Answer:
-            answer = self.request(method, path, payload)
-            if answer.status in RETRYABLE_STATUSES:
-                raise HttpStatusError(
-                    answer.status, self.show(path), excerpt=answer.words, retry_after=answer.retry_after
-                )
-            if answer.status >= 500:
-                raise TransportError(f"{self.show(path)} returned {answer.status}")
-            return answer
-
-        answer = self._http.call_with_retries(f"{method} {self.show(path)}", attempt)
+    def ask_once(self, method: str, path: str, payload: object = None) -> Answer:
+        """Send a request without retries; raise the same errors as ``ask``."""
+        answer = self.request(method, path, payload)
+        if answer.status in RETRYABLE_STATUSES:
+            raise HttpStatusError(
+                answer.status, self.show(path), excerpt=answer.words, retry_after=answer.retry_after
+            )
+        if answer.status >= 500:
+            raise TransportError(f"{self.show(path)} returned {answer.status}")
         if answer.status in (401, 403):
             raise credentials_error(answer)
         return answer
@@ -164,8 +165,8 @@ def parse_entry(value: object, base_url: str = "") -> RemoteEntry | None:
 
 def parse_entries(values: list[object]) -> Iterator[RemoteEntry]:
     """Yield the files of a list in the API's JSON. Raises NetworkError for too many."""
-    if len(values) > _MAX_FILES:
-        raise NetworkError(f"the API lists more than {_MAX_FILES} files of one package")
+    if len(values) > MAX_FILES:
+        raise NetworkError(f"the API lists more than {MAX_FILES} files of one package")
     for value in values:
         kind = value.get("distribution_type") or value.get("type") if isinstance(value, dict) else None
         if kind not in (None, "pypi"):

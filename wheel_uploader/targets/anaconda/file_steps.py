@@ -30,8 +30,8 @@ from wheel_uploader.upload.response_rules import ResponseKind
 
 #: Hint for an account that is full.
 FULL_HINT = (
-    "The account is full: remove old files, for example with --prune, or ask for more storage; then run the "
-    "same command again."
+    "The account is full: remove old files, or ask for more storage; then run the same command again. A run "
+    "with --prune N for the newest release that is there, from the wheelhouse, removes older ones."
 )
 _LABEL_WORDS = re.compile(r"\b(?:label|channel)s?\b", re.IGNORECASE)
 

@@ -44,10 +44,12 @@ from wheel_uploader.targets.anaconda import credentials as anaconda_credentials
 from wheel_uploader.targets.anaconda import payloads, urls
 from wheel_uploader.targets.anaconda.api import Api
 from wheel_uploader.targets.anaconda.file_steps import FileSteps, load_metadata
-from wheel_uploader.targets.anaconda.package import AnacondaPackage
+from wheel_uploader.targets.anaconda.package import AnacondaPackage, compute_md5
 from wheel_uploader.targets.anaconda.pip_page import PipPage
+from wheel_uploader.targets.anaconda.removal import AnacondaRemover
 from wheel_uploader.targets.anaconda.replacement import AnacondaReplacer
 from wheel_uploader.targets.protocol import IndexState, PublishTarget, Release
+from wheel_uploader.targets.pruning import TargetFile
 from wheel_uploader.upload.file_replacement import Replacer
 from wheel_uploader.upload.response import UploadResponse
 from wheel_uploader.wheelhouse.saved_files import SavedFiles
@@ -246,6 +248,34 @@ class AnacondaTarget(PublishTarget):
         if not answer.is_success:
             raise self._api.explain("POST", path, answer)
         self._progress.info(f"{filename}: label {label} added")
+
+    # --- removal of older releases ---------------------------------------------------------------------
+
+    def require_prunable(self) -> None:
+        """Permit ``--prune``."""
+
+    @property
+    def pruned_labels(self) -> tuple[str, ...]:
+        """The labels that this run publishes with."""
+        return self.labels
+
+    @functools.cached_property
+    def _remover(self) -> AnacondaRemover:
+        return AnacondaRemover(self._api, self._http, self._package.name)
+
+    def list_files(self, _project: str) -> tuple[TargetFile, ...]:
+        """Return the files of all versions and types, as the API lists them."""
+        return self._remover.list_files()
+
+    def is_same_file(self, listed: TargetFile, file: LocalFile) -> bool:
+        """Compare by sha256, and by MD5 if the API knows only that."""
+        if "sha256" in listed.hashes:
+            return listed.hashes["sha256"] == file.sha256
+        return listed.hashes.get("md5") == compute_md5(file)
+
+    def remove(self, file: TargetFile, labels: Sequence[str] = ()) -> None:
+        """Remove a file, or labels from it, if it has not changed since it was listed."""
+        self._remover.remove(file, labels)
 
     # --- confirmation ----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from wheel_uploader.core import cancellation
+from wheel_uploader.core import bounds, cancellation
 from wheel_uploader.core.errors import LockedError, StorageError
 from wheel_uploader.core.filesystem import (
     UNSUPPORTED_ERRNOS,
@@ -86,7 +86,8 @@ class FolderStore:
         """Return the size of a file, or None if it does not exist."""
         with self._errors(key):
             try:
-                return StoredFile(size=self._path(key).stat().st_size)
+                facts = self._path(key).stat()
+                return StoredFile(size=facts.st_size, created_at=bounds.date_from_timestamp(facts.st_mtime))
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
@@ -125,6 +126,17 @@ class FolderStore:
                 sync_file(descriptor)
                 # The target of a symbolic link is replaced, not the link.
                 partial.replace(self._path(key).resolve())
+                directory.sync()
+
+    def remove(self, key: str) -> None:
+        """Remove one file; it is not an error if it does not exist."""
+        path = self._path(key)
+        with self._errors(key):
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            with contextlib.closing(OpenDirectory(path.parent)) as directory:
                 directory.sync()
 
     def list_names(self, folder: str) -> ListedNames:

@@ -47,6 +47,8 @@ _CREDENTIALS_HINT = (
     "bucket. Check GOOGLE_APPLICATION_CREDENTIALS, or run: gcloud auth application-default login"
 )
 _EXTRA_HINT = "Install it with: pip install 'wheel-uploader[gcs]'"
+#: The methods that accept an object which does not exist.
+_READING_OR_REMOVING = ("GET", "HEAD", "DELETE")
 
 
 class GcsStore:
@@ -125,7 +127,10 @@ class GcsStore:
         length = response.headers.get("x-goog-stored-content-length") or response.headers.get(
             "content-length", ""
         )
-        return StoredFile(size=bounds.parse_whole_number(length, bounds.MAX_FILE_SIZE) or 0)
+        return StoredFile(
+            size=bounds.parse_whole_number(length, bounds.MAX_FILE_SIZE) or 0,
+            created_at=bounds.parse_listed_date(response.headers.get("last-modified")),
+        )
 
     def compute_sha256(self, key: str) -> str:
         """Return the hex sha256 of an object; read it whole."""
@@ -155,6 +160,10 @@ class GcsStore:
         headers = {**page.headers, "x-goog-if-generation-match": page.version or "0"}
         self._send("PUT", key, headers=headers, data=page.data)
 
+    def remove(self, key: str) -> None:
+        """Remove one object; it is not an error if it does not exist."""
+        self._send("DELETE", key)
+
     def list_names(self, folder: str) -> ListedNames:
         """Return the names below a folder."""
         start = f"{self._prefix}{folder}"
@@ -182,7 +191,7 @@ class GcsStore:
 
     def _send(self, method: str, key: str, **arguments: Any) -> Any:
         url = f"{self.endpoint}/{quote(self._bucket, safe='')}/{quote(f'{self._prefix}{key}')}"
-        return self._request(method, url, key, may_be_missing=method in ("GET", "HEAD"), **arguments)
+        return self._request(method, url, key, may_be_missing=method in _READING_OR_REMOVING, **arguments)
 
     def _request(
         self,

@@ -78,6 +78,15 @@ def keep_one_link(text: str, filename: str, sha256: str, name_of: Callable[[str]
     return text
 
 
+def remove_link(text: str, filename: str, name_of: Callable[[str], str]) -> str:
+    """Return the page without the links to ``filename``; see ``keep_one_link``. Raises IncompletePage."""
+    scan = scan_page(text)
+    units = [scan.unit(anchor) for anchor in scan.anchors if name_of(anchor.href) == filename]
+    for start, end in sorted(units, reverse=True):
+        text = text[:start] + text[end:]
+    return text
+
+
 def _add_links(text: str, links: Sequence[str]) -> str:
     scan = scan_page(text)
     if not links:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
-from wheel_uploader.core import bounds
+from wheel_uploader.core import bounds, filenames
 from wheel_uploader.targets.static_index.html_scan import IncompletePage
 from wheel_uploader.targets.static_index.new_file import NewFile
 
@@ -62,6 +63,57 @@ def keep_one_entry(text: str, filename: str, sha256: str) -> str:
     remaining = [entry for number, entry in enumerate(files) if number not in same or number == kept]
     start, end = _find_members(text)["files"]
     return f"{text[:start]}{_dump(remaining, _find_indent(text, start))}{text[end:]}"
+
+
+def remove_entry(text: str, filename: str, others: Sequence[str]) -> str:
+    """Return the page without the entries for ``filename``, and without its version if no other file has it.
+
+    ``others`` are the names of the files that stay.
+    """
+    text = _cut_items(
+        text, "files", lambda entry: isinstance(entry, dict) and entry.get("filename") == filename
+    )
+    version = _parse_version(filename)
+    if version is None or version in map(_parse_version, others) or "versions" not in _find_members(text):
+        return text
+    return _cut_items(text, "versions", lambda value: _is_version(value, version))
+
+
+def _parse_version(filename: str) -> Version | None:
+    try:
+        return filenames.parse_filename(filename).version
+    except filenames.InvalidFilename:
+        return None
+
+
+def _is_version(value: object, version: Version) -> bool:
+    try:
+        return isinstance(value, str) and bounds.parse_pep440_version(value) == version
+    except InvalidVersion:
+        return False
+
+
+def _cut_items(text: str, key: str, is_cut: Callable[[Any], bool]) -> str:
+    """Return ``text`` without some items of the array ``key``; the others keep their text."""
+    start, end = _find_members(text)[key]
+    items: list[tuple[int, int, Any]] = []
+    position = _skip(text, start + 1)
+    while position < end - 1:
+        value, after = _decode(text, position)
+        items.append((position, after, value))
+        position = _skip(text, after)
+        if text[position] == ",":
+            position = _skip(text, position + 1)
+    kept = [item for item in items if not is_cut(item[2])]
+    if len(kept) == len(items):
+        return text
+    first, last = (items[0][0], items[-1][1]) if kept else (start + 1, end - 1)
+    # The text before an item, up to the one that preceded it, goes with the item.
+    gaps = {item[0]: text[items[number - 1][1] : item[0]] for number, item in enumerate(items) if number}
+    body = "".join(
+        (gaps[item[0]] if number else "") + text[item[0] : item[1]] for number, item in enumerate(kept)
+    )
+    return f"{text[:first]}{body}{text[last:]}"
 
 
 def _make_entry(file: NewFile) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import BinaryIO, Protocol
 
 #: Bytes of a page; a larger one lists more than one project.
@@ -38,6 +39,7 @@ class StoredFile:
     """The facts of an object that is not read."""
 
     size: int
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,10 @@ class ObjectStore(Protocol):
 
         Raises PreconditionFailed.
         """
+        ...
+
+    def remove(self, key: str) -> None:
+        """Remove one object; it is not an error if it does not exist."""
         ...
 
     def list_names(self, folder: str) -> ListedNames:

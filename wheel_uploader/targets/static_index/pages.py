@@ -137,6 +137,20 @@ def keep_one(page: IndexPage, filename: str, sha256: str, *, url: str, location:
     return stored
 
 
+def remove_file(page: IndexPage, filename: str, *, url: str, location: str) -> StoredPage:
+    """Return the page without a file; prove by reading it that everything else is as before."""
+    others = tuple(file for file in page.files if file.filename != filename)
+    if page.form.is_json:
+        text = json_pages.remove_entry(page.text, filename, [file.filename for file in others])
+    else:
+        text = html_pages.remove_link(page.text, filename, lambda href: get_name(url, href))
+    stored = _encode(page, text)
+    edited = read_project_page(page.key, page.form, stored, url=url, location=location)
+    if edited.files != others:
+        raise _make_error(f"{location}{page.key}", "a link that was removed from it was not only that")
+    return stored
+
+
 def make_page(form: PageForm, project: str, headers: Mapping[str, str]) -> StoredPage:
     """Return an empty page of a project, or of an index if ``project`` is empty."""
     module = json_pages if form.is_json else html_pages

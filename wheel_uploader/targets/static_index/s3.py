@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from wheel_uploader.core.errors import (
@@ -143,7 +144,13 @@ class S3Store:
         """Return the size of an object, or None if it does not exist."""
         with self._errors(key):
             answer = self._get_or_none("head_object", key)
-        return StoredFile(size=int(answer.get("ContentLength") or 0)) if answer is not None else None
+        if answer is None:
+            return None
+        changed_at = answer.get("LastModified")
+        return StoredFile(
+            size=int(answer.get("ContentLength") or 0),
+            created_at=changed_at if isinstance(changed_at, datetime) and changed_at.tzinfo else None,
+        )
 
     def compute_sha256(self, key: str) -> str:
         """Return the hex sha256 of an object; read it whole."""
@@ -184,6 +191,11 @@ class S3Store:
         condition = {"IfMatch": page.version} if page.version else {"IfNoneMatch": "*"}
         with self._errors(key):
             self._get_client().put_object(**self._address(key), Body=page.data, **page.headers, **condition)
+
+    def remove(self, key: str) -> None:
+        """Remove one object; it is not an error if it does not exist."""
+        with self._errors(key):
+            self._get_client().delete_object(**self._address(key))
 
     def list_names(self, folder: str) -> ListedNames:
         """Return the names below a folder."""

@@ -246,6 +246,10 @@ class StaticIndex:
                 page, filename, sha256, url=layout.page_url(project), location=location
             )
 
+        self.edit_project_pages(project, edit)
+
+    def edit_project_pages(self, project: str, edit: Callable[[IndexPage], StoredPage | None]) -> None:
+        """Edit every page that the project has; ``edit`` returns None for a page to leave as it is."""
         for form in self._forms:
             if self.read_page(project, form):
                 self._edit_page(project, form, edit, existed=True)

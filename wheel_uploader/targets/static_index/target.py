@@ -40,9 +40,11 @@ from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.index.target import Target
 from wheel_uploader.targets.protocol import IndexState, PublishTarget, Release
+from wheel_uploader.targets.pruning import TargetFile, find_rule
 from wheel_uploader.targets.static_index.folder import FolderStore
 from wheel_uploader.targets.static_index.location import open_store
 from wheel_uploader.targets.static_index.pages import IndexPage, find_duplicates
+from wheel_uploader.targets.static_index.removal import StaticRemover
 from wheel_uploader.targets.static_index.static_index import ProjectState, StaticIndex
 from wheel_uploader.targets.static_index.stored_files import StoredFiles
 from wheel_uploader.upload.response import UploadResponse
@@ -71,7 +73,9 @@ class StaticIndexTarget(PublishTarget):
             progress=progress,
             sleep=cancellation.sleep_unless_cancelled,
         )
+        self.settings = settings
         self._login = ""
+        self._remover: StaticRemover | None = None
         self._files = StoredFiles(self._static, progress)
 
     def close(self) -> None:
@@ -222,6 +226,28 @@ class StaticIndexTarget(PublishTarget):
                 digest = self._files.hash(key)
                 self._static.keep_one(project, name, digest)
                 self._progress.info(f"{sanitize(name)}: one entry is left on the pages, sha256 {digest}")
+
+    # --- removal of older releases ---------------------------------------------------------------------
+
+    def require_prunable(self) -> None:
+        """Permit ``--prune``."""
+
+    def list_files(self, project: str) -> tuple[TargetFile, ...]:
+        """Return the files that the pages list, as they are stored."""
+        rule = find_rule(self._options, self.settings)
+        self._remover = StaticRemover(self._static, _canonical(project))
+        return self._remover.list_files(with_times=bool(rule and rule.days))
+
+    def is_same_file(self, listed: TargetFile, file: LocalFile) -> bool:
+        """Compare by the sha256 that the pages list, else by the bytes in the store."""
+        key = self._static.find_layout(_canonical(file.name.project)).find_key(listed.url)
+        sha256 = listed.hashes.get("sha256") or (self._files.hash(key) if key else "")
+        return sha256 == file.sha256
+
+    def remove(self, file: TargetFile, labels: Sequence[str] = ()) -> None:  # noqa: ARG002
+        """Remove a file from the pages, then from the store."""
+        if self._remover:
+            self._remover.remove(file)
 
     # --- confirmation ----------------------------------------------------------------------------------
 
