@@ -118,7 +118,7 @@ def documented_commands() -> dict[str, str]:
     """Return every command in the README and in docs/, each with a page that has it."""
     found = {}
     for path in readme.pages():
-        text = path.read_text(encoding="utf-8")
+        text = re.sub(r" *\\\n +", " ", path.read_text(encoding="utf-8"))
         blocks = re.findall(r"(?m)^ +(?:- run: )?(?:\$ )?(wheel-uploader [-a-z].*)$", text)
         # The options in --help are no commands, nor are names of other programs.
         sentences = re.findall(r"``(wheel-uploader -[^`]*)``", re.sub(r"\s+", " ", text))
@@ -136,7 +136,8 @@ def test_finds_the_documented_commands() -> None:
 @pytest.mark.parametrize("command", documented_commands())
 def test_documented_commands_are_valid(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "pyproject.toml").write_text(CONFIGURATION)
+    for name in ("pyproject.toml", "nightly.toml"):
+        (tmp_path / name).write_text(CONFIGURATION)
     words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command)[1:]]
     result = run("--show-config", *words)
     assert result.exit_code == 0, f"{documented_commands()[command]}: {result.stderr}"

@@ -229,6 +229,17 @@ def test_hostile_text_cannot_add_an_output(tmp_path: Path, payload: str) -> None
     assert values["exit_code"] == "6"
 
 
+@pytest.mark.parametrize("room", [0, 1, 50, 103, 104, 105, 300])
+def test_a_summary_that_is_almost_full_stays_within_its_limit(tmp_path: Path, room: int) -> None:
+    summary = tmp_path / "summary"
+    summary.write_bytes(b"x" * (destinations.SUMMARY_LIMIT - room))
+    environment = {"GITHUB_STEP_SUMMARY": str(summary)}
+    assert not list(
+        destinations.write_github_outputs(hostile_reports.report_with_findings(10), 6, environment)
+    )
+    assert summary.stat().st_size <= destinations.SUMMARY_LIMIT
+
+
 def test_limits_the_size_of_the_summary(tmp_path: Path) -> None:
     summary = tmp_path / "summary"
     environment = {"GITHUB_STEP_SUMMARY": str(summary)}

@@ -36,6 +36,8 @@ def render_markdown(report: Report, check_infos: CheckInfos, *, limit: int | Non
         "*The report is cut here because it exceeds the size limit; `--report FILE.md` writes all of it.*\n"
     )
     remaining_bytes = limit - len(note.encode())
+    if remaining_bytes < 0:
+        return ""  # An earlier report, which is there as well, has the note.
     kept = []
     for block in blocks:
         remaining_bytes -= len(block.encode()) + 1

@@ -168,7 +168,7 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
             label="Upload", text=_count_labels(row.status_label for row in rows if row.upload_result)
         )
     for target in report.targets:
-        yield SummaryField(label="Target", text=targets_view.describe_target(target))
+        yield SummaryField(label="Target", code_texts=(targets_view.describe_target(target),))
     if report.confirmations:
         served = f"the index serves {len(report.confirmations)} of {len(rows)} with the same sha256"
         attested = attestations.describe_confirmed(report)
@@ -197,7 +197,7 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
         )
     for pruning in report.target_prunings:
         lines = [pruning_view.describe_pruning(pruning), *pruning_view.warn_about_pruning(pruning)]
-        yield SummaryField(label="Pruned", text="; ".join(lines))
+        yield SummaryField(label="Pruned", code_texts=tuple(lines))
     for warning in report.warnings:
         yield SummaryField(label="Warning", code_texts=(warning,))
     yield SummaryField(label="Run", text=_format_start_and_duration(report))
