@@ -73,14 +73,16 @@ class ChildProcess:
         self.scope = scope
         #: The monotonic time of the first request to end.
         self._terminated_at: float | None = None
-        self._mark = (
-            f"{watcher.RUN_MARK}-{secrets.token_hex(4)}" if kind in _SWEPT_KINDS and watcher.HAS_PROC else ""
-        )
-        marks = {watcher.MARK_VARIABLE: self._mark} if self._mark else {}
+        mark = f"{watcher.RUN_MARK}-{secrets.token_hex(4)}"
+        if kind not in _SWEPT_KINDS:
+            mark = f"started-{mark}"  # A sweep of all marks of this run must not find its descendants.
+        self._mark = mark if kind in _SWEPT_KINDS and watcher.HAS_PROC else ""
+        marks = {watcher.MARK_VARIABLE: mark} if watcher.HAS_PROC else {}
         if scope and scope.has_ended:
             raise ChildScopeEnded
         ended_before = len(_end_requests)
-        _watcher.start(sweep_marked=bool(marks))
+        _watcher.start(sweep_marked=bool(self._mark))
+        _watcher.announce_start(mark)
         try:
             self._process = subprocess.Popen(
                 command,
@@ -94,10 +96,11 @@ class ChildProcess:
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except (OSError, ValueError) as error:
+            _watcher.withdraw(mark)
             raise ChildStartError(command[0], error) from error
         self.pid = self._process.pid
         _running_children.add(self)
-        _watcher.add_group(self.pid)
+        _watcher.add_group(self.pid, mark)
         self._kill_callback = cancellation.register_kill(self.kill)
         self._kill_callback.__enter__()
         if scope:

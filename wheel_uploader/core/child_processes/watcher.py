@@ -28,9 +28,11 @@ exec 3<&0
 (
   trap '' HUP INT QUIT TERM
   groups=' '
+  starting=' '
   sweep=
-  while read -r word group; do
+  while read -r word group mark; do
     case $word in
+      start) starting="$starting$group " ;;
       +) groups="$groups$group " ;;
       -)
         case $groups in
@@ -39,18 +41,23 @@ exec 3<&0
         ;;
       sweep) sweep=1 ;;
     esac
+    case $starting in
+      *" $mark "*) starting="${starting%%" $mark "*} ${starting#*" $mark "}" ;;
+    esac
   done
   for signal in TERM KILL; do
     again=
     for group in $groups; do
       kill -s $signal -- "-$group" && again=1
     done
-    if [ "$sweep" ]; then
-      for place in $(grep -lsF -e "$1" /proc/[0-9]*/environ); do
+    [ "$sweep" ] && marks=$2 || marks=
+    for mark in $marks $starting; do
+      for place in $(grep -lsF -e "$1=$mark" /proc/[0-9]*/environ); do
         place=${place#/proc/}
         kill -s $signal "${place%/environ}" && again=1
       done
-    fi
+    done
+    [ "$starting" = ' ' ] || again=1
     [ "$again" ] || break
     [ $signal = KILL ] || sleep 1
   done
@@ -81,9 +88,20 @@ class ChildWatcher:
             self._sweep_enabled = True
             self._send("sweep x")
 
-    def add_group(self, group: int) -> None:
-        """Tell the watcher to end this process group."""
-        self._send(f"+ {group}")
+    def announce_start(self, mark: str) -> None:
+        """Tell the watcher that a child with this mark is about to start; its process group is not known yet.
+
+        Without ``add_group`` or ``withdraw`` after it, the watcher ends the processes with the mark.
+        """
+        self._send(f"start {mark}")
+
+    def withdraw(self, mark: str) -> None:
+        """Tell the watcher that the announced child could not be started."""
+        self._send(f"failed 0 {mark}")
+
+    def add_group(self, group: int, mark: str) -> None:
+        """Tell the watcher to end this process group, which is that of the child with this mark."""
+        self._send(f"+ {group} {mark}")
 
     def remove_group(self, group: int) -> None:
         """Tell the watcher that this process group has ended."""
@@ -105,7 +123,7 @@ def _start_watcher() -> int:
     try:
         os.set_blocking(write_fd, False)
         shell = subprocess.Popen(
-            [shutil.which("sh") or "/bin/sh", "-c", _WATCHER_SCRIPT, "sh", f"{MARK_VARIABLE}={RUN_MARK}-"],
+            [shutil.which("sh") or "/bin/sh", "-c", _WATCHER_SCRIPT, "sh", MARK_VARIABLE, f"{RUN_MARK}-"],
             stdin=read_fd,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
