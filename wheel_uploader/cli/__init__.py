@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from wheel_uploader.cli import last_words
+from wheel_uploader.cli import last_words, other_tools
 from wheel_uploader.cli import output as cli_output
 from wheel_uploader.cli.click_command import Command
 from wheel_uploader.cli.config_sources import (
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 @config_options
 @stage_options
 @info_options
+@other_tools.hidden_options
 def command(show_config: bool, doctor: bool, **values: Any) -> NoReturn:
     """Publish a staged release to a package index, and confirm that it arrived complete and unchanged.
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
+from wheel_uploader.cli import other_tools
 from wheel_uploader.cli import output as cli_output
 from wheel_uploader.cli.option import AliasedOption
 from wheel_uploader.cli.options import GROUPS
@@ -23,12 +24,18 @@ class Command(click.Command):
         """Parse the arguments, keep them as they were typed, and end the program if they are wrong."""
         # The message that says how to continue repeats them.
         ctx.meta[cli_output.TYPED_ARGUMENTS_KEY] = tuple(args)
+        typed = {} if ctx.resilient_parsing else other_tools.refuse_other_calls(self, ctx, args)
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
+            other_tools.apply(ctx, typed)
+            return rest
         except click.NoSuchOption as error:
             aliases = self._aliases(ctx)
             names = [
-                name for option in self.get_params(ctx) for name in (*option.opts, *option.secondary_opts)
+                name
+                for option in self.get_params(ctx)
+                for name in (*option.opts, *option.secondary_opts)
+                if not getattr(option, "hidden", False)
             ]
             shown = [name for name in names if name not in aliases]
             _refuse(click.NoSuchOption(error.option_name, possibilities=shown, ctx=ctx))

@@ -13,17 +13,20 @@ def options() -> list[Option]:
         option(
             "-r",
             "--repository",
+            "--index",
             multiple=True,
             metavar="NAME",
             help="Target, a section of .pypirc or of the configuration.  [default: pypi]",
         ),
         option(
             "--repository-url",
+            "--publish-url",
             metavar="URL",
             help="Upload to this URL, folder or bucket instead of a target from .pypirc.",
         ),
         option(
             "--index-url",
+            "--check-url",
             metavar="URL",
             help="URL to read the index from.  [default: derived from the upload URL]",
         ),
@@ -45,6 +48,7 @@ def options() -> list[Option]:
         ),
         option(
             "--username",
+            "--user",
             metavar="NAME",
             help="User name; the password comes from TWINE_PASSWORD, .pypirc or keyring.",
         ),
