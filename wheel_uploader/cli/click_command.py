@@ -13,6 +13,16 @@ from wheel_uploader.cli.option import AliasedOption
 from wheel_uploader.cli.options import GROUPS
 from wheel_uploader.core.errors import UsageError
 
+#: What to type for the usual tasks, at the end of ``--help`` and of the manual page.
+EXAMPLES = (
+    ("Check the files of a release in place:", "wheel-uploader --until check -u dist"),
+    ("Try the release on a local index:", "wheel-uploader --rehearse -u dist dipy 1.11.0"),
+    ("Publish a release to PyPI:", "wheel-uploader -u URL -w ~/wheelhouse dipy 1.11.0"),
+    (
+        "Publish the newest build from cron:",
+        "wheel-uploader -q --max-age 3d -u URL -w DIR -r internal --pre dipy latest",
+    ),
+)
 #: Width in characters of the left column of ``--help``, below every heading.
 _NAME_COLUMN = 27
 
@@ -48,6 +58,12 @@ class Command(click.Command):
             with formatter.section(title):
                 rows = [(f"{names:<{_NAME_COLUMN}}", text) for names, text in records]
                 formatter.write_dl(rows, col_max=_NAME_COLUMN)
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, with commands that are not wrapped."""
+        with formatter.section("Examples"):
+            for purpose, line in EXAMPLES:
+                formatter.write(f"  {purpose}\n    {line}\n")
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the completions of click without aliases."""

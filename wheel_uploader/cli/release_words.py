@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from wheel_uploader.cli import output as cli_output
-from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.errors import NothingFoundError, UsageError
 from wheel_uploader.core.redaction import sanitize
 
 #: Commands of other tools, with the options of the same call here.
@@ -24,6 +24,11 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
 }
 _DISTRIBUTION_SUFFIXES = (".whl", ".tar.gz", ".zip")
 _SUFFIXES = (*_DISTRIBUTION_SUFFIXES, ".asc", ".attestation", ".tar.bz2", ".egg")
+_FIRST_CALLS = (
+    "wheel-uploader --until check -u dist                  check the files in the folder dist",
+    "wheel-uploader --rehearse -u dist PROJECT VERSION     try the release on a local index",
+    "wheel-uploader -u dist PROJECT VERSION                publish it to PyPI",
+)
 #: A requirement with one version, as pip takes it.
 _PINNED = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]{0,999})\s*={2,3}\s*([^\s=]{1,999})\s*")
 #: Files that are named one by one; more are passed as their folder.
@@ -71,6 +76,31 @@ def apply(context: click.Context, project: str) -> None:
     for name, word in zip(("project", "release"), words, strict=False):
         context.params[name] = word
         context.set_parameter_source(name, ParameterSource.COMMANDLINE)
+
+
+def require_any(context: click.Context, values: Mapping[str, Any]) -> None:
+    """Raise UsageError if the command was called with nothing to do."""
+    if not context.meta[cli_output.TYPED_ARGUMENTS_KEY] and not values["urls"] and not values["project"]:
+        raise UsageError(
+            "nothing to do: give the place of the files and the release",
+            details=_FIRST_CALLS,
+            hint="'wheel-uploader --help' has all options, and 'wheel-uploader --demo' shows a whole run.",
+        )
+
+
+def require_place(context: click.Context, values: Mapping[str, Any]) -> None:
+    """Raise NothingFoundError if a word after ``-u``, maybe a user name, is no place.
+
+    Listing would find out, too, but only after the login of the target.
+    """
+    is_typed = context.get_parameter_source("urls") is ParameterSource.COMMANDLINE
+    names = [place for place in values["urls"] if is_typed and not values["wait"] and _is_user_name(place)]
+    if names:
+        raise NothingFoundError(
+            f"no such file or directory: {sanitize(names[0])}",
+            hint="Check the path: -u is the place of the files. A user name is passed with "
+            f"--username {sanitize(names[0])}.",
+        )
 
 
 def _is_path(word: str) -> bool:

@@ -188,9 +188,11 @@ def test_a_user_name_after_u_is_told_from_a_place() -> None:
         result = run("-u", name, "dipy", "1.11.0")
         assert result.exit_code == 2
         assert f"--username {name}" in result.stderr
-    missing = run("-u", "jane", "--until", "list", "dipy", "1.11.0")
+    # Nothing is asked of the target before.
+    missing = run("-u", "jane", "dipy", "1.11.0")
     assert missing.exit_code == 3
-    assert "--username" in missing.stderr
+    assert missing.stderr.startswith("error: no such file or directory: jane\n")
+    assert "--username jane" in missing.stderr
 
 
 def test_help_and_completion_do_not_judge_the_words() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from wheel_uploader.cli.completion import complete_repositories
 from wheel_uploader.cli.option import LocalPath, Option, option
 
 
@@ -14,6 +15,7 @@ def options() -> list[Option]:
             "-r",
             "--repository",
             "--index",
+            shell_complete=complete_repositories,
             multiple=True,
             metavar="NAME",
             help="Target, a section of .pypirc or of the configuration.  [default: pypi]",
