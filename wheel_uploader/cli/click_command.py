@@ -13,7 +13,7 @@ from wheel_uploader.cli.option import AliasedOption
 from wheel_uploader.cli.options import GROUPS
 from wheel_uploader.core.errors import UsageError
 
-#: What to type for the usual tasks, at the end of ``--help`` and of the manual page.
+#: Commands for the usual tasks, at the end of ``--help`` and of the manual page.
 EXAMPLES = (
     ("Check the files of a release in place:", "wheel-uploader --until check -u dist"),
     ("Try the release on a local index:", "wheel-uploader --rehearse -u dist dipy 1.11.0"),

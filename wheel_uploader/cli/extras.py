@@ -1,4 +1,4 @@
-"""What ``--version`` says beside the version: the Python, and which extras are installed."""
+"""The installation, for ``--version``: the Python and the extras."""
 
 from __future__ import annotations
 

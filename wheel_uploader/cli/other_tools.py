@@ -22,7 +22,7 @@ _VARIABLES_HINT = (
 )
 #: Options whose value is a secret, each with its short form.
 _SECRET_OPTIONS: Mapping[str, tuple[str, ...]] = {"--token": (), "--password": ("-p",)}
-#: Flags of other tools, and what stands in their place here.
+#: Flags of other tools that have no equivalent, and what to do instead.
 _FLAGS: Mapping[str, str] = {
     "--verify-metadata": "Leave it out: the metadata of every file is always checked.",
     "--print-hash": "Leave it out: the reports have the sha256 of every file (--format json, --report FILE).",
@@ -41,7 +41,7 @@ _VALUES: Mapping[str, str] = {
     "--comment": "Leave it out: indexes do not show the comment of an upload.",
     "--trusted-publishing": "Leave it out: in a CI job with an identity, trusted publishing is used if no "
     "password is set; set TWINE_PASSWORD to use that one.",
-    "--keyring-provider": "Leave it out: the keyring is asked if no other password is found.",
+    "--keyring-provider": "Leave it out: the keyring is used if no other password is found.",
     "--cache-dir": "Leave it out: caches are in the wheelhouse; -w DIR selects it.",
     "--directory": "Change to that folder first, or pass the place of the files with -u.",
 }

@@ -146,7 +146,7 @@ def is_resumable(result: Report) -> bool:
 
 
 def exit_with(error: ReleaseError, *, right_arguments: Sequence[str] = ()) -> NoReturn:
-    """Print the error and exit with its code; ``right_arguments`` are those that were meant."""
+    """Print the error and exit with its code; ``right_arguments`` are the likely intended ones."""
     print_error(error, right_arguments=right_arguments)
     sys.exit(error.exit_code)
 
@@ -157,7 +157,7 @@ def print_error(
     """Print what happened, to which files, and what to do next.
 
     ``resume_arguments``: the arguments of the command that would continue, which is printed as well;
-    ``right_arguments``: those of the command that was probably meant.
+    ``right_arguments``: those of the likely intended command.
     """
     message, details = sanitize(error.message), [sanitize(detail) for detail in error.details]
     quiet = _quiet_count()

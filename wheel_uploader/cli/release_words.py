@@ -89,7 +89,7 @@ def require_any(context: click.Context, values: Mapping[str, Any]) -> None:
 
 
 def require_place(context: click.Context, values: Mapping[str, Any]) -> None:
-    """Raise NothingFoundError if a word after ``-u``, maybe a user name, is no place.
+    """Raise NothingFoundError if a word after ``-u``, maybe a user name, does not exist as a path.
 
     Listing would find out, too, but only after the login of the target.
     """

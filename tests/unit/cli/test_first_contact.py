@@ -93,7 +93,7 @@ def test_help_ends_with_examples() -> None:
         assert run("--show-config", *words).exit_code == 0
 
 
-def test_show_config_says_what_it_resolves_to() -> None:
+def test_show_config_prints_target_index_page_and_login() -> None:
     url = "http://127.0.0.1:9/legacy/"
     shown = resolved(
         *("--repository-url", f"http://jane:{SECRET}@127.0.0.1:9/legacy/"),

@@ -76,7 +76,7 @@ def test_a_project_named_like_a_command_is_reached_by_its_option(name: str) -> N
     assert f"--project {name}" in run("-u", "dist", name, "1.0").stderr
 
 
-def test_a_folder_named_like_the_project_is_no_file() -> None:
+def test_a_folder_may_have_the_name_of_the_project() -> None:
     Path("dipy").mkdir()
     result = run("--until", "check", "-u", "dist", "dipy", "1.11.0")
     assert result.exit_code == 0, result.stderr
@@ -132,7 +132,7 @@ def test_options_with_the_same_meaning_are_accepted(typed: list[str], key: str, 
     [
         (["--comment", "a release"], "indexes do not show"),
         (["--trusted-publishing", "automatic"], "trusted publishing is used if no"),
-        (["--keyring-provider", "subprocess"], "the keyring is asked"),
+        (["--keyring-provider", "subprocess"], "the keyring is used"),
         (["--verify-metadata"], "always checked"),
         (["--print-hash"], "sha256"),
         (["--disable-progress-bar"], "-q"),
@@ -183,12 +183,12 @@ def test_secrets_are_refused_and_never_shown(typed: list[str], more: list[str]) 
     assert not Path("report.html").exists()
 
 
-def test_a_user_name_after_u_is_told_from_a_place() -> None:
+def test_a_user_name_after_u_is_recognized() -> None:
     for name in ("__token__", "jane@example.org"):
         result = run("-u", name, "dipy", "1.11.0")
         assert result.exit_code == 2
         assert f"--username {name}" in result.stderr
-    # Nothing is asked of the target before.
+    # The missing login of the target is not reported first.
     missing = run("-u", "jane", "dipy", "1.11.0")
     assert missing.exit_code == 3
     assert missing.stderr.startswith("error: no such file or directory: jane\n")
