@@ -81,7 +81,11 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
         "printf '{'; printf '<%s>' \"$@\"; printf '}\\n'\n"
     )
     program.chmod(0o755)
-    (tmp_path / "pyproject.toml").write_text("[tool.wheel-uploader.profiles.nightly]\npre = true\n")
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.wheel-uploader.profiles.nightly]\npre = true\n"
+        '[tool.wheel-uploader.targets.mirror]\nurl = "https://index.example/"\n'
+    )
+    (tmp_path / ".pypirc").write_text("[distutils]\nindex-servers = internal\n[internal]\nusername = jane\n")
     shown = run("--completion", name)
     assert (shown.exit_code, shown.stderr) == (0, "")
     script = tmp_path / "script"
@@ -112,6 +116,8 @@ def test_tab_completes(shell: Shell) -> None:
         ("--ignore native/missing-l", "<--ignore><native/missing-library>"),
         ("--config pypr", "<--config><pyproject.toml>"),
         ("-u pypr", "<-u><pyproject.toml>"),
+        ("-r inter", "<-r><internal>"),
+        ("--repository mir", "<--repository><mirror>"),
     ):
         shell.type(f"wheel-uploader {typed}\t END\n")
         assert shell.read_until("<END>}").rpartition("{")[2] == expected

@@ -228,6 +228,15 @@ def explain_check(check_id: str) -> str:
     return "\n\n\n".join(_format_explanation(check) for check in checks)
 
 
+def list_checks() -> str:
+    """Return what ``--explain`` prints without an id: the checks below their families."""
+    blocks = []
+    for family in FAMILIES:
+        checks = [check for check in CHECKS if check.family == family]
+        blocks.append("\n".join([family, *(f"  {check.id:<36} {check.title}" for check in checks)]))
+    return "\n\n".join(blocks)
+
+
 def _format_explanation(check: Check[Any]) -> str:
     severity = check.severity.value
     if check.severity_off_pypi != check.severity:

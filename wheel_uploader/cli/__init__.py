@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from wheel_uploader.cli import last_words
+from wheel_uploader.cli import last_words, other_tools, release_words
 from wheel_uploader.cli import output as cli_output
 from wheel_uploader.cli.click_command import Command
 from wheel_uploader.cli.config_sources import (
@@ -27,6 +27,7 @@ from wheel_uploader.cli.info_options import info_options
 from wheel_uploader.cli.options import stage_options
 from wheel_uploader.core import cancellation, signal_handlers, standard_streams
 from wheel_uploader.core.errors import ReleaseError, as_unexpected_error, most_important_error
+from wheel_uploader.core.redaction import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @config_options
 @stage_options
 @info_options
+@other_tools.hidden_options
 def command(show_config: bool, doctor: bool, **values: Any) -> NoReturn:
     """Publish a staged release to a package index, and confirm that it arrived complete and unchanged.
 
@@ -58,6 +60,7 @@ def command(show_config: bool, doctor: bool, **values: Any) -> NoReturn:
     context = click.get_current_context()
     if show_config:
         click.echo("\n".join(show_config_lines(context, values)))
+        click.echo("\n".join(f"# {line}" for line in _resolved_lines(context, values)))
         context.exit(0)
     cancel = context.obj or cancellation.CancellationToken()
     if doctor:
@@ -82,6 +85,7 @@ def command(show_config: bool, doctor: bool, **values: Any) -> NoReturn:
             from wheel_uploader.core import progress
             from wheel_uploader.pipeline import run as pipeline_run
 
+            release_words.require_any(context, values)
             _silence_library_logs()
             display = progress.make_progress(
                 sys.stderr,
@@ -91,6 +95,7 @@ def command(show_config: bool, doctor: bool, **values: Any) -> NoReturn:
             )
             cancel.clear_display = display.clear_display
             options = drop_unused_settings(context, _options(**effective_values(context, values)))
+            release_words.require_place(context, values)
             cancel.raise_if_cancelled()
             result = pipeline_run.run(
                 options,
@@ -122,6 +127,23 @@ def command(show_config: bool, doctor: bool, **values: Any) -> NoReturn:
         )
     cancel.mark_output_complete(exit_code)
     sys.exit(exit_code)
+
+
+def _resolved_lines(context: click.Context, values: dict[str, Any]) -> list[str]:
+    """Return what the options resolve to: the targets with their pages and logins, or why they cannot."""
+    from wheel_uploader.pipeline.doctor import describe_resolved
+
+    completed = {
+        **values,
+        "wait": 0.0,
+        "project": values["project"] or "demo",
+        "urls": values["urls"] or (".",),
+    }
+    try:
+        options = drop_unused_settings(context, _options(**effective_values(context, completed)))
+        return list(describe_resolved(options, has_project=bool(values["project"])))
+    except ReleaseError as error:
+        return [f"target: not known: {sanitize(name_origin(context, error).message)}"]
 
 
 def _run_doctor(

@@ -7,11 +7,22 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
+from wheel_uploader.cli import other_tools
 from wheel_uploader.cli import output as cli_output
 from wheel_uploader.cli.option import AliasedOption
 from wheel_uploader.cli.options import GROUPS
 from wheel_uploader.core.errors import UsageError
 
+#: Commands for the usual tasks, at the end of ``--help`` and of the manual page.
+EXAMPLES = (
+    ("Check the files of a release in place:", "wheel-uploader --until check -u dist"),
+    ("Try the release on a local index:", "wheel-uploader --rehearse -u dist dipy 1.11.0"),
+    ("Publish a release to PyPI:", "wheel-uploader -u URL -w ~/wheelhouse dipy 1.11.0"),
+    (
+        "Publish the newest build from cron:",
+        "wheel-uploader -q --max-age 3d -u URL -w DIR -r internal --pre dipy latest",
+    ),
+)
 #: Width in characters of the left column of ``--help``, below every heading.
 _NAME_COLUMN = 27
 
@@ -23,12 +34,18 @@ class Command(click.Command):
         """Parse the arguments, keep them as they were typed, and end the program if they are wrong."""
         # The message that says how to continue repeats them.
         ctx.meta[cli_output.TYPED_ARGUMENTS_KEY] = tuple(args)
+        typed = {} if ctx.resilient_parsing else other_tools.refuse_other_calls(self, ctx, args)
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
+            other_tools.apply(ctx, typed)
+            return rest
         except click.NoSuchOption as error:
             aliases = self._aliases(ctx)
             names = [
-                name for option in self.get_params(ctx) for name in (*option.opts, *option.secondary_opts)
+                name
+                for option in self.get_params(ctx)
+                for name in (*option.opts, *option.secondary_opts)
+                if not getattr(option, "hidden", False)
             ]
             shown = [name for name in names if name not in aliases]
             _refuse(click.NoSuchOption(error.option_name, possibilities=shown, ctx=ctx))
@@ -41,6 +58,12 @@ class Command(click.Command):
             with formatter.section(title):
                 rows = [(f"{names:<{_NAME_COLUMN}}", text) for names, text in records]
                 formatter.write_dl(rows, col_max=_NAME_COLUMN)
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, with commands that are not wrapped."""
+        with formatter.section("Examples"):
+            for purpose, line in EXAMPLES:
+                formatter.write(f"  {purpose}\n    {line}\n")
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the completions of click without aliases."""

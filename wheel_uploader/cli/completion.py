@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,3 +58,30 @@ def complete_profiles(context: click.Context, _parameter: click.Parameter, incom
         )
     except UsageError:
         return []
+
+
+def complete_repositories(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the sections of .pypirc and the targets of the configuration file that would be read."""
+    names = dict.fromkeys(("pypi", "testpypi", *_configured_targets(context), *_pypirc_sections(context)))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _configured_targets(context: click.Context) -> list[str]:
+    from wheel_uploader.cli import config_file
+
+    path = context.params.get("config") or config_file.find_config_file(Path.cwd())
+    try:
+        return list(config_file.load_targets(path)) if path else []
+    except UsageError:
+        return []
+
+
+def _pypirc_sections(context: click.Context) -> list[str]:
+    """Return the names of the sections, without twine, whose import would delay the completion."""
+    parser = configparser.RawConfigParser()
+    path = context.params.get("config_file") or Path("~/.pypirc")
+    try:
+        parser.read(path.expanduser(), encoding="utf-8-sig")
+    except (OSError, RuntimeError, ValueError, configparser.Error):
+        return []
+    return [name for name in parser.sections() if name not in {"distutils", "server-login"}]

@@ -22,7 +22,7 @@ def _explain(context: click.Context, _parameter: click.Parameter, check_id: str 
     from wheel_uploader import checks
 
     try:
-        click.echo(checks.explain_check(check_id))
+        click.echo(checks.explain_check(check_id) if check_id else checks.list_checks())
     except ReleaseError as error:
         cli_output.exit_with(error)
     context.exit(0)
@@ -48,15 +48,28 @@ def _completion(context: click.Context, _parameter: click.Parameter, shell: str 
     context.exit(0)
 
 
+def _version(context: click.Context, _parameter: click.Parameter, requested: bool) -> None:
+    if not requested or context.resilient_parsing:
+        return
+    from wheel_uploader.cli import extras
+
+    click.echo(f"wheel-uploader, version {__version__}")
+    for line in extras.describe_installation():
+        click.echo(line)
+    context.exit(0)
+
+
 _OPTIONS = (
     click.option(
         "--explain",
-        metavar="ID",
+        metavar="[ID]",
+        is_flag=False,
+        flag_value="",
         is_eager=True,
         expose_value=False,
         callback=_explain,
         shell_complete=complete_checks,
-        help="Explain a check or a family of checks.",
+        help="Explain a check or a family of checks; without ID, list them.",
     ),
     click.option(
         "--demo",
@@ -75,7 +88,15 @@ _OPTIONS = (
         callback=_completion,
         help="Print the completion script for bash, zsh or fish.",
     ),
-    click.version_option(__version__, "-V", "--version", prog_name="wheel-uploader"),
+    click.option(
+        "-V",
+        "--version",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_version,
+        help="Show the version, the Python and the installed extras, and exit.",
+    ),
 )
 
 

@@ -10,20 +10,8 @@ from datetime import date
 import click
 
 from wheel_uploader import __version__
-from wheel_uploader.cli.click_command import help_sections
+from wheel_uploader.cli.click_command import EXAMPLES, help_sections
 from wheel_uploader.core import errors
-
-_EXAMPLES = (
-    ("Check a release before publishing it:", "wheel-uploader --until check -u dist"),
-    (
-        "Publish a release to PyPI:",
-        "wheel-uploader -u https://staging.example.com/wheels/ -w ~/wheelhouse dipy 1.11.0",
-    ),
-    (
-        "Publish nightly builds from cron:",
-        "wheel-uploader -q --max-age 3d --keep-releases 5 -u URL -w DIR -r internal --pre dipy latest",
-    ),
-)
 
 
 def man_page(command: click.Command, day: date) -> str:
@@ -54,7 +42,7 @@ def _lines(command: click.Command, day: date) -> Iterator[str]:
         yield from _tagged(str(code), meaning)
     yield from _tagged("128+N", "Stopped by signal N.")
     yield ".SH EXAMPLES"
-    for purpose, line in _EXAMPLES:
+    for purpose, line in EXAMPLES:
         yield from (".TP", _plain(purpose), f".B {_plain(line)}")
     yield from (".SH SEE ALSO", ".BR twine (1),", ".BR pip (1)")
 

@@ -145,16 +145,19 @@ def is_resumable(result: Report) -> bool:
     return isinstance(error, NetworkError) and bool(result.upload_results)
 
 
-def exit_with(error: ReleaseError) -> NoReturn:
-    """Print the error and exit with its code."""
-    print_error(error)
+def exit_with(error: ReleaseError, *, right_arguments: Sequence[str] = ()) -> NoReturn:
+    """Print the error and exit with its code; ``right_arguments`` are the likely intended ones."""
+    print_error(error, right_arguments=right_arguments)
     sys.exit(error.exit_code)
 
 
-def print_error(error: ReleaseError, *, resume_arguments: Sequence[str] = ()) -> None:
+def print_error(
+    error: ReleaseError, *, resume_arguments: Sequence[str] = (), right_arguments: Sequence[str] = ()
+) -> None:
     """Print what happened, to which files, and what to do next.
 
-    ``resume_arguments``: the arguments of the command that would continue, which is printed as well.
+    ``resume_arguments``: the arguments of the command that would continue, which is printed as well;
+    ``right_arguments``: those of the likely intended command.
     """
     message, details = sanitize(error.message), [sanitize(detail) for detail in error.details]
     quiet = _quiet_count()
@@ -170,6 +173,8 @@ def print_error(error: ReleaseError, *, resume_arguments: Sequence[str] = ()) ->
         lines += [line for detail in details for line in _wrapped(" ", detail)]
         if resume_arguments:
             lines.append(_command("to continue", resume_arguments))
+        if right_arguments:
+            lines.append(_command("try", right_arguments))
         lines += _corrected_command(error)
         lines += _wrapped(_bold("next:"), sanitize(error.hint))
     _print_to_stderr("\n".join(lines))

@@ -8,6 +8,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from packaging.utils import canonicalize_name
+
 from wheel_uploader import targets
 from wheel_uploader.core import task_pool
 from wheel_uploader.core.errors import NothingFoundError, ReleaseError, UsageError
@@ -159,6 +161,49 @@ def _describe_index(subject: Subject, target: PublishTarget) -> str:
     shown = sanitize_url(page.url)
     count = format_count(len(page.files), "file")
     return f"{shown}: {count}" if page.exists else f"{shown}: the index does not have this project yet"
+
+
+def describe_resolved(options: Options, *, has_project: bool) -> Iterator[str]:
+    """Yield what a run would use: each target, its index page and the origin of the login.
+
+    Sends no request to the target, never prompts, and has no secrets.
+    """
+    for name in (options.repository, *options.more_repositories):
+        selected = dataclasses.replace(options, repository=name, more_repositories=(), ask=False)
+        silent = dataclasses.replace(selected, non_interactive=True)
+        try:
+            with contextlib.closing(targets.open_target(silent, SilentProgress())) as target:
+                yield f"target: {sanitize(_describe_target(target.info))}"
+                yield f"index page: {_describe_page(target, options.project if has_project else '')}"
+                yield f"login: {sanitize(_describe_login(selected, target))}"
+        except ReleaseError as error:
+            yield f"target: not known: {sanitize(error.message)}"
+
+
+def _describe_page(target: PublishTarget, project: str) -> str:
+    if not target.is_readable:
+        return "not read (--write-only)"
+    try:
+        index = target.index
+    except ReleaseError as error:
+        return f"not known: {sanitize(error.message)}"
+    if index is None:
+        return "none"
+    url = index.url.rstrip("/") + "/"
+    return sanitize_url(f"{url}{canonicalize_name(project)}/" if project else url)
+
+
+def _describe_login(options: Options, target: PublishTarget) -> str:
+    """Return the origin of the login, or why there is none."""
+    if options.verify or options.until <= Stage.SIGN:
+        return "not needed"
+    try:
+        task_pool.call_in_thread(lambda: target.prepare_login(is_required=True))
+    except MissingLoginError as error:
+        return "the run will prompt for it" if is_interactive(options) else f"missing: {error.message}"
+    except ReleaseError as error:
+        return f"missing: {error.message}"
+    return target.login
 
 
 # --- this machine --------------------------------------------------------------------------------------

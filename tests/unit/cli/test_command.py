@@ -25,7 +25,7 @@ def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_prints_version_and_help() -> None:
-    assert run("--version").stdout == f"wheel-uploader, version {__version__}\n"
+    assert run("--version").stdout.startswith(f"wheel-uploader, version {__version__}\nPython 3.")
     for flag in ("-h", "--help"):
         shown = run(flag)
         assert shown.exit_code == 0

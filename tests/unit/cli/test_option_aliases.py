@@ -24,7 +24,9 @@ RENAMED = (
     ("hashes", "sha256sums", "SHA256SUMS"),
 )
 HISTORIC = ("wheel-url-dir", "wheel-dir", "wheel-type", "no-twine")
-FORMER = ("use", *(former for former, _, _ in RENAMED), *HISTORIC)
+#: Names of other tools.
+OTHER = ("index", "publish-url", "check-url", "user", "packages-dir")
+FORMER = ("use", *(former for former, _, _ in RENAMED), *HISTORIC, *OTHER)
 #: The value as written in TOML, and as --show-config prints it.
 TOML = {
     "like": ('"1.10"', '"1.10"'),

@@ -16,6 +16,7 @@ def options() -> list[Option]:
             "-u",
             "--url",
             "--wheel-url-dir",
+            "--packages-dir",
             "urls",
             multiple=True,
             metavar="URL",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from wheel_uploader.cli.completion import complete_repositories
 from wheel_uploader.cli.option import LocalPath, Option, option
 
 
@@ -13,17 +14,21 @@ def options() -> list[Option]:
         option(
             "-r",
             "--repository",
+            "--index",
+            shell_complete=complete_repositories,
             multiple=True,
             metavar="NAME",
             help="Target, a section of .pypirc or of the configuration.  [default: pypi]",
         ),
         option(
             "--repository-url",
+            "--publish-url",
             metavar="URL",
             help="Upload to this URL, folder or bucket instead of a target from .pypirc.",
         ),
         option(
             "--index-url",
+            "--check-url",
             metavar="URL",
             help="URL to read the index from.  [default: derived from the upload URL]",
         ),
@@ -45,6 +50,7 @@ def options() -> list[Option]:
         ),
         option(
             "--username",
+            "--user",
             metavar="NAME",
             help="User name; the password comes from TWINE_PASSWORD, .pypirc or keyring.",
         ),

@@ -81,7 +81,8 @@ class LocalFiles:
             )
         return NothingFoundError(
             f"no such file or directory: {argument}",
-            hint="Check the path. If it is a URL, it must begin with https://.",
+            hint="Check the path. If it is a URL, it must begin with https://. A user name is given with "
+            "--username.",
         )
 
 
