@@ -28,6 +28,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from typing import Self
 
@@ -266,7 +267,8 @@ class RunInterrupted(ReleaseError):
     default_hint = "Run the same command again to continue."
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__(f"stopped by signal {signal_number}")
+        is_keyboard = signal_number == signal.SIGINT
+        super().__init__("interrupted (Ctrl-C)" if is_keyboard else f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
 
 

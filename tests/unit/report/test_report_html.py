@@ -18,7 +18,7 @@ from wheel_uploader.core.errors import DeadlineError, FileError, ReleaseError, R
 from wheel_uploader.core.models import FileStatus, Report, Stage
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report import formats_table
-from wheel_uploader.report.views import file_rows, matrix_view
+from wheel_uploader.report.views import file_rows, install_matrix, matrix_view
 from wheel_uploader.report.views import outcome as outcome_view
 from wheel_uploader.report.views.file_status import SYMBOLS
 
@@ -160,7 +160,7 @@ def test_the_matrix_shows_every_state() -> None:
     }
     states = {place: square.symbol.shape_id for place, square in cells.items() if square}
     assert states == {
-        "cp310 win": "lost",
+        "cp310 win": "expected",
         "cp311 macosx": "failed",
         "cp311 manylinux": "checked",
         "cp311 musllinux": "checked",
@@ -202,7 +202,8 @@ def test_shows_pip_resolution_and_smoke_tests() -> None:
 
 def test_every_status_has_a_symbol_with_a_shape_and_its_word() -> None:
     shapes = set(re.findall('symbol id="m-([a-z-]+)"', page(reports.listed())))
-    assert shapes == {symbol.shape_id for symbol in SYMBOLS.values()}
+    of_installs = install_matrix.SOURCE_INSTEAD_OF_WHEEL_SYMBOL.shape_id
+    assert shapes == {of_installs, *(symbol.shape_id for symbol in SYMBOLS.values())}
     assert {status: symbol.label for status, symbol in SYMBOLS.items()} == {
         status: status.value for status in FileStatus
     }
@@ -214,7 +215,7 @@ def test_marks_a_lost_sdist_and_a_new_sdist() -> None:
     without_sdist = dataclasses.replace(without_sdist, previous_filenames=("dipy-1.10.0.tar.gz",))
     view = matrix_view.build_matrix_view(without_sdist, file_rows.build_file_rows(without_sdist))
     assert view
-    assert view.sdist == matrix_view.CellView(symbol=SYMBOLS[FileStatus.LOST])
+    assert view.sdist == matrix_view.CellView(symbol=SYMBOLS[FileStatus.MISSING])
     assert matrix_view.list_missing(without_sdist, file_rows.build_file_rows(without_sdist)) == ["sdist"]
     with_new_sdist = reports.listed()
     with_new_sdist = dataclasses.replace(
