@@ -145,15 +145,28 @@ def is_resumable(result: Report) -> bool:
     return isinstance(error, NetworkError) and bool(result.upload_results)
 
 
+def _describe_run(result: Report | None) -> str:
+    """Return the prefix of the lines of ``-q``; empty if nothing is known about the run."""
+    if result is None:
+        return ""
+    from wheel_uploader.report.formats import quiet as formats_quiet
+
+    prefix = formats_quiet.describe_run(result)
+    return f"{prefix}: " if prefix else ""
+
+
 def exit_with(error: ReleaseError) -> NoReturn:
     """Print the error and exit with its code."""
     print_error(error)
     sys.exit(error.exit_code)
 
 
-def print_error(error: ReleaseError, *, resume_arguments: Sequence[str] = ()) -> None:
+def print_error(
+    error: ReleaseError, *, resume_arguments: Sequence[str] = (), result: Report | None = None
+) -> None:
     """Print what happened, to which files, and what to do next.
 
+    ``result``: the report of the run; with ``-q`` its release, stage and server are at the start of the line.
     ``resume_arguments``: the arguments of the command that would continue, which is printed as well.
     """
     message, details = sanitize(error.message), [sanitize(detail) for detail in error.details]
@@ -163,7 +176,8 @@ def print_error(error: ReleaseError, *, resume_arguments: Sequence[str] = ()) ->
     if quiet:
         # cron mails this line; it must be enough on the screen of a phone.
         only_detail = f" ({details.pop()})" if len(details) == 1 else ""
-        lines = [f"error: {message}{only_detail}; next: {sanitize(error.hint)}"]
+        run = _describe_run(result)
+        lines = [f"{run}error: {message}{only_detail}; next: {sanitize(error.hint)}"]
         lines += [f"  {detail}" for detail in details]
     else:
         lines = _wrapped(_bold("error:", "red"), message)

@@ -153,7 +153,7 @@ def finding(check: str, subject: str = "release", severity: Severity = Severity.
         (
             [finding("metadata/thin", PURE), finding("release/different-on-index", SDIST)],
             7,
-            "1 of 3 files conflicts with the index; nothing was uploaded",
+            "1 of 3 files conflicts with the index, and the checks found 1 other error; nothing was",
         ),
         ([finding("release/same-bytes-other-name", PURE)], 7, "1 of 3 files conflicts with the index"),
         ([finding("release/second-sdist", SDIST)], 7, "1 of 3 files conflicts with the index"),

@@ -8,7 +8,7 @@ from wheel_uploader.core.models import InstallKind, InstallOutcome, Report
 from wheel_uploader.report.views.file_status import Emphasis, Symbol
 
 WHEEL_SYMBOL = Symbol(
-    shape_id="checked",
+    shape_id="published",
     label="wheel",
     emphasis=Emphasis.GOOD,
     character="✓",

@@ -11,7 +11,7 @@ from wheel_uploader.core.models import FileStatus, Report, SdistName
 from wheel_uploader.core.platforms.platform_tags import PlatformFamily
 from wheel_uploader.report.views import matrix
 from wheel_uploader.report.views.file_rows import FileRow
-from wheel_uploader.report.views.file_status import LEGEND_ORDER, SYMBOLS, Symbol
+from wheel_uploader.report.views.file_status import LEGEND_ORDER, SYMBOLS, Emphasis, Symbol
 
 _STATUS_BY_EMPTY_CELL_STATE: Mapping[matrix.CellState, FileStatus] = {
     matrix.CellState.LOST: FileStatus.MISSING,
@@ -106,6 +106,17 @@ def list_missing(report: Report, rows: Sequence[FileRow]) -> list[str]:
     ]
     sdist = _build_sdist_cell(report, {row.filename: row.symbol for row in rows})
     return [*sorted(places), *(["sdist"] if sdist and sdist.symbol is SYMBOLS[FileStatus.MISSING] else [])]
+
+
+def list_problems(report: Report, rows: Sequence[FileRow]) -> list[tuple[Symbol, str, str]]:
+    """Return the files and places with problems, worst first: symbol, name, and the file to link to."""
+    missing = [(SYMBOLS[FileStatus.MISSING], place, "") for place in list_missing(report, rows)]
+    files = [
+        (row.symbol, row.filename, row.filename)
+        for row in rows
+        if row.symbol.emphasis in (Emphasis.WARN, Emphasis.BAD)
+    ]
+    return sorted([*missing, *files], key=lambda problem: -LEGEND_ORDER.index(problem[0]))
 
 
 def _build_wheel_cell(cell: matrix.CellContent, symbols: Mapping[str, Symbol]) -> CellView:
