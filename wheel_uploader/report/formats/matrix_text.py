@@ -63,7 +63,7 @@ def _format_cell(cell: CellView | None, style: TerminalStyle) -> _CellText:
 
 
 def _format_legend(view: MatrixView, style: TerminalStyle) -> Iterator[str]:
-    """Yield the number of places and files, and what each sign stands for; lines break between the signs."""
+    """Yield the number of places and files, and the meaning of each sign; lines break between signs."""
     counts = f"{format_count(view.place_count, 'place')}, {format_count(view.file_count, 'file')}:"
     parts = [
         f"{symbol.get_character(utf8=style.utf8)} {count} {symbol.label}" for symbol, count in view.legend
