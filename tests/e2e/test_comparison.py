@@ -210,8 +210,8 @@ def test_warns_of_a_nightly_that_installers_will_not_choose(
     quiet = run(index, "--pre", "-q", until="confirm")
     assert quiet.exit_code == 0
     uploaded, warning = quiet.stdout.splitlines()
-    assert uploaded == f"demo {staged} to {index.upload_url}: 1 uploaded"
-    assert warning.startswith("warning: release/not-newest: ")
+    assert uploaded == f"demo {staged}, confirm (index): 1 uploaded to {index.upload_url}"
+    assert warning.startswith(f"demo {staged}, confirm (index): warning: release/not-newest: ")
     # The same version again: nothing is posted, so there is nothing to warn of.
     assert run(index, "--pre", "-q", until="confirm").stdout == ""
     assert "release/not-newest" not in run(index, "--pre", until="confirm").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -87,26 +88,26 @@ def machine(tmp_path: Path) -> Iterator[CronMachine]:
 
 def test_cron_mails_only_what_changed_or_failed(machine: CronMachine) -> None:
     first = machine.stage_build(FIRST)
-    assert machine.run_cron() == (0, f"dipy {FIRST} to {machine.index}: 6 uploaded\n")
+    assert machine.run_cron() == (0, f"dipy {FIRST}, confirm (index): 6 uploaded to {machine.index}\n")
     assert {path.name for path in machine.packages.iterdir()} == first
     assert machine.run_cron() == (0, "")
     # A missing staging area is reported in one line.
     machine.staged.rename(machine.staged.with_name("gone"))
     code, mail = machine.run_cron()
     assert (code, mail.count("\n")) == (3, 1)
-    assert mail.startswith("error: ")
+    assert re.match(r"dipy latest, list \(staging\): error: ", mail), mail
     assert machine.url in mail
     assert "; next: " in mail
     assert machine.run_cron(more="-q") == (3, "")
     code, mail = dataclasses.replace(machine, url="http://127.0.0.1:1/").run_cron(more="--retries 1")
     assert (code, mail.count("\n")) == (5, 1)
-    assert mail.startswith("error: 127.0.0.1:1 refuses connections")
+    assert mail.startswith("dipy latest, list (staging): error: 127.0.0.1:1 refuses connections")
     machine.staged.with_name("gone").rename(machine.staged)
     # Another run holds the wheelhouse.
     with Wheelhouse(machine.home / "wheelhouse"):
         code, mail = machine.run_cron()
     assert (code, mail.count("\n")) == (11, 1)
-    assert mail.startswith("error: another run is using the wheelhouse ")
+    assert mail.startswith(f"dipy {FIRST}, list: error: another run is using the wheelhouse ")
 
 
 def test_removes_old_builds_that_are_on_the_index_from_the_wheelhouse(machine: CronMachine) -> None:
@@ -118,17 +119,19 @@ def test_removes_old_builds_that_are_on_the_index_from_the_wheelhouse(machine: C
     unpublished = {"dipy-1.11.0-py3-none-any.whl", "dipy_horizon-0.1-py3-none-any.whl"}
     (wheelhouse / f"{min(first)}.asc").write_text("a signature")
     second = machine.stage_build(SECOND)
-    assert machine.run_cron() == (0, f"dipy {SECOND} to {machine.index}: 6 uploaded\n")
+    assert machine.run_cron() == (0, f"dipy {SECOND}, confirm (index): 6 uploaded to {machine.index}\n")
     assert machine.wheelhouse_files() == first | second | unpublished | {f"{min(first)}.asc"}
     third = machine.stage_build(THIRD)
     code, output = machine.run_cron(more="--dry-run")
-    assert (code, output.splitlines()[1:]) == (0, [f"would be removed from the wheelhouse: dipy {FIRST}"])
+    assert (code, output.splitlines()[1:]) == (
+        0,
+        [f"dipy {THIRD}, upload (index): would be removed from the wheelhouse: {FIRST}"],
+    )
     assert machine.wheelhouse_files() >= first
     # dev10 is newer than dev2, so dev1 is removed.
-    assert machine.run_cron() == (
-        0,
-        f"dipy {THIRD} to {machine.index}: 6 uploaded\nremoved from the wheelhouse: dipy {FIRST}\n",
-    )
+    prefix = f"dipy {THIRD}, confirm (index): "
+    expected = f"{prefix}6 uploaded to {machine.index}\n{prefix}removed from the wheelhouse: {FIRST}\n"
+    assert machine.run_cron() == (0, expected)
     assert machine.wheelhouse_files() == second | third | unpublished
     assert machine.run_cron() == (0, "")
 
@@ -145,4 +148,4 @@ def test_fails_if_the_newest_build_is_too_old(machine: CronMachine) -> None:
     assert list(machine.packages.iterdir()) == []
     # One new file is enough.
     wheels.make_wheel(machine.staged, version=FIRST)
-    assert machine.run_cron() == (0, f"dipy {FIRST} to {machine.index}: 7 uploaded\n")
+    assert machine.run_cron() == (0, f"dipy {FIRST}, confirm (index): 7 uploaded to {machine.index}\n")

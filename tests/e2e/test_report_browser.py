@@ -59,6 +59,34 @@ def describe(rule: dict[str, object]) -> str:
     return f"{rule['id']}: {rule['help']}: {[each['html'][:200] for each in nodes[:3]]}"
 
 
+def large() -> Report:
+    """Return the report of 71 files on nine platforms, of which some failed the checks."""
+    platforms = (
+        *("macosx_11_0_arm64", "macosx_10_13_x86_64", "win32", "win_amd64", "win_arm64"),
+        *("manylinux_2_28_x86_64", "manylinux_2_28_aarch64", "musllinux_1_2_x86_64", "musllinux_1_2_aarch64"),
+    )
+    pythons = [f"cp3{minor}-cp3{minor}{free}" for minor in (11, 12, 13, 14) for free in ("", "t")]
+    names = [f"dipy-1.11.0-{python}-{platform}.whl" for python in pythons for platform in platforms][:70]
+    failures = [reports.finding("wheel/no-tag", "no Tag line", name) for name in names[5:60:9]]
+    return reports.checked(*failures, filenames=(*names, reports.SDIST))
+
+
+_FAILED_CELLS_OUTSIDE = """[...document.querySelectorAll("table.matrix td.bad")].map(cell => {
+    const box = cell.getBoundingClientRect(); return [box.left, box.right]; })"""
+
+
+def test_a_phone_shows_every_failure_of_a_large_matrix_without_scrolling(tmp_path: Path) -> None:
+    cells = browser.evaluate(tmp_path, page(large()), _FAILED_CELLS_OUTSIDE, width=390)
+    assert len(cells) == 7
+    assert [cell for cell in cells if cell[0] < 0 or cell[1] > 390] == []
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_page_of_71_files_is_short(tmp_path: Path, width: int) -> None:
+    height = browser.evaluate(tmp_path, page(large()), "document.documentElement.scrollHeight", width=width)
+    assert height < 4_000
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_page_fits_the_width_of_a_phone(tmp_path: Path, name: str) -> None:
     width = browser.evaluate(

@@ -105,7 +105,7 @@ def test_countdown_of_a_wait_updates_and_disappears(pane: Pane, tmp_path: Path, 
     pane.tmux("send-keys", "C-c")
     screen = pane.wait_for("END 130")
     assert not [line for line in screen if re.search(r"\d:\d\d left", line)]
-    assert [line for line in screen if line.startswith("error: stopped by signal 2")]
+    assert [line for line in screen if line.startswith("error: interrupted (Ctrl-C)")]
 
 
 def test_dumb_terminal_gets_only_lines(pane: Pane, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_signal_waits_for_uploads_in_flight(
         assert len(served.index.posts) == 3
         for name in release:
             assert f"in: {name}" in stderr if name in uploaded else f"not in: {name}: not tried" in stderr
-        assert f"stopped by signal {number:d}: 3 of 6 files are on the index, 3 are not" in stderr
+        assert f"{RunInterrupted(number)}: 3 of 6 files are on the index, 3 are not" in stderr
         again = re.search("(?m)^to continue: wheel-uploader (.*)$", stderr)
         assert again
         assert shlex.split(again[1]) == command.arguments
@@ -148,7 +148,7 @@ def test_second_signal_ends_at_once_and_reports_uploads_in_flight_as_unknown(
     assert outcome_by_name[first] == "uploaded"
     assert {outcome_by_name[name] for name in in_flight} == {"unknown"}
     assert sorted(outcome_by_name.values()) == ["not tried"] * 3 + ["unknown"] * 2 + ["uploaded"]
-    assert "1 of 6 files are on the index, 3 are not, 2 may be" in stderr
+    assert "1 of 6 files is on the index, 3 are not, 2 may be" in stderr
     code, _, stderr = command.run_again()
     assert code == 0, stderr
     assert served.index.files == release

@@ -148,6 +148,6 @@ def test_a_release_that_can_never_be_completed_is_a_conflict(
     served.index.script = [Reply(400, words)]
     ended = publish(served, tmp_path)
     assert ended.exit_code == 7, ended.stderr
-    assert "1 of 2 files are on the index" in ended.stderr
+    assert "1 of 2 files is on the index" in ended.stderr
     assert f"in: {wheel.name}" in ended.stderr
     assert "continue" not in ended.stderr

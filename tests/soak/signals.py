@@ -31,6 +31,7 @@ from tests.soak.fixtures import Place
 from tests.soak.forks import load_everything, run_command, without_configuration
 from tests.soak.tally import Tally
 from tools.testing import tested_package, wheels
+from wheel_uploader.core.errors import RunInterrupted
 
 #: The number of moments; and one in this many is of a slow run, with --smoke or --rehearse.
 MOMENTS, _TRIALS = 2000, 100
@@ -239,7 +240,7 @@ class Bench:
             if wheelhouse.exists() or report:
                 problem("other", "the signal itself ended a run that had started")
         elif not (twice and "second signal" in stderr):
-            reason = "(--max-duration)" if number is None else f"stopped by signal {number:d}"
+            reason = "(--max-duration)" if number is None else str(RunInterrupted(number))
             if reason not in stderr or report.get("exit_code") != code:
                 problem("without_report", f"exit code {code}, report {report.get('exit_code')}")
         if "Traceback" in stderr and not tally.before_program:

@@ -124,6 +124,7 @@ def command(show_config: bool, doctor: bool, **values: Any) -> NoReturn:
             resume_arguments=context.meta[cli_output.TYPED_ARGUMENTS_KEY]
             if cli_output.is_resumable(result)
             else (),
+            result=result,
         )
     cancel.mark_output_complete(exit_code)
     sys.exit(exit_code)

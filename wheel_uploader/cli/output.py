@@ -145,6 +145,16 @@ def is_resumable(result: Report) -> bool:
     return isinstance(error, NetworkError) and bool(result.upload_results)
 
 
+def _describe_run(result: Report | None) -> str:
+    """Return the prefix of the lines of ``-q``; empty if nothing is known about the run."""
+    if result is None:
+        return ""
+    from wheel_uploader.report.formats import quiet as formats_quiet
+
+    prefix = formats_quiet.describe_run(result)
+    return f"{prefix}: " if prefix else ""
+
+
 def exit_with(error: ReleaseError, *, right_arguments: Sequence[str] = ()) -> NoReturn:
     """Print the error and exit with its code; ``right_arguments`` are the likely intended ones."""
     print_error(error, right_arguments=right_arguments)
@@ -152,12 +162,17 @@ def exit_with(error: ReleaseError, *, right_arguments: Sequence[str] = ()) -> No
 
 
 def print_error(
-    error: ReleaseError, *, resume_arguments: Sequence[str] = (), right_arguments: Sequence[str] = ()
+    error: ReleaseError,
+    *,
+    resume_arguments: Sequence[str] = (),
+    right_arguments: Sequence[str] = (),
+    result: Report | None = None,
 ) -> None:
     """Print what happened, to which files, and what to do next.
 
     ``resume_arguments``: the arguments of the command that would continue, which is printed as well;
-    ``right_arguments``: those of the likely intended command.
+    ``right_arguments``: those of the likely intended command; ``result``: the report of the run, whose
+    release, stage and server begin the line with ``-q``.
     """
     message, details = sanitize(error.message), [sanitize(detail) for detail in error.details]
     quiet = _quiet_count()
@@ -166,7 +181,8 @@ def print_error(
     if quiet:
         # cron mails this line; it must be enough on the screen of a phone.
         only_detail = f" ({details.pop()})" if len(details) == 1 else ""
-        lines = [f"error: {message}{only_detail}; next: {sanitize(error.hint)}"]
+        run = _describe_run(result)
+        lines = [f"{run}error: {message}{only_detail}; next: {sanitize(error.hint)}"]
         lines += [f"  {detail}" for detail in details]
     else:
         lines = _wrapped(_bold("error:", "red"), message)

@@ -260,13 +260,18 @@ class StorageError(ReleaseError):
     default_hint = "Free space or fix the permissions, then run the same command again."
 
 
+#: This module does not import ``signal``; the number is the same on every system.
+_SIGINT = 2
+
+
 class RunInterrupted(ReleaseError):
     """A signal stopped the run, and it shut down cleanly."""
 
     default_hint = "Run the same command again to continue."
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__(f"stopped by signal {signal_number}")
+        is_keyboard = signal_number == _SIGINT
+        super().__init__("interrupted (Ctrl-C)" if is_keyboard else f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
 
 

@@ -18,6 +18,16 @@ def format_count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def format_share(part: int, total: int, noun: str, verb: str) -> str:
+    """Return how many of a total do something, with the verb in its number: ``1 of 3 files conflicts``.
+
+    ``verb`` is the plural, ``are`` or a regular verb.
+    """
+    if part == 1:
+        verb = "is" if verb == "are" else f"{verb}s"
+    return f"{part} of {format_count(total, noun)} {verb}"
+
+
 def join_some(values: Iterable[object], limit: int = 4) -> str:
     """Return the first ``limit`` of ``values`` as text, and how many more there are."""
     texts = [str(value) for value in values]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wheel_uploader import checks
 from wheel_uploader.core.errors import ConflictError, FileError, NothingFoundError
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_count, format_share
 from wheel_uploader.core.models import (
     CheckProfile,
     FileComparison,
@@ -37,7 +37,9 @@ def raise_if_blocked(report: Report) -> None:
         return
     hint = f"Nothing was uploaded. See 'wheel-uploader --explain {blocking[0].check}'; "
     if conflicts := [finding for finding in blocking if finding.check in _CONFLICT_CHECKS]:
-        raise _make_conflict_error(report, conflicts)
+        raise _make_conflict_error(
+            report, conflicts, [finding for finding in blocking if finding not in conflicts]
+        )
     if all(finding.check in _INCOMPLETE_CHECKS for finding in blocking):
         raise NothingFoundError(
             "the release does not match the expected files",
@@ -57,17 +59,24 @@ def raise_if_blocked(report: Report) -> None:
     )
 
 
-def _make_conflict_error(report: Report, conflicts: Sequence[Finding]) -> ConflictError:
+def _make_conflict_error(
+    report: Report, conflicts: Sequence[Finding], others: Sequence[Finding]
+) -> ConflictError:
+    """Return the error for the conflicts, which also counts and lists the other blocking findings."""
     target = report.upload_url or "the index"
     files = {finding.subject for finding in conflicts} - {checks.RELEASE_SUBJECT}
     details = [f"{finding.subject}: {finding.message}" for finding in conflicts]
     remaining = len(details) - _MAX_DETAILS
-    return ConflictError(
-        f"{len(files)} of {format_count(len(report.downloaded_files), 'file')} conflict with {target}; "
-        "nothing was uploaded"
+    more = [f"and {remaining} more, see the report"] if remaining > 0 else []
+    problem = (
+        f"{format_share(len(files), len(report.downloaded_files), 'file', 'conflict')} with {target}"
         if files
-        else f"{target} accepts no more files for this release; nothing was uploaded",
-        details=details[:_MAX_DETAILS] + ([f"and {remaining} more, see the report"] if remaining > 0 else []),
+        else f"{target} accepts no more files for this release"
+    )
+    also = f", and the checks found {format_count(len(others), 'other error')}" if others else ""
+    return ConflictError(
+        f"{problem}{also}; nothing was uploaded",
+        details=[*details[:_MAX_DETAILS], *more, *_summarize_by_check(others)],
         hint=f"{_suggest_after_conflict(report, conflicts)} "
         f"See 'wheel-uploader --explain {conflicts[0].check}'.",
     )
@@ -98,7 +107,9 @@ def _summarize_by_check(findings: Sequence[Finding]) -> list[str]:
         more = f" and {others} more" if others else ""
         lines.append(f"{check}: {first.subject}{more}: {first.message}")
     remaining = len(lines) - _MAX_DETAILS
-    return lines[:_MAX_DETAILS] + ([f"and {remaining} more checks, see the report"] if remaining > 0 else [])
+    return lines[:_MAX_DETAILS] + (
+        [f"and {format_count(remaining, 'more check')}, see the report"] if remaining > 0 else []
+    )
 
 
 def raise_if_conflict(plan: Sequence[IndexComparison], *, upload_url: str, skip_existing: bool) -> None:
@@ -106,14 +117,14 @@ def raise_if_conflict(plan: Sequence[IndexComparison], *, upload_url: str, skip_
     details = [_describe_conflict(state) for state in plan if state.result in _CONFLICT_STATES]
     if details:
         raise ConflictError(
-            f"{len(details)} of {format_count(len(plan), 'file')} conflict with {upload_url}; "
+            f"{format_share(len(details), len(plan), 'file', 'conflict')} with {upload_url}; "
             "nothing was uploaded",
             details=details,
         )
     existing = [state.file.filename for state in plan if state.result is FileComparison.SAME]
     if existing and not skip_existing:
         raise ConflictError(
-            f"{len(existing)} of {format_count(len(plan), 'file')} are already on {upload_url}; "
+            f"{format_share(len(existing), len(plan), 'file', 'are')} already on {upload_url}; "
             "nothing was uploaded",
             details=existing,
             hint="Their contents are identical. To skip them, omit --no-skip-existing.",

@@ -83,7 +83,8 @@ def _run_stages(context: RunContext) -> None:
         return
     if options.rehearse:
         # Stop before signing: an entry in a public transparency log cannot be withdrawn.
-        check_stage.rehearse(context, selection, downloaded)
+        with stage(Stage.CHECK):
+            check_stage.rehearse(context, selection, downloaded)
         return
     from wheel_uploader.pipeline import confirm_stage, sign_stage, upload_question
 

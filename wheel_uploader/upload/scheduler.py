@@ -21,7 +21,7 @@ from wheel_uploader.core.errors import (
     RunInterrupted,
     most_important_error,
 )
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_share
 from wheel_uploader.core.models import (
     FileComparison,
     FileStatus,
@@ -350,8 +350,12 @@ def upload_error(results: Sequence[UploadResult], stopped: ReleaseError | None =
 def _count(results: Sequence[UploadResult], uploaded: int) -> str:
     unknown = sum(result.outcome is FileStatus.UNKNOWN for result in results)
     missing = len(results) - uploaded - unknown
-    unclear = f", {unknown} may be" if unknown else ""
-    return f"{uploaded} of {format_count(len(results), 'file')} are on the index, {missing} are not{unclear}"
+    parts = [f"{format_share(uploaded, len(results), 'file', 'are')} on the index"]
+    if missing:
+        parts.append(f"{missing} {'is' if missing == 1 else 'are'} not")
+    if unknown:
+        parts.append(f"{unknown} may be")
+    return ", ".join(parts)
 
 
 def _line(result: UploadResult) -> str:

@@ -304,7 +304,7 @@ def test_suggests_no_command_without_a_similar_word(staged: Path) -> None:
 def test_quiet_prints_each_change_only_once(staged: Path) -> None:
     call = ("-q", "-u", staged, "-w", "house", "--until", "check", "dipy", "1.11.0")
     first = run(*call)
-    assert (first.exit_code, first.output) == (0, "dipy 1.11.0: 6 downloaded\n")
+    assert (first.exit_code, first.output) == (0, "dipy 1.11.0, check: 6 downloaded\n")
     assert (run(*call).exit_code, run(*call).output) == (0, "")
     # A JSON report is printed completely or not at all.
     assert run(*call, "--format", "json").output == ""
@@ -317,7 +317,8 @@ def test_quiet_prints_a_failure_on_one_line(staged: Path) -> None:
     loud, quiet, silent = run(*call), run("-q", *call), run(*call, "-qq")
     assert {loud.exit_code, quiet.exit_code, silent.exit_code} == {3}
     assert quiet.output == (
-        f"error: no files of dipy 9.9 at {staged}; next: These versions are staged: 1.11.0.\n"
+        f"dipy 9.9, list (staging): error: no files of dipy 9.9 at {staged}; "
+        "next: These versions are staged: 1.11.0.\n"
     )
     assert silent.output == ""
     # The failed check is named on the same line.
@@ -419,4 +420,4 @@ def test_color_follows_the_option_and_the_environment(
         monkeypatch.setenv(name, value)
     wheels.make_release(tmp_path)
     result = run("-u", str(tmp_path), "--until", "list", *arguments, "dipy", "1.11.0")
-    assert ("\x1b[32m" in result.stdout) == colored
+    assert ("\x1b[" in result.stdout) == colored

@@ -144,7 +144,7 @@ def test_an_error_has_a_message_a_hint_and_details() -> None:
 def test_a_signal_has_the_same_exit_code_as_in_a_shell(number: int, code: int) -> None:
     stopped = RunInterrupted(number)
     assert stopped.exit_code == code
-    assert str(stopped) == f"stopped by signal {number}"
+    assert str(stopped) == ("interrupted (Ctrl-C)" if number == 2 else f"stopped by signal {number}")
     assert stopped.hint == "Run the same command again to continue."
 
 

@@ -153,10 +153,10 @@ def finding(check: str, subject: str = "release", severity: Severity = Severity.
         (
             [finding("metadata/thin", PURE), finding("release/different-on-index", SDIST)],
             7,
-            "1 of 3 files conflict with the index; nothing was uploaded",
+            "1 of 3 files conflicts with the index, and the checks found 1 other error; nothing was",
         ),
-        ([finding("release/same-bytes-other-name", PURE)], 7, "1 of 3 files conflict with the index"),
-        ([finding("release/second-sdist", SDIST)], 7, "1 of 3 files conflict with the index"),
+        ([finding("release/same-bytes-other-name", PURE)], 7, "1 of 3 files conflicts with the index"),
+        ([finding("release/second-sdist", SDIST)], 7, "1 of 3 files conflicts with the index"),
         (
             [finding("release/closed")],
             7,
@@ -182,7 +182,7 @@ def test_warnings_and_notes_do_not_block_unless_strict() -> None:
     assert error_for(warning, strict=True) is not None
 
 
-@pytest.mark.parametrize(("count", "rest"), [(10, ()), (11, ("and 1 more checks, see the report",))])
+@pytest.mark.parametrize(("count", "rest"), [(10, ()), (11, ("and 1 more check, see the report",))])
 def test_prints_one_line_per_check_and_at_most_ten(count: int, rest: tuple[str, ...]) -> None:
     findings = [finding(f"metadata/{number}", PURE) for number in range(count)]
     error = error_for(*findings, finding("metadata/0", SDIST), finding("metadata/0", SDIST))
@@ -199,6 +199,24 @@ def test_prints_at_most_ten_conflicts(count: int, rest: tuple[str, ...]) -> None
     expected = error_for(*[finding("release/expected")] * count)
     assert expected is not None
     assert expected.details == ("it is wrong",) * 10
+
+
+def test_a_conflict_does_not_hide_the_other_errors() -> None:
+    error = error_for(
+        finding("metadata/missing", SDIST),
+        finding("release/different-on-index", PURE),
+        finding("wheel/no-tag", PURE),
+    )
+    assert error is not None
+    assert (error.exit_code, error.message) == (
+        7,
+        "1 of 3 files conflicts with the index, and the checks found 2 other errors; nothing was uploaded",
+    )
+    assert error.details == (
+        f"{PURE}: it is wrong",
+        f"metadata/missing: {SDIST}: it is wrong",
+        f"wheel/no-tag: {PURE}: it is wrong",
+    )
 
 
 def conflict_error_for(*states: FileComparison, skip_existing: bool = True) -> ReleaseError | None:
@@ -233,7 +251,7 @@ def test_a_conflict_blocks_the_upload_and_is_explained(state: FileComparison, li
     error = conflict_error_for(FileComparison.ABSENT, state, FileComparison.SAME)
     assert error is not None
     assert (error.exit_code, error.details) == (7, (line,))
-    assert error.message == "1 of 3 files conflict with the index; nothing was uploaded"
+    assert error.message == "1 of 3 files conflicts with the index; nothing was uploaded"
 
 
 def test_identical_files_conflict_only_without_skip_existing() -> None:
@@ -241,7 +259,7 @@ def test_identical_files_conflict_only_without_skip_existing() -> None:
     assert conflict_error_for(FileComparison.ABSENT, skip_existing=False) is None
     error = conflict_error_for(FileComparison.SAME, FileComparison.ABSENT, skip_existing=False)
     assert error is not None
-    assert error.message == "1 of 2 files are already on the index; nothing was uploaded"
+    assert error.message == "1 of 2 files is already on the index; nothing was uploaded"
     assert (error.exit_code, error.details) == (7, (PURE,))
 
 
@@ -392,7 +410,7 @@ def test_different_contents_on_the_index_are_a_conflict(served: Served, staged: 
     served.index.store(theirs)
     result = run_command("-u", staged, "--until", "check", "--no-compare", "--index-url", served.index_url)
     assert result.exit_code == 7
-    assert "error: 1 of 6 files conflict with the index; nothing was uploaded" in result.stderr
+    assert "error: 1 of 6 files conflicts with the index; nothing was uploaded" in result.stderr
     assert theirs.name in result.stderr
     assert "'wheel-uploader --explain release/different-on-index'" in result.stderr
     # --ignore has no effect, because the index would reject the file anyway.
@@ -418,7 +436,7 @@ def test_no_skip_existing_fails_if_a_file_is_on_the_index(served: Served, staged
     arguments = ("-u", staged, "--no-compare", "--repository-url", served.upload_url, "--no-skip-existing")
     result = run_command(*arguments, env=LOGIN)
     assert result.exit_code == 7
-    assert "1 of 6 files are already on" in result.stderr
+    assert "1 of 6 files is already on" in result.stderr
 
 
 def test_a_closed_release_is_a_conflict(served: Served, staged: Path) -> None:

@@ -9,6 +9,7 @@ import re
 import time
 
 import pytest
+from packaging.version import Version
 
 from tests.support import hostile_reports
 from tests.support.html_page import HTML_TAGS, Page
@@ -16,9 +17,10 @@ from tools.testing import reports
 from tools.testing.reports import INDEX, SDIST, WHEELS
 from wheel_uploader.core.errors import DeadlineError, FileError, ReleaseError, RunInterrupted, StorageError
 from wheel_uploader.core.models import FileStatus, Report, Stage
+from wheel_uploader.core.models.changes import ReleaseChanges, SizeChange, ValueChange
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report import formats_table
-from wheel_uploader.report.views import file_rows, matrix_view
+from wheel_uploader.report.views import file_rows, install_matrix, matrix_view
 from wheel_uploader.report.views import outcome as outcome_view
 from wheel_uploader.report.views.file_status import SYMBOLS
 
@@ -129,8 +131,8 @@ def test_shows_findings_with_their_explanation() -> None:
     assert "Ignored because for <reasons>" in visible_text
     assert "Unused ignore: sdist" in visible_text
     assert (
-        text.count("<details") - text.count(" open>") == 2 + 2
-    )  # a note, an ignored finding, and two for release notes
+        text.count("<details") - text.count(" open>") == 2 + 2 + 2
+    )  # a note, an ignored finding, two for release notes, the files and their hashes
 
 
 def test_shows_size_changes() -> None:
@@ -160,7 +162,7 @@ def test_the_matrix_shows_every_state() -> None:
     }
     states = {place: square.symbol.shape_id for place, square in cells.items() if square}
     assert states == {
-        "cp310 win": "lost",
+        "cp310 win": "expected",
         "cp311 macosx": "failed",
         "cp311 manylinux": "checked",
         "cp311 musllinux": "checked",
@@ -188,8 +190,9 @@ def test_the_matrix_shows_every_state() -> None:
 def test_shows_pip_resolution_and_smoke_tests() -> None:
     visible_text = page_text(reports.everything())
     assert (
-        "What pip installs cp311 cp312 cp313 cp314 Linux x86_64 glibc 2.0 wheel wheel wheelnew wheelnew"
-        in visible_text
+        "What pip installs pip found a wheel for 4 of 11 environments, and none for 2 that had one in the "
+        "previous release; nothing was uploaded. cp311 cp312 cp313 cp314 "
+        "Linux x86_64 glibc 2.0 wheel wheel wheelnew wheelnew" in visible_text
     )
     assert (
         "Linux x86_64 glibc 2.1 source source source source Linux x86_64 glibc 2.2 nothing nothing"
@@ -202,7 +205,8 @@ def test_shows_pip_resolution_and_smoke_tests() -> None:
 
 def test_every_status_has_a_symbol_with_a_shape_and_its_word() -> None:
     shapes = set(re.findall('symbol id="m-([a-z-]+)"', page(reports.listed())))
-    assert shapes == {symbol.shape_id for symbol in SYMBOLS.values()}
+    of_installs = install_matrix.SOURCE_INSTEAD_OF_WHEEL_SYMBOL.shape_id
+    assert shapes == {of_installs, *(symbol.shape_id for symbol in SYMBOLS.values())}
     assert {status: symbol.label for status, symbol in SYMBOLS.items()} == {
         status: status.value for status in FileStatus
     }
@@ -214,7 +218,7 @@ def test_marks_a_lost_sdist_and_a_new_sdist() -> None:
     without_sdist = dataclasses.replace(without_sdist, previous_filenames=("dipy-1.10.0.tar.gz",))
     view = matrix_view.build_matrix_view(without_sdist, file_rows.build_file_rows(without_sdist))
     assert view
-    assert view.sdist == matrix_view.CellView(symbol=SYMBOLS[FileStatus.LOST])
+    assert view.sdist == matrix_view.CellView(symbol=SYMBOLS[FileStatus.MISSING])
     assert matrix_view.list_missing(without_sdist, file_rows.build_file_rows(without_sdist)) == ["sdist"]
     with_new_sdist = reports.listed()
     with_new_sdist = dataclasses.replace(
@@ -335,3 +339,31 @@ def test_formats_durations(seconds: float, expected: str) -> None:
 )
 def test_formats_size_changes(change: float, expected: str) -> None:
     assert outcome_view.format_percent(change) == expected
+
+
+def test_draws_the_changes_since_the_previous_release() -> None:
+    changes = ReleaseChanges(
+        version=Version("1.10.0"),
+        values=(ValueChange(name="Requires-Dist", added=("<numpy>",), removed=("scipy",)),),
+        sizes=(
+            SizeChange(folder="dipy/data", previous=0, current=500),
+            SizeChange(folder="", previous=500, current=1000),
+        ),
+    )
+    changed = page(dataclasses.replace(reports.checked(), changes=changes))
+    assert 'class="past" width="50.00"' in changed
+    text = " ".join(Page(changed).text.split())
+    assert "Changes since 1.10.0 dipy/data 0 B before, 500 B now all files 500 B before, 1.0 kB now" in text
+    assert "Requires-Dist: 1 added, 1 removed + <numpy> - scipy" in text
+
+
+def test_lists_the_problems_above_the_matrix() -> None:
+    text = page_text(reports.everything())
+    assert text.index("conflict dipy-1.11.0-cp311") < text.index("Pythons and platforms")
+    assert "missing cp310-win_amd64" in text
+    assert "Files and places with problems" not in page_text(reports.published())
+
+
+def test_the_box_counts_all_errors() -> None:
+    report = reports.checked(reports.finding("wheel/no-tag", "none"), reports.finding("record/untidy", "bad"))
+    assert "Checks: 2 errors, 0 warnings, 0 notes Next" in page_text(report)

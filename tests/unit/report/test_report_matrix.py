@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 
 import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tools.testing import reports
 from wheel_uploader.checks.release_content import ReleaseContent
 from wheel_uploader.checks.release_index import find_missing_cells, lost_against_previous
 from wheel_uploader.core import filenames
-from wheel_uploader.core.models import FileSummary, IndexFile, ProjectPage
+from wheel_uploader.core.errors import RunInterrupted
+from wheel_uploader.core.models import FileStatus, FileSummary, IndexFile, ProjectPage, Report
+from wheel_uploader.report import formats_table
+from wheel_uploader.report.formats import matrix_text
 from wheel_uploader.report.formats.terminal_style import TerminalStyle
-from wheel_uploader.report.views import matrix
+from wheel_uploader.report.views import file_rows, matrix, matrix_view
+from wheel_uploader.report.views.file_status import LEGEND_ORDER, SYMBOLS
 from wheel_uploader.report.views.matrix import CellState
 
 
@@ -201,35 +207,92 @@ NUMPY = (
 )
 
 
+def lines_of(report: Report, *, utf8: bool = False, width: int = 80) -> list[str]:
+    view = matrix_view.build_matrix_view(report, file_rows.build_file_rows(report))
+    assert view
+    return list(matrix_text.format_matrix(view, TerminalStyle(utf8=utf8, width=width)))
+
+
+def listed(*tags: str) -> Report:
+    return reports.listed([wheel(tag) for tag in tags])
+
+
 def test_a_release_like_numpy_fits_the_terminal() -> None:
-    assert "\n".join(matrix.format_matrix(build_matrix_of(*NUMPY))) == (
+    assert "\n".join(lines_of(listed(*NUMPY))) == (
         "          macosx         manylinux        musllinux        win\n"
         "          arm64  x86_64  aarch64  x86_64  aarch64  x86_64  32  amd64  arm64\n"
-        "  cp311   x      x       x        x       x        x       x   x      x\n"
-        "  cp313   x      x       x        x       x        x       x   x      x\n"
-        "  cp313t  x      x       x        x       x        x       x   x      x\n"
-        "  cp314t  x      x       x        x       x        x       x   x      x\n"
-        "  pp311   .      .       .        .       .        .       .   x      ."
+        "  cp311   .      .       .        .       .        .       .   .      .\n"
+        "  cp313   .      .       .        .       .        .       .   .      .\n"
+        "  cp313t  .      .       .        .       .        .       .   .      .\n"
+        "  cp314t  .      .       .        .       .        .       .   .      .\n"
+        "  pp311   -      -       -        -       -        -       -   .      -\n"
+        "  37 places, 41 files: . 37 listed"
     )
+
+
+def test_ten_platforms_with_problems_fit_in_one_part() -> None:
+    names = [wheel(tag) for tag in (*NUMPY, "cp312-abi3-win_arm64", "cp313-cp313-manylinux_2_28_ppc64le")]
+    failures = [reports.finding("wheel/no-tag", "bad", name) for name in names[:3]]
+    lines = lines_of(reports.checked(*failures, filenames=names))
+    assert [line.split() for line in lines if line.startswith("  cp311")] == [["cp311", *"xxo-oooooo"]]
+    assert max(map(len, lines)) <= 80
+
+
+def test_forty_columns_are_readable() -> None:
+    lines = lines_of(reports.everything(), width=40)
+    assert max(map(len, lines)) <= 40
+    assert "  cp311 x      o         o         #" in lines
+    assert lines[-7] == "  19 places, 17 files: + 1 confirmed,"
 
 
 def test_a_pure_release_has_one_heading_line() -> None:
-    assert list(matrix.format_matrix(build_matrix_of("py3-none-any"))) == ["       any", "  py3  x"]
+    assert lines_of(listed("py3-none-any")) == ["       any", "  py3  .", "  1 place, 1 file: . 1 listed"]
 
 
-def test_prints_symbols_only_on_a_utf8_terminal() -> None:
-    result = build_matrix_of(
-        "cp311-cp311-win_amd64", "cp312-abi3-win32", expected=(("cp313", "win32"), ("cp313", "any"))
-    )
-    assert "\n".join(matrix.format_matrix(result, TerminalStyle(utf8=True))) == (
-        "              win         any\n"
-        "              32   amd64\n"
-        "  cp311       ·    ✓      ·\n"
-        "  cp313       (✓)  ·      MISSING\n"
-        "  cp312-abi3  ✓    ·      ·\n"
-        "  (✓): a wheel of another row or column is installed here"
-    )
-    assert "".join(matrix.format_matrix(result)).isascii()
+def test_shows_covered_and_missing_places() -> None:
+    report = listed("cp311-cp311-win_amd64", "cp312-abi3-win32")
+    report = dataclasses.replace(report, expected_cells=(("cp313", "win32"), ("cp313", "any")))
+    assert lines_of(report, utf8=True) == [
+        "              win        any",
+        "              32  amd64",
+        "  cp311       -   ·      -",
+        "  cp313       ◌   -      □",
+        "  cp312-abi3  ·   -      -",
+        "  4 places, 2 files: · 2 listed, ◌ 1 covered, □ 1 missing",
+    ]
+    assert "".join(lines_of(report)).isascii()
+
+
+def test_a_mark_shows_which_places_are_new() -> None:
+    assert lines_of(reports.incomplete()) == [
+        "         macosx  win",
+        "         arm64   amd64  arm64",
+        "  cp310  -       M      -",
+        "  cp311  .       .*     M",
+        "  cp312  .*      -      -",
+        "  sdist  .",
+        "  6 places, 4 files: . 4 listed, M 2 missing, * 2 new since 1.10.0",
+    ]
+
+
+def test_every_status_has_a_sign_that_no_other_status_has() -> None:
+    signs = [(symbol.character, symbol.ascii_character) for symbol in LEGEND_ORDER]
+    assert len({sign for sign, _ in signs}) == len({sign for _, sign in signs}) == len(FileStatus)
+    assert all(sign.isascii() and len(sign) == 1 for _, sign in signs)
+
+
+def test_only_a_confirmed_file_has_a_tick() -> None:
+    ticked = [status for status, symbol in SYMBOLS.items() if symbol.character == "\N{CHECK MARK}"]
+    assert ticked == [FileStatus.CONFIRMED]
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_a_run_that_learned_nothing_shows_no_matrix(form: str) -> None:
+    stopped = dataclasses.replace(reports.listed(), error=RunInterrupted(2))
+    shown = formats_table.RENDERERS[form](stopped, True)
+    assert "tar.gz" in shown
+    assert "1 place" not in shown
+    assert "Pythons and platforms" not in shown
 
 
 def test_splits_a_matrix_that_is_too_wide() -> None:
@@ -239,26 +302,27 @@ def test_splits_a_matrix_that_is_too_wide() -> None:
         for libc in ("manylinux_2_17", "musllinux_1_2")
         for machine in machines
     ]
-    assert list(matrix.format_matrix(build_matrix_of(*tags))) == [
+    assert lines_of(listed(*tags)) == [
         "         manylinux                                               musllinux",
         "         aarch64  armv7l  i686  ppc64le  riscv64  s390x  x86_64  aarch64  armv7l",
-        "  cp311  x        x       x     x        x        x      x       x        x",
+        "  cp311  .        .       .     .        .        .      .       .        .",
         "         musllinux",
         "         i686  ppc64le  riscv64  s390x  x86_64",
-        "  cp311  x     x        x        x      x",
+        "  cp311  .     .        .        .      .",
+        "  14 places, 14 files: . 14 listed",
     ]
 
 
 def test_a_single_column_is_as_wide_as_its_heading() -> None:
-    lines = list(matrix.format_matrix(build_matrix_of("cp311-cp311-musllinux_1_2_i686", "cp311-cp311-win32")))
-    assert lines == ["         musllinux  win", "         i686       32", "  cp311  x          x"]
+    lines = lines_of(listed("cp311-cp311-musllinux_1_2_i686", "cp311-cp311-win32"))
+    assert lines[:3] == ["         musllinux  win", "         i686       32", "  cp311  .          ."]
 
 
 @pytest.mark.parametrize(
     "tags", [[f"cp311-cp311-{'x' * 150}"], [f"cp311-cp311-{'.'.join(f'a{n}' for n in range(40))}"]]
 )
 def test_formats_very_long_platform_names(tags: list[str]) -> None:
-    assert all(line == line.rstrip() for line in matrix.format_matrix(build_matrix_of(*tags)))
+    assert all(line == line.rstrip() for line in lines_of(listed(*tags)))
 
 
 def test_ignores_invalid_names_from_the_index() -> None:

@@ -14,7 +14,7 @@ from wheel_uploader.report import formats_table
 from wheel_uploader.report.formats.terminal_style import TerminalStyle
 
 FILES = """\
-    checked  4 files    4.8 MB
+  o checked  4 files    4.8 MB
       1.2 MB  dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl
       1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl
       1.2 MB  dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl
@@ -23,8 +23,10 @@ FILES = """\
 MATRIX = """\
          macosx  win
          arm64   amd64
-  cp311  x       x
-  cp312  x       .
+  cp311  o       o
+  cp312  o       -
+  sdist  o
+  4 places, 4 files: o 4 checked
 """
 
 
@@ -40,10 +42,14 @@ def test_shows_a_published_release() -> None:
         "      1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
         "      1.2 MB  dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl\n"
         "      1.2 MB  dipy-1.11.0.tar.gz\n"
-        "  + skipped     1 file    1.2 MB\n"
-        "      1.2 MB  dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
-        + MATRIX
-        + "checks: 0 errors, 0 warnings, 0 notes (profile any)\n"
+        "  = skipped     1 file    1.2 MB\n"
+        "      1.2 MB  dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n" + "         macosx  win\n"
+        "         arm64   amd64\n"
+        "  cp311  =       +\n"
+        "  cp312  +       -\n"
+        "  sdist  +\n"
+        "  4 places, 4 files: + 3 confirmed, = 1 skipped\n"
+        "checks: 0 errors, 0 warnings, 0 notes (profile any)\n"
         "signatures: 3 new, 1 reused, by AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
         "upload: 3 uploaded, 1 skipped\n"
         "confirmed: the index serves 4 of 4 files with the same sha256\n"
@@ -63,8 +69,8 @@ def test_shows_a_run_until_list() -> None:
     assert render(reports.listed(verbose=1)) == (
         "dipy 1.11.0 from https://staging.example.com/wheels/\n"
         "4 files, 4.8 MB (1 other not selected, see above)\n"
-        + FILES.replace("checked", "listed")
-        + MATRIX
+        + FILES.replace("o checked", ". listed")
+        + MATRIX.replace("o 4 checked", ". 4 listed").replace(" o", " .")
         + "seconds: list 0.2\n"
         "Listed: dipy 1.11.0 in 0.2 s\n"
         "  4 files of the release listed; not yet downloaded.\n"
@@ -72,7 +78,7 @@ def test_shows_a_run_until_list() -> None:
 
 
 def test_shows_a_run_until_download() -> None:
-    assert FILES.replace("checked", "downloaded") in render(reports.fetched())
+    assert FILES.replace("o checked", "v downloaded") in render(reports.fetched())
 
 
 def test_shows_a_run_until_sign() -> None:
@@ -83,14 +89,14 @@ def test_shows_a_run_until_sign() -> None:
         selection=dataclasses.replace(report.selection, excluded_files=()) if report.selection else None,
     )
     output = render(report)
-    assert "4 files, 4.8 MB\n    signed   3 files    3.6 MB\n" in output
-    assert f"    checked   1 file    1.2 MB\n      1.2 MB  {SDIST}\n" in output
+    assert "4 files, 4.8 MB\n  s signed   3 files    3.6 MB\n" in output
+    assert f"  o checked   1 file    1.2 MB\n      1.2 MB  {SDIST}\n" in output
 
 
 def test_shows_a_failed_download() -> None:
     report = reports.fetched()
     report = dataclasses.replace(report, downloaded_files=report.downloaded_files[1:])
-    assert f"    listed       1 file    1.2 MB\n      1.2 MB  {WHEELS[0]}\n" in render(report)
+    assert f"  . listed       1 file    1.2 MB\n      1.2 MB  {WHEELS[0]}\n" in render(report)
 
 
 # --- many files ------------------------------------------------------------------------------------
@@ -114,7 +120,7 @@ LARGE = (
 def test_shows_many_files_in_one_state_on_one_line() -> None:
     output = render(reports.checked(filenames=LARGE))
     assert (
-        "33 files, 39.6 MB (1 other not selected: -v shows why)\n    checked  33 files   39.6 MB\n   "
+        "33 files, 39.6 MB (1 other not selected: -v shows why)\n  o checked  33 files   39.6 MB\n   "
         in output
     )
     assert ".whl" not in output
@@ -128,14 +134,14 @@ def test_names_the_files_that_failed_among_many() -> None:
     assert f"      1.2 MB  {LARGE[1]}\n" in render(report)
     output = formats_table.render_for_terminal(report, TerminalStyle(is_terminal=True))
     assert (
-        "    checked        29 files   34.8 MB\n"
-        "  ! failed checks   4 files    4.8 MB\n"
+        "  o checked        29 files   34.8 MB\n"
+        "  x failed checks   4 files    4.8 MB\n"
         "      1.2 MB  ...cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl\n"
         "      1.2 MB  numpy-2.3.4-cp311-cp311-musllinux_1_2_x86_64.whl\n"
         "      1.2 MB  numpy-2.3.4-cp311-cp311-win_amd64.whl\n"
         "      1.2 MB  numpy-2.3.4-cp311-cp311t-macosx_14_0_arm64.whl\n"
     ) in output
-    assert "  cp311   x       FAILED     FAILED     FAILED\n" in output
+    assert "  cp311   o       x          x          x\n" in output
     assert max(map(len, output.splitlines())) <= 80
 
 
@@ -151,7 +157,7 @@ def test_names_some_of_many_failed_files_and_all_if_verbose() -> None:
 def test_counts_files_if_all_failed() -> None:
     findings = [finding("record/untidy", "bad", filename) for filename in LARGE]
     output = render(reports.checked(*findings, filenames=LARGE)).partition("macosx")[0]
-    assert "  ! failed checks  33 files   39.6 MB\n" in output
+    assert "  x failed checks  33 files   39.6 MB\n" in output
     assert ".whl" not in output
 
 
@@ -175,7 +181,7 @@ def test_success_is_green_and_failure_is_red() -> None:
     )
     conflict = formats_table.render_for_terminal(reports.conflict(), style)
     assert "\x1b[31;1m\N{NOT EQUAL TO} conflict    \x1b[0m" in conflict
-    assert "\x1b[31;1mCONFLICT\x1b[0m" in conflict
+    assert "  cp311  \x1b[31;1m\N{NOT EQUAL TO}\x1b[0m" in conflict
 
 
 def test_the_terminal_report_omits_the_error() -> None:
@@ -236,7 +242,7 @@ def test_groups_findings_by_check_and_message() -> None:
         "checks: 3 errors, 3 warnings, 1 note (profile pypi)\n"
     )
     assert (
-        "  ! failed checks  2 files    2.4 MB\n      1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
+        "  x failed checks  2 files    2.4 MB\n      1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
         in render(report)
     )
 

@@ -582,7 +582,7 @@ def test_reports_an_expired_time_limit() -> None:
     stopped_late = StoppingIndex(A, expires=True)
     all_files = upload_error(stopped_late.run_until_stopped(A), stopped_late.watch.error)
     assert isinstance(all_files, DeadlineError)
-    assert all_files.message.endswith("(--max-duration): 1 of 1 file are on the index, 0 are not")
+    assert all_files.message.endswith("(--max-duration): 1 of 1 file is on the index")
     assert all_files.details == (f"in: {A}",)
 
 
@@ -838,7 +838,7 @@ def test_stops_after_a_rejected_file() -> None:
         f"{C}: the index does not accept the file's metadata (status 400); the index said: "
         "\"'x' is not a valid classifier.\""
     )
-    assert error.message == f"1 of 4 files are on the index, 3 are not: {reason}"
+    assert error.message == f"1 of 4 files is on the index, 3 are not: {reason}"
     assert error.details == (
         f"in: {B}",
         f"not in: {reason}",
@@ -855,9 +855,7 @@ def test_a_name_that_is_burned_is_a_conflict_even_if_other_files_are_in() -> Non
     existing = IndexComparison(file=local_file(B), result=FileComparison.SAME)
     error = upload_error(index.run(C, states=[existing]))
     assert isinstance(error, ConflictError)
-    assert error.message.startswith(
-        f"1 of 2 files are on the index, 1 are not: {C}: a file with this name was"
-    )
+    assert error.message.startswith(f"1 of 2 files is on the index, 1 is not: {C}: a file with this name was")
     assert error.details[0] == f"in: {B}"
     assert "continue" not in error.hint
 

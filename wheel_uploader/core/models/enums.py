@@ -67,9 +67,7 @@ class FileStatus(enum.StrEnum):
     #: Not uploaded, because the run stopped first.
     NOT_TRIED = "not tried"
     CONFIRMED = "confirmed"
-    #: In the previous release, and absent from this one.
-    LOST = "lost"
-    #: Expected, and absent.
+    #: Expected, or in the previous release, and absent.
     MISSING = "missing"
     #: Expected or in the previous release; a wheel of another place is installed here.
     COVERED = "covered"

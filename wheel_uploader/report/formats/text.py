@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from wheel_uploader.core.formatting import format_count, format_size, join_some
 from wheel_uploader.core.models import Report, WheelName
 from wheel_uploader.core.redaction import sanitize, strip_url
-from wheel_uploader.report.formats import findings_text, rehearsal_text
-from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
-from wheel_uploader.report.views import attestations, file_rows, file_status, matrix, sizes
+from wheel_uploader.report.formats import findings_text, matrix_text, rehearsal_text
+from wheel_uploader.report.formats.matrix_text import EMPHASIS_COLORS
+from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, TerminalStyle
+from wheel_uploader.report.views import attestations, file_rows, file_status, matrix_view, sizes
 from wheel_uploader.report.views import outcome as outcome_view
 from wheel_uploader.report.views import pruning as pruning_view
 from wheel_uploader.report.views import targets as targets_view
@@ -22,14 +23,6 @@ from wheel_uploader.report.views.file_status import Emphasis, Symbol
 _NAME_ALL_FILES = 6
 #: Of more files, only those with problems are named, at most this many per state.
 _MAX_NAMED_FILES = 10
-_COLORS = {
-    Emphasis.GOOD: Color.GREEN,
-    Emphasis.WARN: Color.YELLOW,
-    Emphasis.BAD: Color.RED,
-    Emphasis.PLAIN: None,
-}
-#: Symbols for output that is limited to ASCII.
-_ASCII_SYMBOLS = {Emphasis.GOOD: "+", Emphasis.WARN: "?", Emphasis.BAD: "!", Emphasis.PLAIN: " "}
 
 
 def render_text(
@@ -92,8 +85,8 @@ def _format_files(report: Report, rows: Sequence[FileRow], style: TerminalStyle)
     count_width = max(len(format_count(len(group), "file")) for group in groups.values())
     name_all = bool(report.options.verbose) or len(rows) <= _NAME_ALL_FILES
     for (file_symbol, label), group in sorted_groups:
-        character = file_symbol.character if style.utf8 else _ASCII_SYMBOLS[file_symbol.emphasis]
-        status = style.paint(f"{character} {label:<{label_width}}", _COLORS[file_symbol.emphasis])
+        character = file_symbol.get_character(utf8=style.utf8)
+        status = style.paint(f"{character} {label:<{label_width}}", EMPHASIS_COLORS[file_symbol.emphasis])
         count = format_count(len(group), "file")
         yield f"  {status}  {count:>{count_width}}  {sizes.format_total_size(group):>8}".rstrip()
         is_named = name_all or (
@@ -131,8 +124,8 @@ def _format_matrix(report: Report, rows: Sequence[FileRow], style: TerminalStyle
     if sum(isinstance(row.name, WheelName) for row in rows) > 1 or (
         report.selection and report.expected_cells
     ):
-        problems = {row.filename: row.symbol.cell_word for row in rows if row.symbol.cell_word}
-        yield from matrix.format_matrix(matrix.build_report_matrix(report), style, problems)
+        view = matrix_view.build_matrix_view(report, rows)
+        yield from matrix_text.format_matrix(view, style) if view else ()
 
 
 # --- the outcome -----------------------------------------------------------------------------------
@@ -195,7 +188,12 @@ def _format_outcome(report: Report, rows: Sequence[FileRow], style: TerminalStyl
         else ""
     )
     target = f" to {report.upload_url}" if report.upload_url and report.upload_results else ""
-    yield style.paint(f"{symbol}{outcome.headline}", _COLORS[outcome.emphasis]) + release + target + elapsed
+    yield (
+        style.paint(f"{symbol}{outcome.headline}", EMPHASIS_COLORS[outcome.emphasis])
+        + release
+        + target
+        + elapsed
+    )
     if not report.install_outcomes:
         # A rehearsal prints this sentence below its table.
         yield from findings_text.wrap_text(sanitize(outcome.message), "  ", "  ", style)

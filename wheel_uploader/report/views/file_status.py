@@ -27,20 +27,25 @@ class Symbol:
     shape_id: str
     label: str
     emphasis: Emphasis
-    #: The character that replaces the shape in text.
+    #: The character that replaces the shape in text, and the one for output that is limited to ASCII.
     character: str
+    ascii_character: str
     meaning: str
-    #: The word for a cell of the matrix in text, in place of a check mark; empty if there is no problem.
-    cell_word: str = ""
+
+    def get_character(self, *, utf8: bool) -> str:
+        """Return the character for a stream that accepts UTF-8, or for one that is limited to ASCII."""
+        return self.character if utf8 else self.ascii_character
 
 
-#: In the order of the legend: a cell with several wheels shows the status that comes last here.
+#: No two have the same character. They are in the order of the legend: a cell with several wheels shows the
+#: status that comes last here.
 SYMBOLS: Mapping[FileStatus, Symbol] = {
     FileStatus.CONFIRMED: Symbol(
         shape_id="published",
         label="confirmed",
         emphasis=Emphasis.GOOD,
         character="✓",
+        ascii_character="+",
         meaning="uploaded by this run, or verified; the index serves the sha256 that was checked",
     ),
     FileStatus.UPLOADED: Symbol(
@@ -48,6 +53,7 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="uploaded",
         emphasis=Emphasis.GOOD,
         character="↑",
+        ascii_character="^",
         meaning="uploaded by this run; the index has not been seen to serve it",
     ),
     FileStatus.SKIPPED: Symbol(
@@ -55,20 +61,23 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="skipped",
         emphasis=Emphasis.GOOD,
         character="=",
+        ascii_character="=",
         meaning="already on the index with the same sha256",
     ),
     FileStatus.WOULD_UPLOAD: Symbol(
         shape_id="would-post",
         label="would upload",
         emphasis=Emphasis.PLAIN,
-        character="↑",
+        character="⇡",
+        ascii_character=">",
         meaning="not yet on the index",
     ),
     FileStatus.SIGNED: Symbol(
         shape_id="signed",
         label="signed",
         emphasis=Emphasis.PLAIN,
-        character="○",
+        character="●",
+        ascii_character="s",
         meaning="checked and signed; not uploaded",
     ),
     FileStatus.CHECKED: Symbol(
@@ -76,6 +85,7 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="checked",
         emphasis=Emphasis.PLAIN,
         character="○",
+        ascii_character="o",
         meaning="verified, and passed the checks; not uploaded",
     ),
     FileStatus.DOWNLOADED: Symbol(
@@ -83,6 +93,7 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="downloaded",
         emphasis=Emphasis.PLAIN,
         character="↓",
+        ascii_character="v",
         meaning="in the wheelhouse; not yet checked",
     ),
     FileStatus.LISTED: Symbol(
@@ -90,6 +101,7 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="listed",
         emphasis=Emphasis.PLAIN,
         character="·",
+        ascii_character=".",
         meaning="found in the staging area; not downloaded",
     ),
     FileStatus.COVERED: Symbol(
@@ -97,6 +109,7 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="covered",
         emphasis=Emphasis.PLAIN,
         character="◌",
+        ascii_character="~",
         meaning="a wheel of another row or column is installed here",
     ),
     FileStatus.NOT_TRIED: Symbol(
@@ -104,64 +117,56 @@ SYMBOLS: Mapping[FileStatus, Symbol] = {
         label="not tried",
         emphasis=Emphasis.WARN,
         character="…",
+        ascii_character="_",
         meaning="the run ended before this file was uploaded",
-        cell_word="not tried",
     ),
     FileStatus.UNKNOWN: Symbol(
         shape_id="unknown",
         label="unknown",
         emphasis=Emphasis.WARN,
         character="?",
+        ascii_character="?",
         meaning="sent, but the index did not respond and could not be queried",
-        cell_word="UNKNOWN",
     ),
     FileStatus.FAILED: Symbol(
         shape_id="not-uploaded",
         label="failed",
         emphasis=Emphasis.BAD,
         character="!",
+        ascii_character="!",
         meaning="the upload failed; the index did not reject the file",
-        cell_word="NOT UPLOADED",
     ),
     FileStatus.REJECTED: Symbol(
         shape_id="refused",
         label="rejected",
         emphasis=Emphasis.BAD,
         character="⊘",
+        ascii_character="R",
         meaning="the index refused the file",
-        cell_word="REJECTED",
     ),
     FileStatus.FAILED_CHECKS: Symbol(
         shape_id="failed",
         label="failed checks",
         emphasis=Emphasis.BAD,
         character="✗",
+        ascii_character="x",
         meaning="has findings that block the release",
-        cell_word="FAILED",
     ),
     FileStatus.CONFLICT: Symbol(
         shape_id="conflict",
         label="conflict",
         emphasis=Emphasis.BAD,
         character="≠",
+        ascii_character="#",
         meaning="the index has other bytes under this name, or the same bytes under another name",
-        cell_word="CONFLICT",
-    ),
-    FileStatus.LOST: Symbol(
-        shape_id="lost",
-        label="lost",
-        emphasis=Emphasis.BAD,
-        character="▽",
-        meaning="the previous release has a wheel here, this one has none",
-        cell_word="LOST",
     ),
     FileStatus.MISSING: Symbol(
         shape_id="expected",
         label="missing",
         emphasis=Emphasis.BAD,
         character="□",
-        meaning="a file is expected here or on the index, but there is none",
-        cell_word="MISSING",
+        ascii_character="M",
+        meaning="expected, or in the previous release, and absent",
     ),
 }
 LEGEND_ORDER = tuple(SYMBOLS.values())

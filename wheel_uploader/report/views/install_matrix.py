@@ -8,13 +8,19 @@ from wheel_uploader.core.models import InstallKind, InstallOutcome, Report
 from wheel_uploader.report.views.file_status import Emphasis, Symbol
 
 WHEEL_SYMBOL = Symbol(
-    shape_id="checked", label="wheel", emphasis=Emphasis.GOOD, character="✓", meaning="pip installs a wheel"
+    shape_id="published",
+    label="wheel",
+    emphasis=Emphasis.GOOD,
+    character="✓",
+    ascii_character="+",
+    meaning="pip installs a wheel",
 )
 SOURCE_SYMBOL = Symbol(
     shape_id="uploaded",
     label="source",
     emphasis=Emphasis.WARN,
     character="!",
+    ascii_character="!",
     meaning="pip builds from the sdist, which needs a compiler if the project has compiled code",
 )
 NOTHING_SYMBOL = Symbol(
@@ -22,6 +28,7 @@ NOTHING_SYMBOL = Symbol(
     label="nothing",
     emphasis=Emphasis.PLAIN,
     character="…",
+    ascii_character="_",
     meaning="pip finds nothing to install",
 )
 SOURCE_INSTEAD_OF_WHEEL_SYMBOL = Symbol(
@@ -29,6 +36,7 @@ SOURCE_INSTEAD_OF_WHEEL_SYMBOL = Symbol(
     label="source",
     emphasis=Emphasis.BAD,
     character="▽",
+    ascii_character="L",
     meaning="pip builds from the sdist; the previous release had a wheel",
 )
 NOTHING_INSTEAD_OF_WHEEL_SYMBOL = Symbol(
@@ -36,6 +44,7 @@ NOTHING_INSTEAD_OF_WHEEL_SYMBOL = Symbol(
     label="nothing",
     emphasis=Emphasis.BAD,
     character="✗",
+    ascii_character="x",
     meaning="pip finds nothing to install; the previous release had a wheel",
 )
 _LEGEND_ORDER = (

@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from wheel_uploader.core import filenames as core_filenames
-from wheel_uploader.core.models import DistName, FileStatus, Report
+from wheel_uploader.core.models import DistName, Report
 from wheel_uploader.core.platforms import matrix as platforms_matrix
 from wheel_uploader.core.platforms import platform_tags
 from wheel_uploader.core.platforms.matrix import WheelSlot, group_by_slot, python_build, slots_by_cell
 from wheel_uploader.core.platforms.platform_tags import PlatformFamily
-from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
-from wheel_uploader.report.views.file_status import SYMBOLS
-
-_COLUMN_GAP = "  "
 
 
 class CellState(enum.StrEnum):
@@ -58,9 +54,6 @@ class Matrix:
     cells: Mapping[CellPosition, CellContent]
     #: The version of the previous release; empty if nothing was compared.
     compared_with: str = ""
-
-
-# --- from names ------------------------------------------------------------------------------------
 
 
 def build_report_matrix(report: Report) -> Matrix:
@@ -151,122 +144,3 @@ def _python_sort_key(python: str) -> tuple[int, bool, tuple[int, int], str]:
         _INTERPRETER_ORDER.index(match[1]) if match[1] in _INTERPRETER_ORDER else len(_INTERPRETER_ORDER)
     )
     return (interpreter, "-" in python, (int(match[2]), int(match[3] or 0)), python)
-
-
-# --- as text ---------------------------------------------------------------------------------------
-
-
-def format_matrix(
-    matrix: Matrix, style: TerminalStyle = PLAIN_STYLE, problem_words: Mapping[str, str] | None = None
-) -> Iterator[str]:
-    """Yield the matrix as text; if it is wider than ``style.width`` columns, in several parts.
-
-    ``problem_words`` maps the names of files with a problem to the word that their cell shows.
-    """
-    label_width = max(len(python) for python in matrix.pythons)
-    platforms = list(matrix.platforms)
-    texts = {place: _format_cell(cell, style, problem_words or {}) for place, cell in matrix.cells.items()}
-    empty = _CellText("\N{MIDDLE DOT}" if style.utf8 else ".", Color.DIM)
-    grid = {
-        CellPosition(python, platform): texts.get(CellPosition(python, platform), empty)
-        for python in matrix.pythons
-        for platform in platforms
-    }
-    while platforms:
-        widths = _fit_columns(matrix.pythons, platforms, grid, style.width - len(_COLUMN_GAP) - label_width)
-        yield from _format_part(matrix.pythons, widths, label_width, grid, style)
-        del platforms[: len(widths)]
-    shown = {cell.text for cell in texts.values()}
-    if matrix.compared_with and shown & {_NEW, _LOST}:
-        yield f"{_COLUMN_GAP}new, LOST: compared with {matrix.compared_with}"
-    covered = f"({_get_present_symbol(style)})"
-    if covered in shown:
-        yield f"{_COLUMN_GAP}{covered}: a wheel of another row or column is installed here"
-
-
-class _CellText(NamedTuple):
-    """The text of a cell and its colour."""
-
-    text: str
-    color: Color | None
-
-
-_NEW = "new"
-_LOST, _MISSING = SYMBOLS[FileStatus.LOST].cell_word, SYMBOLS[FileStatus.MISSING].cell_word
-
-
-def _get_present_symbol(style: TerminalStyle) -> str:
-    return "\N{CHECK MARK}" if style.utf8 else "x"
-
-
-def _format_cell(cell: CellContent, style: TerminalStyle, troubles: Mapping[str, str]) -> _CellText:
-    problems = [troubles[filename] for filename in cell.files if filename in troubles]
-    if problems:
-        return _CellText(problems[0], Color.RED)
-    return {
-        CellState.PRESENT: _CellText(_get_present_symbol(style), Color.GREEN),
-        CellState.NEW: _CellText(_NEW, Color.GREEN),
-        CellState.LOST: _CellText(_LOST, Color.RED),
-        CellState.MISSING: _CellText(_MISSING, Color.RED),
-        CellState.COVERED: _CellText(f"({_get_present_symbol(style)})", None),
-    }[cell.state]
-
-
-def _fit_columns(
-    pythons: Sequence[str],
-    platforms: Sequence[PlatformFamily],
-    grid: Mapping[CellPosition, _CellText],
-    room: int,
-) -> dict[PlatformFamily, int]:
-    """Return the widths of the next platforms that fit into ``room`` characters; of at least one platform."""
-    widths: dict[PlatformFamily, int] = {}
-    system = ""
-    for platform, next_platform in zip(platforms, [*platforms[1:], None], strict=True):
-        texts = (grid[CellPosition(python, platform)].text for python in pythons)
-        width = max(len(platform.arch), *map(len, texts))
-        # The name of the system spans all of its columns.
-        needed = max(width, len(platform.system)) if platform.system != system else width
-        system = platform.system
-        if next_platform is None or next_platform.system != system:
-            width = needed
-        if room < len(_COLUMN_GAP) + needed and widths:
-            break
-        widths[platform] = width
-        room -= len(_COLUMN_GAP) + width
-    return widths
-
-
-def _format_part(
-    pythons: Sequence[str],
-    widths: Mapping[PlatformFamily, int],
-    label_width: int,
-    grid: Mapping[CellPosition, _CellText],
-    style: TerminalStyle,
-) -> Iterator[str]:
-    """Yield one or two heading lines, and a line for each Python."""
-    system_widths: dict[str, int] = {}
-    for platform, width in widths.items():
-        width_so_far = system_widths.get(platform.system)
-        system_widths[platform.system] = (
-            width if width_so_far is None else width_so_far + len(_COLUMN_GAP) + width
-        )
-    yield _format_line(
-        "", label_width, [(system, width, None) for system, width in system_widths.items()], style
-    )
-    if any(platform.arch for platform in widths):
-        yield _format_line(
-            "", label_width, [(platform.arch, width, None) for platform, width in widths.items()], style
-        )
-    for python in pythons:
-        cells = [(*grid[CellPosition(python, platform)], width) for platform, width in widths.items()]
-        yield _format_line(python, label_width, [(text, width, color) for text, color, width in cells], style)
-
-
-def _format_line(
-    python: str, label_width: int, cells: Sequence[tuple[str, int, Color | None]], style: TerminalStyle
-) -> str:
-    """Return a line with the Python and the cells, given as text, width and colour."""
-    if not cells:
-        return f"{_COLUMN_GAP}{python}"
-    padded = [style.paint(text, color) + " " * (width - len(text)) for text, width, color in cells]
-    return _COLUMN_GAP.join(["", python.ljust(label_width), *padded]).rstrip()

@@ -11,10 +11,10 @@ from wheel_uploader.core.models import FileStatus, Report, SdistName
 from wheel_uploader.core.platforms.platform_tags import PlatformFamily
 from wheel_uploader.report.views import matrix
 from wheel_uploader.report.views.file_rows import FileRow
-from wheel_uploader.report.views.file_status import LEGEND_ORDER, SYMBOLS, Symbol
+from wheel_uploader.report.views.file_status import LEGEND_ORDER, SYMBOLS, Emphasis, Symbol
 
 _STATUS_BY_EMPTY_CELL_STATE: Mapping[matrix.CellState, FileStatus] = {
-    matrix.CellState.LOST: FileStatus.LOST,
+    matrix.CellState.LOST: FileStatus.MISSING,
     matrix.CellState.MISSING: FileStatus.MISSING,
     matrix.CellState.COVERED: FileStatus.COVERED,
 }
@@ -40,7 +40,10 @@ class MatrixView:
     rows: tuple[tuple[str, tuple[CellView | None, ...]], ...]
     #: None if neither this release nor the previous one has an sdist.
     sdist: CellView | None
-    #: The symbols in use, in the order of the legend, each with its number of occurrences.
+    #: Number of places that are shown, the sdist included, and of the files in them.
+    place_count: int
+    file_count: int
+    #: The symbols in use, in the order of the legend, each with the number of its places.
     legend: tuple[tuple[Symbol, int], ...]
     #: Number of new cells, and the version of the previous release; empty if there is none.
     new_count: int
@@ -50,7 +53,10 @@ class MatrixView:
 
 
 def build_matrix_view(report: Report, rows: Sequence[FileRow], *, limit: int = 60) -> MatrixView | None:
-    """Return the matrix with the state of each wheel, cut to ``limit`` rows and columns; None if empty."""
+    """Return the matrix with the state of each wheel, cut to ``limit`` rows and columns.
+
+    None if it is empty, or if the run failed before anything was learned about the listed files.
+    """
     release_matrix = matrix.build_report_matrix(report)
     if not release_matrix.cells:
         return None
@@ -59,6 +65,8 @@ def build_matrix_view(report: Report, rows: Sequence[FileRow], *, limit: int = 6
     pythons, platforms = release_matrix.pythons[:limit], release_matrix.platforms[:limit]
     sdist = _build_sdist_cell(report, symbols)
     shown = [*squares.values(), *([sdist] if sdist else [])]
+    if report.error and not any(map(_is_learned, shown)):
+        return None
     counts = Counter(square.symbol.shape_id for square in shown)
     return MatrixView(
         platforms=platforms,
@@ -71,6 +79,8 @@ def build_matrix_view(report: Report, rows: Sequence[FileRow], *, limit: int = 6
             for python in pythons
         ),
         sdist=sdist,
+        place_count=len(shown),
+        file_count=len({filename for square in shown for filename in square.files}),
         legend=tuple(
             (symbol, counts[symbol.shape_id]) for symbol in LEGEND_ORDER if symbol.shape_id in counts
         ),
@@ -83,6 +93,10 @@ def build_matrix_view(report: Report, rows: Sequence[FileRow], *, limit: int = 6
     )
 
 
+def _is_learned(square: CellView) -> bool:
+    return square.is_new or square.symbol is not SYMBOLS[FileStatus.LISTED]
+
+
 def list_missing(report: Report, rows: Sequence[FileRow]) -> list[str]:
     """Return the missing cells, expected or in the previous release: ``cp311-win_amd64``, ``sdist``."""
     places = [
@@ -91,7 +105,18 @@ def list_missing(report: Report, rows: Sequence[FileRow]) -> list[str]:
         if cell.state in (matrix.CellState.LOST, matrix.CellState.MISSING)
     ]
     sdist = _build_sdist_cell(report, {row.filename: row.symbol for row in rows})
-    return [*sorted(places), *(["sdist"] if sdist and sdist.symbol is SYMBOLS[FileStatus.LOST] else [])]
+    return [*sorted(places), *(["sdist"] if sdist and sdist.symbol is SYMBOLS[FileStatus.MISSING] else [])]
+
+
+def list_problems(report: Report, rows: Sequence[FileRow]) -> list[tuple[Symbol, str, str]]:
+    """Return the files and places with problems, worst first: symbol, name, and the file to link to."""
+    missing = [(SYMBOLS[FileStatus.MISSING], place, "") for place in list_missing(report, rows)]
+    files = [
+        (row.symbol, row.filename, row.filename)
+        for row in rows
+        if row.symbol.emphasis in (Emphasis.WARN, Emphasis.BAD)
+    ]
+    return sorted([*missing, *files], key=lambda problem: -LEGEND_ORDER.index(problem[0]))
 
 
 def _build_wheel_cell(cell: matrix.CellContent, symbols: Mapping[str, Symbol]) -> CellView:
@@ -108,4 +133,4 @@ def _build_sdist_cell(report: Report, symbols: Mapping[str, Symbol]) -> CellView
     if sdists:
         worst = max((symbols[filename] for filename in sdists), key=LEGEND_ORDER.index)
         return CellView(symbol=worst, is_new=bool(was_sdist) and not any(was_sdist), files=sdists)
-    return CellView(symbol=SYMBOLS[FileStatus.LOST]) if any(was_sdist) else None
+    return CellView(symbol=SYMBOLS[FileStatus.MISSING]) if any(was_sdist) else None

@@ -136,6 +136,14 @@ def describe_rehearsal(report: Report) -> str:
     return f"pip found a wheel for {wheels} of {environments}{regressions}; nothing was uploaded."
 
 
+def judge_rehearsal(report: Report) -> Emphasis:
+    """Return how good the result of a rehearsal is: bad if users would lose a wheel."""
+    if any(install.is_worse for install in report.install_outcomes):
+        return Emphasis.BAD
+    is_complete = all(install.kind is InstallKind.WHEEL for install in report.install_outcomes)
+    return Emphasis.GOOD if is_complete else Emphasis.WARN
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryField:
     """A labelled line of the head: text of ours, and texts from outside that are shown as code."""

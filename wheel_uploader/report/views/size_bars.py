@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wheel_uploader.core.formatting import format_size
+from wheel_uploader.core.models.changes import ReleaseChanges
 from wheel_uploader.report.views.file_rows import FileRow
 from wheel_uploader.report.views.file_status import Emphasis
 from wheel_uploader.report.views.outcome import format_percent
@@ -31,6 +32,31 @@ def build_size_bars(rows: Sequence[FileRow]) -> Mapping[str, SizeBar]:
     """Return the bars by file name; a file of unknown size has none."""
     largest = max((max(row.size or 0, _get_previous_size(row) or 0) for row in rows), default=0)
     return {row.filename: _build_bar(row, row.size, largest) for row in rows if row.size}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeBar:
+    """The sizes of one folder of a wheel before and now, in percent of the largest that is shown."""
+
+    folder: str
+    previous_percent: float
+    percent: float
+    text: str
+
+
+def build_change_bars(changes: ReleaseChanges | None) -> tuple[ChangeBar, ...]:
+    """Return a bar for each folder that changed in size, and one for the whole wheel."""
+    shown = [size for size in changes.sizes if size.previous != size.current] if changes else []
+    largest = max((max(size.previous, size.current) for size in shown), default=1)
+    return tuple(
+        ChangeBar(
+            folder=size.folder or "all files",
+            previous_percent=100 * size.previous / largest,
+            percent=100 * size.current / largest,
+            text=f"{format_size(size.previous)} before, {format_size(size.current)} now",
+        )
+        for size in shown
+    )
 
 
 def _get_previous_size(row: FileRow) -> int | None:

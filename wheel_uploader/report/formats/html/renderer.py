@@ -12,9 +12,10 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from wheel_uploader import __version__
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Report
 from wheel_uploader.core.redaction import sanitize
-from wheel_uploader.report.formats import release_notes
+from wheel_uploader.report.formats import findings_text, release_notes
 from wheel_uploader.report.views import (
     file_rows,
     finding_groups,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Files that were not selected that are shown; the rest is counted.
 _MAX_NOT_SELECTED = 200
+#: Lists with more entries are folded.
+_FOLDED_ABOVE = 12
 
 
 def render_html(report: Report, check_infos: CheckInfos) -> str:
@@ -51,7 +54,14 @@ def render_html(report: Report, check_infos: CheckInfos) -> str:
             ending=outcome_view.build_outcome(report, rows),
             facts=list(outcome_view.build_summary_fields(report, rows)),
             stages=stage_timings.build_stage_timings(report),
+            counted=findings_text.format_counts(report) if report.error and report.findings else "",
+            problems=matrix_view.list_problems(report, rows),
             picture=matrix_view.build_matrix_view(report, rows),
+            folded_above=_FOLDED_ABOVE,
+            verdict=outcome_view.describe_rehearsal(report),
+            verdict_emphasis=outcome_view.judge_rehearsal(report),
+            changes=report.changes,
+            change_bars=size_bars.build_change_bars(report.changes),
             installs=install_matrix.build_install_matrix(report),
             trials=report.smoke_results,
             smoke=report.options.smoke or "",
@@ -95,6 +105,7 @@ def _get_environment() -> Environment:
     )
     environment.filters |= {
         "breakable": _make_breakable,
+        "count": format_count,
         "duration": outcome_view.format_duration,
         "file_size": sizes.format_file_size,
     }
