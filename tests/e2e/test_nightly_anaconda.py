@@ -109,7 +109,7 @@ def test_nights_with_cron_systemd_and_github_actions(machine: Machine) -> None:
     built = machine.stage("1.12.0.dev0")
     code, mail = machine.run(CRON_LINE)
     assert code == 0, mail
-    assert "dipy 1.12.0.dev0 to " in mail
+    assert "dipy 1.12.0.dev0, confirm (index): 2 uploaded to " in mail
     assert "removed from anaconda.org/dipy (label dev): dipy 1.11.0.dev1, 1.11.0.dev2 (4 files)" in mail
     kept = names(*old[2:]) | built
     assert first.filenames() == {*kept, "dipy-1.10.0-py3-none-any.whl"}

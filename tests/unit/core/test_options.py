@@ -46,7 +46,7 @@ REJECTED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
         "was given without a project",
     ),
     ({"project": "di py"}, ("-u", SOURCE_URL, "di py", "1.11.0"), "'di py' is not a project name (PEP 508)"),
-    ({"project": "../x"}, ("-u", SOURCE_URL, "../x", "1.11.0"), "'../x' is not a project name (PEP 508)"),
+    ({"project": "demo!"}, ("-u", SOURCE_URL, "demo!", "1.11.0"), "'demo!' is not a project name (PEP 508)"),
     ({"version": "1.11.x"}, ("-u", SOURCE_URL, "dipy", "1.11.x"), "'1.11.x' is not a version (PEP 440)"),
     (
         {"compare_with": "old"},
