@@ -116,6 +116,14 @@ def test_a_dry_run_tells_what_each_target_would_get(targets: Targets) -> None:
     assert targets.posts() == (2, 0)
 
 
+def test_a_dry_run_fails_if_a_target_cannot_be_read(targets: Targets) -> None:
+    targets.first.index.page = (503, "text/plain", "down")
+    ended = targets.run("--dry-run")
+    assert ended.exit_code == 5, ended.stderr
+    assert "first: " in ended.stderr
+    assert targets.posts() == (0, 0)
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -100,6 +100,7 @@ def _run_stages(context: RunContext) -> None:
     with stage(Stage.UPLOAD):
         runs.upload(selection, downloaded, signed)
     if options.dry_run:
+        runs.raise_errors()
         runs.prune_wheelhouse(selection, downloaded)
         runs.prune_targets(selection, downloaded)
         return
