@@ -13,8 +13,7 @@ if sys.platform == "win32":
     pytest.skip("there is no fork", allow_module_level=True)
 
 from tests.soak.forks import Forks, Task, isolated_environment
-from tests.support import static_stores
-from tests.support.static_publishing import INDEX, JSON, ROOT, Publisher
+from tests.support.static_publishing import INDEX, JSON, ROOT, Publisher, open_publisher
 from tools.testing import wheels
 from wheel_uploader.targets.static_index import pages
 from wheel_uploader.targets.static_index.layout import Layout
@@ -30,10 +29,8 @@ LAYOUT = Layout(pages_root="simple/")
 def user(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Publisher]:
-    with static_stores.PLACES[request.param](tmp_path) as place:
-        for name, value in place.variables.items():
-            monkeypatch.setenv(name, value)
-        yield Publisher(place, tmp_path)
+    with open_publisher(request.param, tmp_path, monkeypatch) as publisher:
+        yield publisher
 
 
 def stage(user: Publisher, version: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import static_stores
-from tests.support.static_publishing import INDEX, JSON, Publisher
+from tests.support.static_publishing import INDEX, JSON, Publisher, open_publisher
 
 OLD = ["0.9.dev1", "0.9.dev2", "0.9.dev10"]
 
@@ -21,10 +21,8 @@ OLD = ["0.9.dev1", "0.9.dev2", "0.9.dev10"]
 def user(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Publisher]:
-    with static_stores.PLACES[request.param](tmp_path) as place:
-        for variable, value in place.variables.items():
-            monkeypatch.setenv(variable, value)
-        yield Publisher(place, tmp_path)
+    with open_publisher(request.param, tmp_path, monkeypatch) as publisher:
+        yield publisher
 
 
 @pytest.fixture

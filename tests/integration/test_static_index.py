@@ -19,7 +19,7 @@ import pytest
 from tests.support import static_stores
 from tests.support.command_line import CommandLine
 from tests.support.faulty_proxy import Fault
-from tests.support.static_publishing import INDEX, INDEX_AT_FOLDER, JSON, ROOT, Publisher
+from tests.support.static_publishing import INDEX, INDEX_AT_FOLDER, JSON, ROOT, Publisher, open_publisher
 from tools.testing import servers, wheels
 from tools.testing.serving import serve_in_thread
 
@@ -45,10 +45,8 @@ ROOT_PAGE = '<html><body><a href="demo/">demo</a><br/></body></html>'
 def user(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Publisher]:
-    with static_stores.PLACES[request.param](tmp_path) as place:
-        for name, value in place.variables.items():
-            monkeypatch.setenv(name, value)
-        yield Publisher(place, tmp_path)
+    with open_publisher(request.param, tmp_path, monkeypatch) as publisher:
+        yield publisher
 
 
 @pytest.fixture
@@ -63,10 +61,8 @@ def bucket(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Publisher]:
     """A user of a bucket."""
-    with static_stores.PLACES[request.param](tmp_path) as place:
-        for name, value in place.variables.items():
-            monkeypatch.setenv(name, value)
-        yield Publisher(place, tmp_path)
+    with open_publisher(request.param, tmp_path, monkeypatch) as publisher:
+        yield publisher
 
 
 def get(page: bytes | None) -> str:

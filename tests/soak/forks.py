@@ -12,11 +12,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
+from tests.support.preloaded_command import run_command
 from tools.testing import tested_package
 
 
@@ -136,19 +137,6 @@ def _run(task: Task) -> None:
         with open("points", "w") as file:  # noqa: PTH123 - the calls of pathlib are counted
             file.write(str(counter.passed))
     os._exit(code)
-
-
-def run_command(main: Callable[[], None], arguments: Sequence[str]) -> int:
-    """Call the command's ``main`` in this process, and return its exit code."""
-    sys.argv = ["wheel-uploader", *arguments]
-    code = 1
-    try:
-        main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code
 
 
 def load_everything() -> None:

@@ -28,8 +28,9 @@ from typing import Protocol
 
 from tests.soak import Figure, fixtures, verification
 from tests.soak.fixtures import Place
-from tests.soak.forks import load_everything, run_command, without_configuration
+from tests.soak.forks import load_everything, without_configuration
 from tests.soak.tally import Tally
+from tests.support.preloaded_command import run_command
 from tools.testing import tested_package, wheels
 from wheel_uploader.core.errors import RunInterrupted
 

@@ -20,7 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,15 +177,24 @@ def _run(request: dict[str, object], descriptors: Sequence[int]) -> None:
     for descriptor, standard in zip(descriptors, (1, 2), strict=True):
         os.dup2(descriptor, standard)
         os.close(descriptor)
-    sys.argv = ["wheel_uploader", *request["arguments"]]  # type: ignore[misc]
-    code: object = 1
+    os._exit(run_command(_run_as_script, request["arguments"]))  # type: ignore[arg-type]
+
+
+def _run_as_script() -> None:
+    runpy.run_module("wheel_uploader", run_name="__main__", alter_sys=True)
+
+
+def run_command(main: Callable[[], object], arguments: Sequence[str]) -> int:
+    """Call the command's ``main`` in this process, and return its exit code."""
+    sys.argv = ["wheel-uploader", *arguments]
+    code = 1
     try:
-        runpy.run_module("wheel_uploader", run_name="__main__", alter_sys=True)
+        main()
     except SystemExit as end:
-        code = end.code
+        code = int(end.code or 0)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else 1 if code else 0)
+    return code
 
 
 if __name__ == "__main__":

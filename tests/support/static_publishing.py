@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import in_process
+import pytest
+
+from tests.support import in_process, static_stores
 from tests.support.static_stores import Place
 from tools.testing import wheels
 from wheel_uploader.targets.static_index.object_store import NewObject, ObjectStore, StoredPage
@@ -41,7 +43,7 @@ class Publisher:
         return wheels.make_wheel(self.folder / f"staged-{project}-{version}", project, version, files=files)
 
     def arguments(self, version: str = "1.0", project: str = "demo") -> list[str]:
-        """Return the arguments that publish what is staged."""
+        """Return the arguments that publish the staged version."""
         staged = self.folder / f"staged-{project}-{version}"
         if not staged.exists():
             self.stage(version, project)
@@ -86,3 +88,12 @@ class Publisher:
         new = NewObject(content=io.BytesIO(data), size=len(data), sha256="", content_type="application/zip")
         with self.store() as store:
             store.create(key, new)
+
+
+@contextlib.contextmanager
+def open_publisher(place: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    """Start the store of that name, and return a user of it, with its variables in the environment."""
+    with static_stores.PLACES[place](folder) as opened:
+        for name, value in opened.variables.items():
+            monkeypatch.setenv(name, value)
+        yield Publisher(opened, folder)

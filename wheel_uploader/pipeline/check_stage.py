@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from packaging.version import Version
@@ -47,17 +47,41 @@ class Verdict:
         return self.destination
 
 
-def run(context: RunContext, selection: Selection, downloaded: DownloadedRelease) -> Verdict:
-    """Check the release as a whole and against the index; raise ReleaseError if it must not be published."""
-    options = context.options
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known about the files whichever target they are compared with."""
+
+    attestations: tuple[Attestation, ...]
+    #: Each file that ``--built-by`` does not accept, with the reason.
+    unproven_files: tuple[tuple[str, str], ...]
+    #: Reads the page of ``--compare-index`` with the first call.
+    fetch_second_page: Callable[[], IndexState]
+
+
+def gather_evidence(context: RunContext, selection: Selection, downloaded: DownloadedRelease) -> Evidence:
+    """Verify the attestations of the files, and find those that ``--built-by`` does not accept."""
     verified = attestations.verify_attestations(downloaded.attestation_files)
     context.record(attestations=verified)
-    unproven = build_evidence.find_unproven_files(options, downloaded.files, verified, context.progress)
+    return Evidence(
+        attestations=verified,
+        unproven_files=build_evidence.find_unproven_files(
+            context.options, downloaded.files, verified, context.progress
+        ),
+        fetch_second_page=functools.cache(lambda: _fetch_second_page(context, selection.project)),
+    )
+
+
+def run(
+    context: RunContext, selection: Selection, downloaded: DownloadedRelease, evidence: Evidence
+) -> Verdict:
+    """Check the release as a whole and against the index; raise ReleaseError if it must not be published."""
+    options, verified = context.options, evidence.attestations
+    context.record(attestations=verified)
     with context.progress.waiting(f"check: reading the index page of {selection.project}"):
         state = _fetch_state(context, selection, downloaded)
     if options.replace and context.uploads:
         state = _plan_replacements(state, selection.version)
-    second = _fetch_second_page(context, selection.project)
+    second = evidence.fetch_second_page()
     context.record(
         upload_plan=state.comparisons,
         checks_not_run=(
@@ -84,7 +108,7 @@ def run(context: RunContext, selection: Selection, downloaded: DownloadedRelease
         page=state.project_page,
         states=state.comparisons,
         second_page=second.project_page,
-        unproven_files=unproven,
+        unproven_files=evidence.unproven_files,
         startup_files=_list_startup_files(context),
         had_startup_code=lambda reference: (
             changes.had_startup_code

@@ -7,8 +7,9 @@ first file is uploaded to any; an upload that fails on one target does not keep 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import (
@@ -26,25 +27,19 @@ from wheel_uploader.core.models import (
     FileStatus,
     Finding,
     IndexComparison,
-    Report,
+    LocalFile,
     Selection,
     TargetPruning,
     TargetReport,
-    UploadResult,
 )
 from wheel_uploader.core.redaction import sanitize, strip_url
-from wheel_uploader.pipeline import (
-    check_stage,
-    confirm_stage,
-    release_gate,
-    retention,
-    target_pruning,
-    upload_stage,
-)
+from wheel_uploader.pipeline import check_stage, release_gate
 from wheel_uploader.pipeline.check_stage import UploadDestination, Verdict
 from wheel_uploader.pipeline.context import ReportBuilder, RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
-from wheel_uploader.pipeline.sign_stage import SignedRelease
+
+if TYPE_CHECKING:
+    from wheel_uploader.pipeline.sign_stage import SignedRelease
 
 #: The worst first: the state of a file that differs between the targets.
 _COMPARISONS = (
@@ -93,9 +88,10 @@ class TargetRuns:
 
         Raises ReleaseError unless it may be uploaded to every target that can be read, and to one at least.
         """
+        evidence = check_stage.gather_evidence(self._context, selection, downloaded)
         for run in self._runs:
             with self._errors_of(run):
-                run.verdict = check_stage.run(run.context, selection, downloaded)
+                run.verdict = check_stage.run(run.context, selection, downloaded, evidence)
                 if not self._is_single:
                     self._raise_if_conflict(run, run.verdict)
         errors = [run.error for run in self._runs if run.error]
@@ -111,6 +107,8 @@ class TargetRuns:
 
     def upload(self, selection: Selection, downloaded: DownloadedRelease, signed: SignedRelease) -> None:
         """Upload the files to each target; raise what sums up the errors if no target has all of them."""
+        from wheel_uploader.pipeline import upload_stage
+
         report = self._context.report
         for run in self._runs:
             if run.verdict is None or run.error:
@@ -124,6 +122,8 @@ class TargetRuns:
 
     def confirm(self, selection: Selection, downloaded: DownloadedRelease) -> None:
         """Confirm each target that has all files. Raises the error that sums up those of all targets."""
+        from wheel_uploader.pipeline import confirm_stage
+
         for run in self._runs:
             if run.destination and not run.error:
                 with self._errors_of(run):
@@ -140,11 +140,15 @@ class TargetRuns:
 
         Of several targets, the last one must have them.
         """
+        from wheel_uploader.pipeline import retention
+
         if destination := self._runs[-1].destination:
             retention.prune(self._context, selection, downloaded.wheelhouse, destination)
 
     def run_smoke_tests(self, selection: Selection, downloaded: DownloadedRelease) -> None:
         """Install the published release from each target, and try it. Raises FileError if that fails."""
+        from wheel_uploader.pipeline import confirm_stage
+
         for run in self._runs:
             if run.destination:
                 confirm_stage.run_index_smoke_tests(
@@ -156,6 +160,8 @@ class TargetRuns:
 
         Raises an error for a failure only with ``--strict``: the release itself is complete.
         """
+        from wheel_uploader.pipeline import target_pruning
+
         results: list[TargetPruning] = []
         for run in self._runs:
             page = run.destination.project_page if run.destination else None
@@ -206,6 +212,9 @@ class TargetRuns:
     def _merge_reports(self) -> None:
         """Record the results of all targets in the report of the run."""
         reports = [run.context.report for run in self._runs]
+        confirmed = set.intersection(
+            *({each.filename for each in report.confirmations} for report in reports)
+        )
         main = next(run.context.report for run in self._runs if run.context.target is self._context.target)
         self._context.record(
             findings=_merge_findings(self._runs, self._known_findings),
@@ -217,13 +226,11 @@ class TargetRuns:
             changes=main.changes,
             attestations=main.attestations,
             uploads_attestations=any(each.uploads_attestations for each in reports),
-            upload_plan=_merge_plans(reports),
-            upload_results=_merge_results(reports),
-            confirmations=tuple(
-                confirmation
-                for confirmation in main.confirmations
-                if all(_is_confirmed(each, confirmation.filename) for each in reports)
+            upload_plan=_find_worst_states(report.upload_plan for report in reports),
+            upload_results=_find_worst(
+                (report.upload_results for report in reports), lambda result: _OUTCOMES.index(result.outcome)
             ),
+            confirmations=tuple(each for each in main.confirmations if each.filename in confirmed),
             release_url=main.release_url,
             targets=tuple(map(_describe_target, self._runs)),
         )
@@ -244,28 +251,28 @@ def _split_context(context: RunContext) -> Iterator[RunContext]:
 
 def _combine_verdicts(verdicts: Sequence[Verdict]) -> Verdict:
     """Return the verdict in which a file is on the targets only if it is on all of them."""
-    plan = _find_worst([verdict.upload_plan for verdict in verdicts])
+    plan = _find_worst_states(verdict.upload_plan for verdict in verdicts)
     return replace(verdicts[-1], upload_plan=plan)
 
 
-def _find_worst(plans: Sequence[Sequence[IndexComparison]]) -> tuple[IndexComparison, ...]:
-    worst: dict[str, IndexComparison] = {}
-    for state in (state for plan in plans for state in plan):
-        known = worst.setdefault(state.file.filename, state)
-        worst[state.file.filename] = min(known, state, key=lambda each: _COMPARISONS.index(each.result))
-    return tuple(worst.values())
+def _find_worst_states(plans: Iterable[Sequence[IndexComparison]]) -> tuple[IndexComparison, ...]:
+    return _find_worst(plans, lambda state: _COMPARISONS.index(state.result))
 
 
-def _merge_plans(reports: Sequence[Report]) -> tuple[IndexComparison, ...]:
-    return _find_worst([report.upload_plan for report in reports])
+class _AboutFile(Protocol):
+    @property
+    def file(self) -> LocalFile: ...
 
 
-def _merge_results(reports: Sequence[Report]) -> tuple[UploadResult, ...]:
-    """Return for each file the result of the target that it is furthest from."""
-    worst: dict[str, UploadResult] = {}
-    for result in (result for report in reports for result in report.upload_results):
-        known = worst.setdefault(result.file.filename, result)
-        worst[result.file.filename] = min(known, result, key=lambda each: _OUTCOMES.index(each.outcome))
+_Entry = TypeVar("_Entry", bound=_AboutFile)
+
+
+def _find_worst(targets: Iterable[Sequence[_Entry]], rank: Callable[[_Entry], int]) -> tuple[_Entry, ...]:
+    """Return for each file the entry of the target that it is furthest from, by ``rank``."""
+    worst: dict[str, _Entry] = {}
+    for entry in (entry for entries in targets for entry in entries):
+        known = worst.setdefault(entry.file.filename, entry)
+        worst[entry.file.filename] = min(known, entry, key=rank)
     return tuple(worst.values())
 
 
@@ -281,10 +288,6 @@ def _merge_findings(runs: Sequence[_TargetRun], known: frozenset[Finding]) -> tu
             else:
                 merged.append(replace(finding, message=f"{finding.message} ({run.name})"))
     return tuple(dict.fromkeys(merged))
-
-
-def _is_confirmed(report: Report, filename: str) -> bool:
-    return any(confirmation.filename == filename for confirmation in report.confirmations)
 
 
 def _describe_target(run: _TargetRun) -> TargetReport:

@@ -34,6 +34,7 @@ from wheel_uploader.targets.static_index.object_store import (
     PreconditionFailed,
     StoredFile,
     StoredPage,
+    shorten,
 )
 
 _HOST = "https://storage.googleapis.com"
@@ -92,7 +93,7 @@ class GcsStore:
                     self._credentials, _ = self._auth.default(scopes=[_SCOPE])
                 except (self._auth.exceptions.GoogleAuthError, ValueError, OSError) as error:
                     raise CredentialsError(
-                        f"no Google credentials for {self.location} were found: {_shorten(error)}",
+                        f"no Google credentials for {self.location} were found: {shorten(error)}",
                         hint=_CREDENTIALS_HINT,
                     ) from error
         account = (
@@ -214,7 +215,7 @@ class GcsStore:
                 **arguments,
             )
         except self._requests.RequestException as error:
-            raise TransportError(f"{location}: {_shorten(error)}") from error
+            raise TransportError(f"{location}: {shorten(error)}") from error
         if response.status_code == 404 and may_be_missing:
             return response
         if not 200 <= response.status_code < 300:
@@ -239,10 +240,10 @@ class GcsStore:
             try:
                 self._credentials.before_request(self._auth_request(), method, url, headers)
             except self._auth.exceptions.TransportError as error:
-                raise TransportError(f"{self.location}: {_shorten(error)}") from error
+                raise TransportError(f"{self.location}: {shorten(error)}") from error
             except self._auth.exceptions.GoogleAuthError as error:
                 raise CredentialsError(
-                    f"{self.location}: {_shorten(error)}", hint=_CREDENTIALS_HINT
+                    f"{self.location}: {shorten(error)}", hint=_CREDENTIALS_HINT
                 ) from error
         register_secret(self._credentials.token)
         return headers
@@ -285,10 +286,10 @@ class GcsStore:
                 received += len(chunk)
                 yield chunk
         except (OSError, self._requests.RequestException) as error:
-            raise TransportError(f"{self.location}{key}: {_shorten(error)}") from error
+            raise TransportError(f"{self.location}{key}: {shorten(error)}") from error
         except Exception as error:  # urllib3 has its own base class, which is used in other packages only.
             if type(error).__module__.startswith("urllib3"):
-                raise TransportError(f"{self.location}{key}: {_shorten(error)}") from error
+                raise TransportError(f"{self.location}{key}: {shorten(error)}") from error
             raise
         expected = bounds.parse_whole_number(response.headers.get("content-length", ""), bounds.MAX_FILE_SIZE)
         if expected is not None and received < expected:
@@ -318,7 +319,3 @@ class GcsStore:
         if not isinstance(value, dict):
             raise NetworkError(f"{self.location}: the list of objects is not JSON")
         return value
-
-
-def _shorten(error: BaseException) -> str:
-    return sanitize(str(error), limit=300)

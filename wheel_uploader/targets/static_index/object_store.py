@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
+from wheel_uploader.core.redaction import sanitize
+
 #: Bytes of a page; a larger one lists more than one project.
 MAX_PAGE_SIZE = 32 << 20
 #: Names of one folder that are read.
@@ -118,3 +120,8 @@ class ObjectStore(Protocol):
     def close(self) -> None:
         """Close the connections."""
         ...
+
+
+def shorten(error: BaseException) -> str:
+    """Return the message of a library's error, for a message of ours."""
+    return sanitize(str(error), limit=300)

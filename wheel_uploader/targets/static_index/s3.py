@@ -33,6 +33,7 @@ from wheel_uploader.targets.static_index.object_store import (
     PreconditionFailed,
     StoredFile,
     StoredPage,
+    shorten,
 )
 
 #: Bytes of one PUT request.
@@ -259,18 +260,18 @@ class S3Store:
             module.PartialCredentialsError,
             module.TokenRetrievalError,
         ) as error:
-            raise CredentialsError(f"{location}: {_shorten(error)}", hint=_CREDENTIALS_HINT) from error
+            raise CredentialsError(f"{location}: {shorten(error)}", hint=_CREDENTIALS_HINT) from error
         except (module.ProfileNotFound, module.ConfigParseError, module.ParamValidationError) as error:
             raise UsageError(
-                f"{location}: {_shorten(error)}", hint="Correct the AWS configuration."
+                f"{location}: {shorten(error)}", hint="Correct the AWS configuration."
             ) from error
         except _get_transport_errors(module) as error:
-            raise TransportError(f"{location}: {_shorten(error)}") from error
+            raise TransportError(f"{location}: {shorten(error)}") from error
         except module.BotoCoreError as error:
-            raise NetworkError(f"{location}: {_shorten(error)}") from error
+            raise NetworkError(f"{location}: {shorten(error)}") from error
         except ValueError as error:
             raise UsageError(
-                f"{location}: {_shorten(error)}", hint="Correct the AWS configuration."
+                f"{location}: {shorten(error)}", hint="Correct the AWS configuration."
             ) from error
 
 
@@ -282,10 +283,6 @@ def _get_transport_errors(module: Any) -> tuple[type[Exception], ...]:
         module.IncompleteReadError,
         module.ResponseStreamingError,
     )
-
-
-def _shorten(error: BaseException) -> str:
-    return sanitize(str(error), limit=300)
 
 
 def _get_code(error: Any) -> str:
