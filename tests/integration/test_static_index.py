@@ -433,7 +433,7 @@ def test_writing_that_is_refused_ends_with_the_answer_of_the_bucket(bucket: Publ
     assert bucket.read(INDEX) is None
 
 
-def test_a_bucket_that_is_busy_is_asked_again(bucket: Publisher) -> None:
+def test_retries_a_busy_bucket(bucket: Publisher) -> None:
     proxy = bucket.place.proxy
     assert proxy
     seen: set[str] = set()

@@ -741,7 +741,7 @@ def test_does_not_follow_a_redirect(release: list[LocalFile], run: Callable[...,
 
 
 @pytest.mark.parametrize("location", ["http://[/", "http://\xb5/", "http://\xe2\x84\x80/", "http://x:y/"])
-def test_a_redirect_to_something_that_is_no_url_is_a_redirect(
+def test_reports_a_redirect_to_an_invalid_url_as_a_redirect(
     location: str, release: list[LocalFile], run: Callable[..., UploadRun], served: Served
 ) -> None:
     served.index.script = [Reply(302, headers={"Location": location})]

@@ -18,7 +18,7 @@ _OUTPUT = re.compile(r"(?ms)^([\w-]+)(?:<<(\S+)\n(.*?\n?)\2|=(.*?))$")
 
 @dataclass(frozen=True, kw_only=True)
 class ActionResult:
-    """How an action ended: the exit code of its last step, what was printed, and the outputs."""
+    """The end of an action: the exit code of its last step, the printed text, and the outputs."""
 
     exit_code: int
     printed: str
@@ -36,7 +36,7 @@ class ActionRunner:
     used_actions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def run(self, **inputs: str) -> ActionResult:
-        """Run the steps until one fails. ``_`` in the name of an input stands for ``-``."""
+        """Run the steps until one fails. An input with ``-`` in its name is passed with ``_``."""
         definition = self.definition
         given = {name.replace("_", "-"): value for name, value in inputs.items()}
         if unknown := given.keys() - definition["inputs"].keys():
@@ -74,7 +74,7 @@ class ActionRunner:
     def _run_step(
         self, step: Mapping[str, Any], context: Mapping[str, str]
     ) -> tuple[int, str, dict[str, str]]:
-        """Run one step in bash; return its exit code, what it printed and its outputs."""
+        """Run one step in bash; return its exit code, its text and its outputs."""
         assert step["shell"] == "bash"
         script, outputs = self.temp / f"{step['id']}.sh", self.temp / f"{step['id']}.outputs"
         script.write_text(evaluate(step["run"], context), encoding="utf-8")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 
 class Fault(enum.Enum):
-    """What happens to a request, apart from an answer with a status."""
+    """A fault of the connection, in contrast to an answer with a status."""
 
     #: The connection is closed before the request reaches the server.
     LOSE_REQUEST = "lose request"

@@ -120,7 +120,7 @@ def documented_commands() -> dict[str, str]:
     for path in readme.pages():
         text = re.sub(r" *\\\n +", " ", path.read_text(encoding="utf-8"))
         blocks = re.findall(r"(?m)^ +(?:- run: )?(?:\$ )?(wheel-uploader [-a-z].*)$", text)
-        # The options in --help are no commands, nor are names of other programs.
+        # Neither the options in --help nor the names of other programs are commands.
         sentences = re.findall(r"``(wheel-uploader -[^`]*)``", re.sub(r"\s+", " ", text))
         for command in (*blocks, *sentences):
             found[re.split(r" [>|&;#]", command)[0].strip()] = f"{path.parent.name}/{path.stem}"

@@ -17,7 +17,7 @@ _EDITOR_SETTINGS = "the settings of an editor"
 #: Kinds that belong in one kind of archive, or that another check reports for it.
 _EXPECTED_IN_SDISTS = frozenset({_EDITOR_SETTINGS})
 _EXPECTED_IN_WHEELS = frozenset({_BYTECODE})
-#: Directories, and files of these names, to what they are.
+#: Directory and file names, with a description of each.
 _NAMES = {
     **dict.fromkeys((".git", ".hg", ".svn", ".bzr", ".jj", ".sl", "CVS"), "a directory of version control"),
     **dict.fromkeys(

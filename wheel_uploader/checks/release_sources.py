@@ -1,6 +1,6 @@
 """Checks of the wheels against the sdist: stale wheels, modules that are not packaged, missing sources.
 
-What a build legitimately changes is tolerated; the tables below say what, and why.
+Legitimate changes by a build are tolerated; the tables below list them with the reasons.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class BuildDate:
 def require_fresh(selection: Selection, http: HttpClient, *, limit: float, now: datetime) -> BuildDate:
     """Return the date of a file of the release that is not older than ``limit`` seconds.
 
-    The server is asked for dates that the listing lacks, until one is recent enough. A date in the future is
+    Request dates that the listing lacks from the server, until one is recent enough. A date in the future is
     not evidence of a recent build. Raises NothingFoundError for a release that is older or has
     only dates in the future, UsageError if it has no date, and NetworkError if a server does not answer.
     """

@@ -201,7 +201,7 @@ def test_sends_credentials_after_log_in(server: Served, open_index: Callable[...
     assert sent_headers[-1]["authorization"] == indexes.basic("me", "secret-1")
 
 
-def test_files_that_changed_after_the_upload_are_not_compared_with_what_is_served(
+def test_does_not_compare_files_that_changed_after_the_upload(
     server: Served, open_index: Callable[..., IndexClient], release: list[LocalFile]
 ) -> None:
     """A FIFO in place of a file must not stop the run, either."""

@@ -1,4 +1,4 @@
-"""Test which URLs are static indexes, where their pages and files are, and what is stored with a file."""
+"""Test which URLs are static indexes, where their pages and files are, and the metadata of a stored file."""
 
 from __future__ import annotations
 

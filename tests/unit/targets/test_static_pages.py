@@ -193,7 +193,7 @@ def test_adds_an_entry_and_changes_no_other_character_of_a_json_page(indent: int
     assert {key: value[key] for key in ("meta", "name")} == {
         key: make_json()[key] for key in ("meta", "name")
     }
-    # What was written before is there, in order and character by character.
+    # The earlier lines are there, in order and character by character.
     position = 0
     for part in text.replace("]", "]\0").split("\0"):
         piece = part.rstrip(" \n]}")
@@ -241,7 +241,7 @@ def test_keeps_one_link_of_a_name_that_is_listed_twice() -> None:
     assert edited.data.decode() == FOREIGN.replace("  </body>", f"{second}  </body>")
 
 
-def test_a_link_that_is_kept_gets_the_hash_of_what_is_served() -> None:
+def test_a_kept_link_gets_the_hash_of_the_served_file() -> None:
     lines = "".join(f'<a href="demo-1.0-py3-none-any.whl#sha256={d * 64}">x</a><br>\n' for d in "de")
     page = read(FOREIGN.replace("  </body>", f"{lines}  </body>"))
     edited = pages.keep_one(page, NEW.filename, NEW.sha256, url=URL, location="/index/")
@@ -303,7 +303,7 @@ def test_a_new_page_can_be_read_and_edited(form: PageForm) -> None:
     assert read_root(pages.add_project(root, "demo", location="").data.decode(), form).projects == {"demo"}
 
 
-def test_escapes_what_is_added() -> None:
+def test_escapes_added_values() -> None:
     file = NewFile(
         filename="demo-1+a.tar.gz",
         href="demo-1%2Ba.tar.gz",

@@ -22,7 +22,7 @@ _PATCH_MARK = b"delvewheel"
 
 
 class SourceFacts(NamedTuple):
-    """What identifies a source file across archives."""
+    """The identity of a source file across archives."""
 
     #: CRC-32 of its text with Unix line ends, since checkouts on Windows differ in these; that of a line
     #: break for an empty text, and 0 if it is not comparable.

@@ -90,7 +90,7 @@ _KEY_BODY = re.compile(rb"[A-Za-z0-9+/]{40}")
 #: Bytes after the beginning of a key in which the first line of its contents is searched.
 _KEY_BODY_DISTANCE = 300
 
-#: What a password looks like in each kind of file of credentials; the group is the password.
+#: The pattern of a password in each kind of credentials file; its group is the password.
 _CREDENTIAL_FILES = {
     ".pypirc": re.compile(rb"^[ \t]*password[ \t]*[=:][ \t]*([^\s]{1,2000})", re.MULTILINE),
     ".netrc": re.compile(rb"\bpassword[ \t]+([^\s]{1,2000})"),
