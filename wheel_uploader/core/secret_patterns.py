@@ -24,10 +24,13 @@ _USERINFO = re.compile(
 )
 #: The same, percent-encoded. An encoded slash ends it.
 _ENCODED_USERINFO = re.compile(r"(?i)(%2F%2F)[^/?#\s\"'<>\\%]*(?:%(?!2F)[^/?#\s\"'<>\\%]*)*(@|%40)")
-#: The text before an ``@``, and a login in it whose password contains an unencoded slash, ``?`` or ``#``: the
-#: part in the position of the port is not a number.
-_TEXT_BEFORE_AT = re.compile(r"(?<![^\s@\"'<>])[^\s@\"'<>]++@")
-_UNENCODED_LOGIN = re.compile(rf"//(?!{LOGIN_PLACEHOLDER}@)[^/?#:]*+:(?!\d{{1,5}}[/?#]|@)")
+#: A word up to its last ``@``, and a login in it whose password contains an unencoded slash, ``?`` or ``#``:
+#: the part in the position of the port is not a number. A host contains neither ``@`` nor a backslash; after
+#: a mask they are the rest of a password that was split by a line end.
+_TEXT_BEFORE_AT = re.compile(r"(?<![^\s\"'<>])[^\s\"'<>]*@")
+_UNENCODED_LOGIN = re.compile(
+    rf"//(?!{LOGIN_PLACEHOLDER}@)(?:[^/?#:]*+:(?!\d{{1,5}}[/?#]|@)|{re.escape(MASK)}@[^/?#:@\\]*+[@\\])"
+)
 #: A token in a path, as on anaconda.org and similar servers: the first segment of the path is ``t``.
 TOKEN_PATH_PATTERN = re.compile(
     r"(?i)(\bhttps?:/{1,2}[^/?#\s\"'<>]++/t/|https?%3A%2F%2F[^/?#%\s\"'<>]*+(?:%(?!2F)[^/?#%\s\"'<>]*+)*+%2Ft%2F)"
@@ -90,7 +93,8 @@ def redact_by_pattern(text: str) -> str:
 def _redact_by_pattern(text: str) -> str:
     text = _USERINFO.sub(rf"\1{MASK}\2", text)
     text = _ENCODED_USERINFO.sub(rf"\1{MASK}\2", text)
-    text = replace_unencoded_logins(text, f"//{MASK}@")
+    # What is left of a password after a login that was masked may end with an encoded "@".
+    text = _USERINFO.sub(rf"\1{MASK}\2", replace_unencoded_logins(text, f"//{MASK}@"))
     text = TOKEN_PATH_PATTERN.sub(rf"\1{MASK}", text)
     text = mask_spans(text, find_secret_parameters(text))
     text = _SECRET_HEADER.sub(rf"\1\2{MASK}", text)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wheel_uploader.core import redaction as core_redaction
@@ -433,9 +433,53 @@ def test_no_combination_of_command_parts_is_a_command(parts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("//me:sec\nmore@ret@host", "//***@host"),
+        ("https://me:s3c@r\nmore@ret@host/x", "https://***@host/x"),
+        ("https://me:s3c/r\nmore@ret@host/x", "https://***@host/x"),
+        ("https://me:s3cret@host\nsee me@index.example", "https://***@host\\nsee me@index.example"),
+    ],
+)
+def test_masks_all_of_a_password_with_line_ends_and_at_signs(text: str, shown: str) -> None:
+    assert sanitize(text) == shown
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "//",
+                "https://",
+                ":",
+                "\n",
+                "@",
+                "%40",
+                "secret",
+                "/",
+                "\\",
+                "#",
+                "?",
+                " ",
+                "***",
+                '"',
+                "//***@",
+            ]
+        ),
+        max_size=12,
+    ).map("".join)
+)
+def test_masks_every_combination_of_url_parts_in_one_pass(text: str) -> None:
+    shown = sanitize(text)
+    assert sanitize(shown) == shown
+
+
+@pytest.mark.parametrize(
     "part",
     [
         "//a:b",
+        "//***@a\\",
         "?token",
         "&key=",
         "a.a-",

@@ -100,14 +100,16 @@ def _read(content: bytes) -> tuple[Attestation, set[str]]:
     return attestation, {finding.check for finding in findings if finding.severity is Severity.ERROR}
 
 
-def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def _places(document: Any) -> list[tuple[Any, ...]]:
     """Return the places of all values in a JSON document, as the keys and indexes that lead to them."""
-    keys: list[Any] = []
-    if isinstance(value, dict):
-        keys = list(value)
-    elif isinstance(value, list):
-        keys = list(range(len(value)))
-    return [place, *(inner for key in keys for inner in _places(value[key], (*place, key)))]
+    places: list[tuple[Any, ...]] = []
+    pending: list[tuple[tuple[Any, ...], Any]] = [((), document)]
+    while pending:
+        place, value = pending.pop()
+        places.append(place)
+        keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+        pending += [((*place, key), value[key]) for key in keys]
+    return places
 
 
 def _draw_mutated_text(draw: st.DrawFn, text: str) -> str:
@@ -141,7 +143,8 @@ def mutated_json(draw: st.DrawFn, good: Any) -> bytes:
             case "change" if isinstance(container[key], str):
                 container[key] = _draw_mutated_text(draw, container[key])
             case _:
-                container[key] = draw(VALUES)
+                # A copy, because the lists and dicts among them are changed by the next step.
+                container[key] = copy.deepcopy(draw(VALUES))
         if not isinstance(document, dict | list) or not document:
             break
     return json.dumps(document).encode()
