@@ -20,7 +20,7 @@ from wheel_uploader.targets.static_index.layout import Layout
 from wheel_uploader.targets.static_index.pages import PageForm
 
 #: Points that are tried of each place; the rest is that of every other run.
-POINTS = 6
+POINTS = 3
 OLD_LINE = '<a href="demo-0.9.tar.gz#sha256={digest}" data-requires-python="&gt;=3.8">old</a><br/>'
 LAYOUT = Layout(pages_root="simple/")
 

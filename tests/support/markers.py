@@ -60,6 +60,35 @@ _SLOW_TESTS = frozenset(
     )
 )
 
+#: Tests with many parameters, of behaviour that does not depend on the Python: each is fast, all together
+#: take a third of the time of the core. The whole suite runs them.
+_SWEEPS = frozenset(
+    (
+        "test_a_failed_listing_is_an_error_only_if_strict",
+        "test_a_fault_at_a_step_is_survived_or_told",
+        "test_a_fault_of_a_removal_is_repeated",
+        "test_a_file_that_cannot_be_downloaded_is_not_confirmed",
+        "test_a_listing_that_lacks_files_never_removes_more",
+        "test_a_token_that_ends_soon_is_a_warning",
+        "test_a_token_that_has_ended_is_a_warning_of_every_run",
+        "test_an_odd_answer_removes_nothing_and_the_release_is_complete",
+        "test_both_clients_change_the_site_by_the_same_requests",
+        "test_every_sequence_of_events_keeps_the_properties",
+        "test_fault_that_happens_once_to_each_request_is_survived",
+        "test_finds_a_line_that_is_missing",
+        "test_finds_a_wrong_line_of_the_table",
+        "test_lasting_fault_has_its_exit_code_and_the_next_run_completes",
+        "test_never_removes_what_must_stay",
+        "test_next_run_completes_a_run_that_was_killed_at_a_write",
+        "test_no_sequence_of_failing_answers_about_a_file_leads_to_a_removal",
+        "test_no_sequence_of_failing_answers_about_a_file_of_devpi_leads_to_a_removal",
+        "test_no_sequence_of_failing_answers_of_devpi_leads_to_a_removal",
+        "test_no_sequence_of_failing_answers_to_the_listing_leads_to_a_removal",
+        "test_other_bytes_are_not_overwritten",
+        "test_write_that_is_done_and_never_answered_is_not_repeated",
+    )
+)
+
 #: The packages of the helpers of tests.
 _HELPERS = ("tests", "tools.testing")
 
@@ -74,7 +103,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _markers(item: pytest.Item) -> set[str]:
     function = getattr(item, "originalname", item.name)
-    is_slow = "e2e" in item.path.parts or item.path.stem in _SLOW_MODULES or function in _SLOW_TESTS
+    is_slow = "e2e" in item.path.parts or item.path.stem in _SLOW_MODULES or function in _SLOW_TESTS | _SWEEPS
     markers = {"slow"} if is_slow else set()
     # Replayed tests start no servers.
     if item.get_closest_marker("vcr") and item.config.getoption("--record-mode") in {None, "none"}:
