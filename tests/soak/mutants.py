@@ -37,7 +37,7 @@ PACKAGE = ROOT / "wheel_uploader"
 
 #: The modules that decide which files to publish, below the package.
 TARGETS = (
-    *("index/*.py", "upload/*.py", "pipeline/*.py", "checks/release*.py"),
+    *("index/*.py", "upload/*.py", "targets/**/*.py", "pipeline/*.py", "checks/release*.py"),
     *(
         "inspection/verification.py",
         "wheelhouse/digests.py",
