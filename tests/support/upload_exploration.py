@@ -209,11 +209,8 @@ class UploadPath:
         if result.outcome is FileStatus.CONFLICT and not self.conflict.startswith("the index has"):
             raise Violation("a conflict that the index does not show")
         is_certain = self.is_settled or not self.in_doubt
-        if not is_certain and result.outcome in (
-            FileStatus.FAILED,
-            FileStatus.REJECTED,
-            FileStatus.NOT_TRIED,
-        ):
+        denies = result.outcome in (FileStatus.FAILED, FileStatus.REJECTED, FileStatus.NOT_TRIED)
+        if denies and not is_certain:
             raise Violation(f"{result.outcome}, and a POST may have stored the file")
         if is_certain and not self.conflict and result.outcome is FileStatus.UNKNOWN:
             raise Violation("unknown, and nothing can have been stored")
@@ -376,10 +373,10 @@ class Exploration:
     @property
     def summary(self) -> str:
         """The number of sequences and the time."""
+        kind = "index is read" if self.reads else f"--write-only{' to PyPI' if self.repeats else ''}"
         return (
-            f"{'index is read' if self.reads else '--write-only'}{' of PyPI' if self.repeats else ''}: {self.sequences} sequences of up to "
-            f"{self.length} events, {self.runs} paths followed, {len(self.known)} situations, "
-            f"{len(self.problems)} problems, {self.seconds:.1f} s of CPU"
+            f"{kind}: {self.sequences} sequences of up to {self.length} events, {self.runs} paths followed, "
+            f"{len(self.known)} situations, {len(self.problems)} problems, {self.seconds:.1f} s of CPU"
         )
 
     def _count(self, sequence: tuple[str, ...]) -> int:

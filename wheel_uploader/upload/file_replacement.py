@@ -34,6 +34,8 @@ class OldFile:
     """The file that is replaced, as it was when it was saved."""
 
     sha256: str
+    #: What the target lists instead of the sha256, if it knows only another hash.
+    listed_hash: str = ""
     #: The saved and verified bytes; None if the target listed the file and no longer has its bytes.
     saved: LocalFile | None = None
 
@@ -210,7 +212,7 @@ class FileReplacement:
                 return ReplaceEvent.NEW
             case FileComparison.ABSENT:
                 return ReplaceEvent.ABSENT
-            case _ if self.old and comparison.index_sha256 == self.old.sha256:
+            case _ if self.old and comparison.index_sha256 in (self.old.sha256, self.old.listed_hash):
                 return ReplaceEvent.OLD
             case _:
                 return ReplaceEvent.OTHER

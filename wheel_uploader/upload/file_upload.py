@@ -268,8 +268,8 @@ class FileUpload:
         if is_about_file and not self.local_error:
             # That it exists, or that it is refused, may be due to the upload without an answer.
             return DeadlineError(
-                f"{error.message}; an earlier upload of it got no answer, and the index did not list the file "
-                f"within {self.context.listing_timeout:.0f} s",
+                f"{error.message}; an earlier upload of it got no answer, and the index did not list the "
+                f"file within {self.context.listing_timeout:.0f} s",
                 hint="The index may have stored this file: run the same command again to look for it.",
             )
         message = f"{error.message}; the index does not list the file, and may have stored it"
@@ -296,8 +296,8 @@ _UNLISTED_HINT = (
     "because its page shows no such file."
 )
 _WRITE_ONLY_HINT = (
-    "Look for the file and its hash on the pages of the index. If it is not there, run the same command again: it "
-    "is sent once more, and an index that has the name rejects it or overwrites it."
+    "Look for the file and its hash on the pages of the index. If it is not there, run the same command "
+    "again, which sends it again: an index that has the name rejects it or overwrites it."
 )
 
 

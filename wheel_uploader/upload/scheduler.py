@@ -68,9 +68,10 @@ def upload_all(
     how fast. Up to ``jobs`` wheels follow in parallel, and the sdist last. The first rejection stops the
     upload, unless ``keep_going``. ``query_index`` is None if the index cannot be read. ``served_filenames``
     are those of the project on the index, which show the platforms that are new. ``listing_timeout``: seconds
-    to wait for the index to list a file that it may have stored, or says that it has. ``repeats_are_safe``: the
-    index never overwrites a file. If ``cancel`` ends the run, uploads in progress get the time that remains. With ``replacer``, files that an earlier run removed
-    and did not replace come first, and files to be replaced last, one after the other.
+    to wait for the index to list a file that it may have stored, or says that it has. ``repeats_are_safe``:
+    the index never overwrites a file. If ``cancel`` ends the run, uploads in progress get the time that
+    remains. With ``replacer``, files that an earlier run removed and did not replace come first, and files to
+    be replaced last, one after the other.
 
     Raises CredentialsError before anything is uploaded; later errors are in the results.
     """

@@ -55,7 +55,8 @@ class Event(enum.StrEnum):
     FAIL_LOCALLY = "error on this side"
     FAIL_IN_DOUBT = "error on this side, and a POST may have stored the file"
     RUN_ENDS = "the run ends"
-    # Of a pause. All attempts are used up, or the run ends, or the file must not be sent again without a look.
+    # Of a pause. There are no more attempts if all are used up, if the run ends, or if the file must not be
+    # sent again without a look.
     PAUSED = "paused"
     GIVE_UP = "no more attempts"
     GIVE_UP_IN_DOUBT = "no more attempts, and a POST may have stored the file"
@@ -144,8 +145,8 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     },
 }
 
-#: The status of the file at each end. A refusal is "rejected" if it is about the file, else "failed"; both say
-#: that no POST of this run can have stored the file.
+#: The status of the file at each end. A refusal is "rejected" if it is about the file, else "failed"; both
+#: say that no POST of this run can have stored the file.
 RESULTS: Mapping[State, str] = {
     State.NOT_TRIED: "not tried",
     State.ACCEPTED: "uploaded; to be confirmed by hash",

@@ -212,8 +212,8 @@ def test_gives_up_after_the_last_attempt() -> None:
     error = upload_error(results)
     assert type(error) is NetworkError
     assert error.message == (
-        f"{B}: the index returned a server error (status 503); the index does not list the file, and may have "
-        "stored it"
+        f"{B}: the index returned a server error (status 503); the index does not list the file, and may "
+        "have stored it"
     )
     assert "again" in error.hint
     assert error.details == ("attempted 6 times",)
