@@ -320,11 +320,12 @@ def test_creates_a_file_where_hard_links_are_not_possible(
 MIB = 1 << 20
 
 
-@pytest.fixture
-def parts_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    with static_stores.PLACES["s3-moto"](tmp_path) as place:
+@pytest.fixture(scope="module")
+def parts_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("parts")
+    with static_stores.PLACES["s3-moto"](folder) as place, pytest.MonkeyPatch.context() as patch:
         for name, value in place.variables.items():
-            monkeypatch.setenv(name, value)
+            patch.setenv(name, value)
         yield place
 
 
@@ -343,6 +344,7 @@ def list_unfinished(place: Place) -> str:
     return httpx.get(f"{bucket_url}?uploads", trust_env=False).text
 
 
+@pytest.mark.slow
 def test_a_large_file_is_uploaded_in_parts_once(parts_place: Place, parts_store: S3Store) -> None:
     data, key, sent = os.urandom(11 * MIB), "simple/demo/large.whl", [0]
     new = dataclasses.replace(make(data), on_sent=lambda size: sent.append(size))
@@ -355,12 +357,13 @@ def test_a_large_file_is_uploaded_in_parts_once(parts_place: Place, parts_store:
     assert "<UploadId>" not in list_unfinished(parts_place)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_killed", [False, True], ids=["fails", "killed"])
 def test_an_upload_in_parts_that_ends_early_leaves_nothing(
     parts_place: Place, parts_store: S3Store, is_killed: bool
 ) -> None:
     assert parts_place.proxy
-    data, key = os.urandom(11 * MIB), "simple/demo/large.whl"
+    data, key = os.urandom(11 * MIB), f"simple/demo/{is_killed}.whl"
 
     def fail(method: str, path: str) -> Fault | int | None:
         if method == "DELETE" and is_killed:

@@ -223,12 +223,13 @@ class S3Store:
             raise
 
     def _abort_uploads(self, address: Mapping[str, str]) -> None:
-        """Abort the uploads of this object that runs which were killed have left."""
-        client, bucket = self._get_client(), address["Bucket"]
-        listed = client.list_multipart_uploads(Bucket=bucket, Prefix=address["Key"])
-        for upload in listed.get("Uploads", []):
-            if upload["Key"] == address["Key"]:
-                client.abort_multipart_upload(**address, UploadId=upload["UploadId"])
+        """Abort the uploads of this object that killed runs have left, if the credentials permit it."""
+        client, key = self._get_client(), address["Key"]
+        with contextlib.suppress(self._errors_module.ClientError):
+            listed = client.list_multipart_uploads(Bucket=address["Bucket"], Prefix=key)
+            for upload in listed.get("Uploads", []):
+                if upload["Key"] == key:
+                    client.abort_multipart_upload(**address, UploadId=upload["UploadId"])
 
     def replace(self, key: str, page: StoredPage) -> None:
         """Write a page, if it is still that version. Raises PreconditionFailed."""
