@@ -1,12 +1,7 @@
-"""The requests of the real anaconda-client and ours, at one stub: both create the same files on the site.
-
-The client has more than 80 dependencies, so that uv installs it into an environment for these tests only.
-"""
+"""The requests of the real anaconda-client and ours, at one stub: both create the same files on the site."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +10,9 @@ from typing import Any
 import pytest
 
 from tests.support.anaconda_command import AnacondaCommand
-from tools.testing import wheels
-from tools.testing.anaconda_site import ORG, TOKEN, Request, ServedSite, anaconda_site
+from tools.testing import anaconda_client, wheels
+from tools.testing.anaconda_site import Request, ServedSite, anaconda_site
 
-CLIENT = "anaconda-client==1.16.0"
 VERSION = "1.0.dev0+g1"
 METADATA = (
     "Metadata-Version: 2.1\nName: demo\nVersion: 1.0.dev0+g1\nSummary: A demo\nLicense: BSD\n"
@@ -29,18 +23,10 @@ METADATA = (
 @pytest.fixture(scope="session")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the path of the real client's command."""
-    uv = shutil.which("uv")
-    if uv is None:
-        pytest.skip("uv is not installed, which installs anaconda-client for this test")
-    folder = tmp_path_factory.mktemp("anaconda-client") / "environment"
-    for command in (
-        [uv, "venv", "-q", "-p", "3.11", str(folder)],
-        [uv, "pip", "install", "-q", "-p", str(folder), CLIENT],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode:
-            pytest.skip(f"{CLIENT} cannot be installed: {done.stderr.strip()[-200:]}")
-    return folder / "bin" / "anaconda"
+    try:
+        return anaconda_client.install(tmp_path_factory.mktemp("anaconda-client") / "environment")
+    except anaconda_client.NotInstallable as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture
@@ -50,17 +36,8 @@ def served() -> Iterator[ServedSite]:
 
 
 def run_client(client: Path, served: ServedSite, folder: Path, *files: Path, options: list[str]) -> None:
-    # The client has no variable for the URL of the API.
-    config = folder / "config" / "data" / "config.yaml"
-    config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text(f"url: {served.api_url}\n", encoding="utf-8")
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "BINSTAR_CONFIG_DIR": str(folder / "config"),
-        "ANACONDA_API_TOKEN": TOKEN,
-    }
-    command = [str(client), "-q", "upload", "-u", ORG, *options, *map(str, files)]
+    environment = anaconda_client.write_environment(folder, served)
+    command = anaconda_client.build_command(client, *options, *files)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

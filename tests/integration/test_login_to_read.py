@@ -151,13 +151,19 @@ def test_a_token_that_may_only_write_needs_an_option(served: Served, tmp_path: P
     assert [path for path, headers in served.index.gets if "authorization" in headers]
 
 
-def test_a_token_that_may_only_write_tries_again_and_quotes_a_rejection(
+def test_a_token_that_may_only_write_sends_a_file_again_only_if_it_cannot_be_stored(
     served: Served, tmp_path: Path, wheel: Path
 ) -> None:
     served.index.anonymous = Reply(401)
     served.index.script = [Reply(503)]
+    ended = run(served, tmp_path, "--write-only")
+    assert ended.exit_code == 5, ended.stderr
+    assert "may have the file" in " ".join(ended.stderr.split())
+    assert "unknown" in ended.stdout
+    assert len(served.index.posts) == 1
+    served.index.script = [Reply(429)]
     assert run(served, tmp_path, "--write-only").exit_code == 0
-    assert len(served.index.posts) == 2
+    assert len(served.index.posts) == 3
     served.index.script = [Reply(409, "x already exists")]
     ended = run(served, tmp_path, "--write-only")
     assert ended.exit_code == 7, ended.stderr

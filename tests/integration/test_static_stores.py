@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import os
@@ -10,9 +11,10 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.support import static_stores
+from tests.support import static_stores, stores
 from tests.support.faulty_proxy import Fault
 from tests.support.static_stores import Place
 from wheel_uploader.core.errors import (
@@ -311,3 +313,70 @@ def test_creates_a_file_where_hard_links_are_not_possible(
     with pytest.raises(PreconditionFailed):
         store.create("demo/a", make(b"y"))
     assert (tmp_path / "demo/a").read_bytes() == b"x"
+
+
+# --- files of S3 that are uploaded in parts --------------------------------------------------------
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def parts_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("parts")
+    with static_stores.PLACES["s3-moto"](folder) as place, pytest.MonkeyPatch.context() as patch:
+        for name, value in place.variables.items():
+            patch.setenv(name, value)
+        yield place
+
+
+@pytest.fixture
+def parts_store(parts_place: Place) -> Iterator[S3Store]:
+    """A store whose files of more than 6 MiB are uploaded in parts of 5 MiB."""
+    store = S3Store(stores.BUCKET, static_stores.PREFIX, max_put_size=6 * MIB, part_size=5 * MIB)
+    store.log_in()
+    yield store
+    store.close()
+
+
+def list_unfinished(place: Place) -> str:
+    """Return the multipart uploads that were begun, as the bucket describes them."""
+    bucket_url = place.served_url.removesuffix(f"/{static_stores.PREFIX}/")
+    return httpx.get(f"{bucket_url}?uploads", trust_env=False).text
+
+
+@pytest.mark.slow
+def test_a_large_file_is_uploaded_in_parts_once(parts_place: Place, parts_store: S3Store) -> None:
+    data, key, sent = os.urandom(11 * MIB), "simple/demo/large.whl", [0]
+    new = dataclasses.replace(make(data), on_sent=lambda size: sent.append(size))
+    parts_store.create(key, new)
+    assert parts_store.compute_sha256(key) == hashlib.sha256(data).hexdigest()
+    assert sent == [0, 5 * MIB, 5 * MIB, MIB]
+    with pytest.raises(PreconditionFailed):
+        parts_store.create(key, make(bytes(7 * MIB)))
+    assert parts_store.compute_sha256(key) == hashlib.sha256(data).hexdigest()
+    assert "<UploadId>" not in list_unfinished(parts_place)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_killed", [False, True], ids=["fails", "killed"])
+def test_an_upload_in_parts_that_ends_early_leaves_nothing(
+    parts_place: Place, parts_store: S3Store, is_killed: bool
+) -> None:
+    assert parts_place.proxy
+    data, key = os.urandom(11 * MIB), f"simple/demo/{is_killed}.whl"
+
+    def fail(method: str, path: str) -> Fault | int | None:
+        if method == "DELETE" and is_killed:
+            return Fault.LOSE_REQUEST
+        return 503 if "partNumber=2" in path else None
+
+    parts_place.proxy.rule = fail
+    with pytest.raises(NetworkError):
+        parts_store.create(key, make(data))
+    assert parts_store.stat(key) is None
+    assert ("<UploadId>" in list_unfinished(parts_place)) == is_killed
+    # The next attempt also removes what a run that was killed has left.
+    parts_place.proxy.rule = lambda _method, _path: None
+    parts_store.create(key, make(data))
+    assert parts_store.compute_sha256(key) == hashlib.sha256(data).hexdigest()
+    assert "<UploadId>" not in list_unfinished(parts_place)

@@ -19,6 +19,7 @@ from tests.soak import (
     kills,
     leaks,
     mutants,
+    prunes,
     runs,
     signals,
     states,
@@ -30,6 +31,7 @@ from tests.soak import (
 SOAKS = {
     "signals": signals.soak,
     "kills": kills.soak,
+    "prunes": prunes.soak,
     "syscalls": syscalls.soak,
     "storms": storms.soak,
     "runs": runs.soak,

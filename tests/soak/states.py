@@ -13,12 +13,12 @@ LONG = 12
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:
-    """Follow every sequence of events in the upload of one file; check four properties."""
-    for reads in (True, False):
+    """Follow every sequence of events in the upload of one file; check the properties of docs/upload.rst."""
+    for reads, repeats in ((True, False), (False, False), (False, True)):
         for exploration in (
-            Exploration(reads=reads, prunes=False),
-            Exploration(reads=reads),
-            Exploration(reads=reads, length=LONG),
+            Exploration(reads=reads, repeats=repeats, prunes=False),
+            Exploration(reads=reads, repeats=repeats),
+            Exploration(reads=reads, repeats=repeats, length=LONG),
         ):
             exploration.run()
             yield Figure(exploration.summary, exploration.problems)

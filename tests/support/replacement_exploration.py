@@ -110,7 +110,8 @@ class ReplacementPath:
 
     def _check(self, result: UploadResult) -> None:
         is_success = result.outcome in (FileStatus.UPLOADED, FileStatus.SKIPPED)
-        says_absent = "not served at present" in result.reason
+        is_certain = "not served at present" in result.reason
+        says_absent = is_certain or "nothing shows that" in result.reason
         if result.outcome is FileStatus.NOT_TRIED:
             return
         if is_success == bool(result.error):
@@ -121,6 +122,8 @@ class ReplacementPath:
             raise Violation("success, and the new bytes are not served")
         if self.served == NOTHING and not says_absent and result.outcome is not FileStatus.CONFLICT:
             raise Violation("the name is absent, and the run does not say so")
+        if is_certain and self.served != NOTHING:
+            raise Violation("the name is served, and the run says that it is not")
         if says_absent and self.is_saved != ("saved as" in result.reason):
             raise Violation("the place of the saved bytes is not told")
 

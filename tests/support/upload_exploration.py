@@ -76,16 +76,19 @@ POSTS: Mapping[str, Post] = {
     "sign-in page": Post(classify_response(200, body="<title>Sign in</title><form></form>")),
     "reply lost, not stored": Post(missing_response("the connection broke before the response")),
     "reply lost, stored": Post(missing_response("the connection broke before the response"), OURS, _FREE),
-    "reset in the body": Post(missing_response("the connection was reset while the file was sent")),
+    "reset in the body": Post(missing_response("the connection was reset", is_incomplete=True)),
     "503, not stored": Post(_BUSY),
     "503, stored": Post(_BUSY, OURS, _FREE),
     "503, another party stores": Post(_BUSY, OTHER, frozenset({NOTHING})),
     "503, another party stores our bytes": Post(_BUSY, TWIN, frozenset({NOTHING})),
     "429": Post(classify_response(429)),
     "507": Post(classify_response(507)),
+    "200, a page with a form": Post(classify_response(200, body="<html><form></form></html>"), OURS, _FREE),
     "503, retry in a day": Post(classify_response(503, headers={"Retry-After": "86400"})),
     "400 exists, final": Post(
-        classify_response(400, "File already exists ('x', with blake2_256 hash 'ab')."), needs=_EXISTING
+        # PyPI accepts the same bytes again.
+        classify_response(400, "File already exists ('x', with blake2_256 hash 'ab')."),
+        needs=frozenset({OTHER, TWIN}),
     ),
     "409 exists": Post(classify_response(409, "The feed already contains the file."), needs=_EXISTING),
     "409 exists, another party's": Post(classify_response(409), OTHER, frozenset({NOTHING})),
@@ -100,6 +103,8 @@ POSTS: Mapping[str, Post] = {
     "killed, not stored": Post(None),
     "killed, stored": Post(None, OURS, _FREE),
 }
+#: Beginnings of the names of POSTs that leave open whether the file was stored.
+_UNCLEAR = ("reply lost", "503", "507", "200, a page", "signal during")
 LOOKS = ("fresh", "stale", "unreadable", "signal", "killed")
 WAITS = ("all of it", "signal", "killed")
 #: The choices after the sequence, in order of preference: all is well, nothing works, nothing is ever listed.
@@ -135,6 +140,8 @@ class UploadPath:
     #: Choices after the sequence; empty: raise Undecided.
     tail: Sequence[str] = ()
     upload_class: Callable[..., FileUpload] = FileUpload
+    #: True: the index never overwrites a file, so that ``--write-only`` may repeat an unclear POST.
+    repeats: bool = False
     stored: str = ""
     time: VirtualTime = field(default_factory=VirtualTime)
     choices: int = 0
@@ -145,6 +152,9 @@ class UploadPath:
     seen_same: bool = False
     conflict: str = ""
     accepted: bool = False
+    #: True after a POST that leaves open whether the file was stored, and after one that ends the doubt.
+    in_doubt: bool = False
+    is_settled: bool = False
     stage: str = ""
     upload: FileUpload | None = None
     stage_started: float = 0.0
@@ -155,7 +165,7 @@ class UploadPath:
             try:
                 return self._run()
             except Killed:
-                self.must_end = self.seen_same = self.accepted = False
+                self.must_end = self.seen_same = self.accepted = self.in_doubt = self.is_settled = False
                 self.conflict, self.upload = "", None
 
     # --- the run, as the pipeline does it ---
@@ -179,6 +189,7 @@ class UploadPath:
             retries=RETRIES,
             progress=SilentProgress(),
             listing_timeout=LISTING_TIMEOUT,
+            repeats_are_safe=self.repeats,
             clock=self.time.clock,
         )
         self.upload = self.upload_class(FILE, context, table=self.table)
@@ -197,6 +208,14 @@ class UploadPath:
             raise Violation(f"{result.outcome} with the error {result.error}")
         if result.outcome is FileStatus.CONFLICT and not self.conflict.startswith("the index has"):
             raise Violation("a conflict that the index does not show")
+        is_certain = self.is_settled or not self.in_doubt
+        denies = result.outcome in (FileStatus.FAILED, FileStatus.REJECTED, FileStatus.NOT_TRIED)
+        if denies and not is_certain:
+            raise Violation(f"{result.outcome}, and a POST may have stored the file")
+        if is_certain and not self.conflict and result.outcome is FileStatus.UNKNOWN:
+            raise Violation("unknown, and nothing can have been stored")
+        if result.outcome is FileStatus.UNKNOWN and not (result.error and result.error.hint):
+            raise Violation("unknown, and nothing says what to do next")
 
     def _confirm(self, outcome: FileStatus) -> str:
         self.stage, self.seen_same, self.stage_started = "confirm", False, self.time.now
@@ -245,12 +264,15 @@ class UploadPath:
                 details = (*details, upload.waited, upload.pause, self.time.now - upload.started_at)
         if self.stage == "confirm":
             details = self.time.now - self.stage_started
-        run = (self.must_end, self.seen_same, self.conflict, self.accepted, self.stage)
+        doubt = (self.in_doubt, self.is_settled)
+        run = (self.must_end, self.seen_same, self.conflict, self.accepted, self.stage, doubt)
         return (options, details, run, self.stored, self.is_unseen, self.choices > 1)
 
     def _post(self, _: LocalFile) -> UploadResponse | None:
         if self.is_unseen and self.reads:
             raise Violation("posted again without a look")
+        if self.in_doubt and not self.reads and not self.repeats:
+            raise Violation("posted again, although the file may be stored and cannot be looked for")
         if self.conflict:
             raise Violation(f"posted again after a conflict: {self.conflict}")
         if self.must_end:
@@ -262,6 +284,8 @@ class UploadPath:
         if post.answer is None and post.is_signal:
             return None
         self.is_unseen, self.accepted = True, False
+        self.in_doubt |= name.startswith(_UNCLEAR)
+        self.is_settled = name == "400 exists, final"
         if post.answer is None:
             raise Killed
         if isinstance(post.answer, ReleaseError):
@@ -324,6 +348,8 @@ class Exploration:
     table: Table = field(default_factory=lambda: TRANSITIONS)
     #: False: as with --write-only; no look is possible.
     reads: bool = True
+    #: True: the index never overwrites a file.
+    repeats: bool = False
     length: int = LENGTH
     #: False: follow every prefix, even if it leads to a known situation.
     prunes: bool = True
@@ -347,10 +373,10 @@ class Exploration:
     @property
     def summary(self) -> str:
         """The number of sequences and the time."""
+        kind = "index is read" if self.reads else f"--write-only{' to PyPI' if self.repeats else ''}"
         return (
-            f"{'index is read' if self.reads else '--write-only'}: {self.sequences} sequences of up to "
-            f"{self.length} events, {self.runs} paths followed, {len(self.known)} situations, "
-            f"{len(self.problems)} problems, {self.seconds:.1f} s of CPU"
+            f"{kind}: {self.sequences} sequences of up to {self.length} events, {self.runs} paths followed, "
+            f"{len(self.known)} situations, {len(self.problems)} problems, {self.seconds:.1f} s of CPU"
         )
 
     def _count(self, sequence: tuple[str, ...]) -> int:
@@ -376,7 +402,8 @@ class Exploration:
     def _follow(self, sequence: tuple[str, ...], tail: Sequence[str]) -> None:
         self.runs += 1
         try:
-            self.outcomes[UploadPath(sequence, self.table, self.reads, tail, self.upload_class).follow()] += 1
+            path = UploadPath(sequence, self.table, self.reads, tail, self.upload_class, self.repeats)
+            self.outcomes[path.follow()] += 1
         except Violation as violation:
             self.problems.append(f"{violation}: {' / '.join(sequence)}")
         except KeyError as missing:

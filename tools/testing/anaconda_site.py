@@ -172,8 +172,10 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def anaconda_site(org: str = ORG) -> Iterator[ServedSite]:
-    """Run a site with one organization on loopback."""
+def anaconda_site(
+    org: str = ORG, reach: Callable[[int], str] = lambda port: f"127.0.0.1:{port}"
+) -> Iterator[ServedSite]:
+    """Run a site with one organization on loopback; ``reach`` returns the address of a port for clients."""
     site = AnacondaSite(org=org)
 
     class ApiHandler(_ApiHandler):
@@ -185,9 +187,10 @@ def anaconda_site(org: str = ORG) -> Iterator[ServedSite]:
     with (
         _Server(("127.0.0.1", 0), ApiHandler) as api,
         _Server(("127.0.0.1", 0), StorageHandler) as storage,
-        serve_in_thread(api) as api_url,
-        serve_in_thread(storage) as storage_url,
+        serve_in_thread(api),
+        serve_in_thread(storage),
     ):
+        api_url, storage_url = (f"http://{reach(server.server_port)}/" for server in (api, storage))
         ApiHandler.site = StorageHandler.site = site
         ApiHandler.storage_url = StorageHandler.storage_url = storage_url
         try:

@@ -10,15 +10,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wheel_uploader.core import cancellation
-from wheel_uploader.core.errors import ConflictError, CredentialsError, DeadlineError, NetworkError
+from wheel_uploader.core.errors import (
+    ConflictError,
+    CredentialsError,
+    DeadlineError,
+    NetworkError,
+    ReleaseError,
+)
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Confirmation, IndexFile, LocalFile, ProjectPage
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import strip_url
+from wheel_uploader.core.task_pool import TaskPool
 from wheel_uploader.index.client import IndexClient
 
 #: Seconds between two polls: short at first, because most indexes list a file at once.
 _MIN_PAUSE, _MAX_PAUSE = 1.0, 20.0
+#: Files that are requested at once.
+_MAX_PROBES = 8
 
 #: The confirmed files by view (``json``, ``html``) and file name.
 _ConfirmedFiles = dict[str, dict[str, Confirmation]]
@@ -108,25 +117,46 @@ class _Downloads:
     def probe(self, files: Sequence[LocalFile], confirmed: _ConfirmedFiles) -> None:
         """Request each file that is listed with the expected SHA-256 and was not available before."""
         listed = next(iter(confirmed.values()), {})
+        pending = [file for file in files if file.filename in listed and file.filename not in self.available]
         self.problems = {}
-        for file in files:
-            if file.filename in listed and file.filename not in self.available:
-                if problem := self._probe_file(listed[file.filename], file):
-                    self.problems[file.filename] = problem
-                else:
-                    self.available.add(file.filename)
+        refused = self._probe_all(pending, listed)
+        # In this thread, because it may have to prompt the user.
+        if refused and self.log_in():
+            self.log_in = lambda: False
+            self._probe_all(refused, listed)
 
-    def _probe_file(self, listed: Confirmation, file: LocalFile) -> str:
-        served = IndexFile(filename=file.filename, url=listed.url, hashes={"sha256": listed.sha256})
-        try:
-            return self.index.probe_file(served, file)
-        except CredentialsError as error:
-            if self.log_in():
-                self.log_in = lambda: False
-                return self._probe_file(listed, file)
-            return error.message
-        except NetworkError as error:
-            return error.message
+    def _probe_all(self, files: Sequence[LocalFile], listed: Mapping[str, Confirmation]) -> list[LocalFile]:
+        """Request the files, several at once; return those that require credentials."""
+        refused = []
+        for file, problem in zip(files, self._request(files, listed), strict=True):
+            self.problems.pop(file.filename, None)
+            if problem is None:
+                self.available.add(file.filename)
+                continue
+            self.problems[file.filename] = problem.message
+            if isinstance(problem, CredentialsError):
+                refused.append(file)
+        return refused
+
+    def _request(
+        self, files: Sequence[LocalFile], listed: Mapping[str, Confirmation]
+    ) -> list[ReleaseError | None]:
+        """Return the problem of each file."""
+
+        def probe(file: LocalFile) -> ReleaseError | None:
+            confirmation = listed[file.filename]
+            digests = {"sha256": confirmation.sha256}
+            served = IndexFile(filename=file.filename, url=confirmation.url, hashes=digests)
+            try:
+                text = self.index.probe_file(served, file)
+            except (CredentialsError, NetworkError) as error:
+                return error
+            return NetworkError(text) if text else None
+
+        if len(files) <= 1:
+            return [probe(file) for file in files]
+        with TaskPool("probe", _MAX_PROBES) as pool:
+            return pool.map(probe, files, stop=lambda: None)
 
 
 def _describe_progress(

@@ -73,6 +73,8 @@ def run(
             retries=options.retries,
             keep_going=options.keep_going,
             listing_timeout=options.confirm_timeout,
+            # PyPI accepts the same bytes again, without an effect, and rejects others.
+            repeats_are_safe=target.info.is_pypi,
             progress=context.progress,
             cancel=context.cancel,
         )

@@ -34,6 +34,8 @@ class OldFile:
     """The file that is replaced, as it was when it was saved."""
 
     sha256: str
+    #: What the target lists instead of the sha256, if it knows only another hash.
+    listed_hash: str = ""
     #: The saved and verified bytes; None if the target listed the file and no longer has its bytes.
     saved: LocalFile | None = None
 
@@ -96,6 +98,8 @@ class FileReplacement:
     is_removal_unclear: bool = False
     #: True after a look that showed the new bytes.
     is_seen: bool = False
+    #: True after an upload, of the new or of the old bytes, whose outcome is unknown.
+    is_upload_unclear: bool = False
     #: The number of uploads to a name that the target called taken.
     taken: int = 0
     attempts: int = 0
@@ -125,6 +129,10 @@ class FileReplacement:
                 return self._look_for_new()
             case ReplaceState.RESTORE:
                 return self._restore()
+            case ReplaceState.LOOK_OLD:
+                event = self._look()
+                is_in_doubt = event is ReplaceEvent.ABSENT and self.is_upload_unclear
+                return ReplaceEvent.ABSENT_IN_DOUBT if is_in_doubt else event
             case _:
                 return self._look()
 
@@ -204,7 +212,7 @@ class FileReplacement:
                 return ReplaceEvent.NEW
             case FileComparison.ABSENT:
                 return ReplaceEvent.ABSENT
-            case _ if self.old and comparison.index_sha256 == self.old.sha256:
+            case _ if self.old and comparison.index_sha256 in (self.old.sha256, self.old.listed_hash):
                 return ReplaceEvent.OLD
             case _:
                 return ReplaceEvent.OTHER
@@ -254,7 +262,9 @@ class FileReplacement:
             must_end=lambda: False,
             listing_timeout=min(self.context.listing_timeout, _LISTING_TIMEOUT),
         )
-        return FileUpload(file, context).run()
+        result = FileUpload(file, context).run()
+        self.is_upload_unclear |= result.outcome is FileStatus.UNKNOWN
+        return result
 
     def _wait(self, seconds: float) -> None:
         if self.context.must_end():
@@ -300,13 +310,16 @@ class FileReplacement:
         return self._result(FileStatus.FAILED, error.with_details(message=f"{error.message}; {outcome}"))
 
     def _not_served(self, error: ReleaseError) -> UploadResult:
-        """Return the result for a name that is absent, with the place of the saved bytes."""
+        """Return the result for a name that is or may be absent, with the place of the saved bytes."""
         path = self.old.path if self.old else None
         saved = f"the old bytes are saved as {path}" if path else "there are no saved bytes"
+        is_certain = self.state is ReplaceState.NOT_SERVED
+        name = self.file.filename
+        absence = f"{name} is not served at present" if is_certain else f"nothing shows that {name} is served"
         return self._result(
-            FileStatus.FAILED,
+            FileStatus.FAILED if is_certain else FileStatus.UNKNOWN,
             error.with_details(
-                message=f"{error.message}; {self.file.filename} is not served at present, {saved}",
+                message=f"{error.message}; {absence}, {saved}",
                 hint=f"{error.hint} The same command repairs it first.",
             ),
         )

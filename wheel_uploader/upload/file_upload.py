@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Protocol
 
 from wheel_uploader.core.errors import (
@@ -73,12 +72,16 @@ class UploadContext:
     progress: Progress
     #: Seconds to wait for the index to list a file that it may have.
     listing_timeout: float = 0.0
+    #: True if the index never overwrites a file, so that an unclear POST may be repeated without a look.
+    repeats_are_safe: bool = False
     clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(slots=True)
 class FileUpload:
     """The upload of one file; after each unclear response the index is queried before the next attempt.
+
+    An index that cannot be queried gets no other attempt then, unless it never overwrites a file.
 
     Each state has an action, which returns an event; the table in upload_states.py decides what follows.
     """
@@ -131,12 +134,12 @@ class FileUpload:
             answer = self.context.upload(self.file)
         except ReleaseError as error:
             self.local_error = error
-            return Event.FAIL_LOCALLY
+            return Event.FAIL_IN_DOUBT if self.may_be_stored else Event.FAIL_LOCALLY
         if answer is None:
             return Event.RUN_ENDS
         self.answer = answer
         self.attempts += 1
-        self.may_be_stored |= _leaves_open(answer)
+        self.may_be_stored |= answer.may_be_stored
         return self._classify(answer)
 
     def _classify(self, answer: UploadResponse) -> Event:
@@ -145,29 +148,30 @@ class FileUpload:
             return Event.ACCEPT
         if answer.kind is ResponseKind.RETRY:
             return Event.NOT_FINAL
+        if answer.kind is ResponseKind.EXISTS and answer.is_final:
+            return Event.REFUSE  # The index would accept these bytes again: it has others.
         if self.may_be_stored:
-            is_about_file = issubclass(answer.error_type, FileError | ConflictError)
-            return (
-                Event.ABOUT_FILE_IN_DOUBT if is_about_file and not answer.is_final else Event.OTHER_IN_DOUBT
-            )
+            return Event.REFUSE_IN_DOUBT
         if _nothing_arrived(answer):
             return Event.NOTHING_SENT
         return Event.SAYS_EXISTS if answer.kind is ResponseKind.EXISTS else Event.REFUSE
 
     def _pause(self) -> Event:
-        """Wait before the next look."""
-        if self.turn >= self.context.retries:
-            return Event.USED_UP
+        """Wait before the next look, unless there must be no other attempt."""
+        context, answer = self.context, self.answer
+        give_up = Event.GIVE_UP_IN_DOUBT if self.may_be_stored else Event.GIVE_UP
+        is_blind = context.query_index is None and self.may_be_stored and not context.repeats_are_safe
+        if self.turn >= context.retries or is_blind:
+            return give_up
         self.turn += 1
-        answer = self.answer
         status = HttpStatusError(answer.status, "", retry_after=answer.retry_after)
         seconds = retry.compute_backoff(status, self.turn - 1)
-        self.context.progress.debug(
+        context.progress.debug(
             f"{self.file.filename}: {answer.summary}; checking the index, then attempt {self.turn} of "
-            f"{self.context.retries} in {seconds:.1f} s"
+            f"{context.retries} in {seconds:.1f} s"
         )
-        self.context.wait(seconds)
-        return Event.RUN_ENDS if self.context.must_end() else Event.PAUSED
+        context.wait(seconds)
+        return give_up if context.must_end() else Event.PAUSED
 
     def _look(self) -> Event:
         """Query the index once."""
@@ -183,8 +187,6 @@ class FileUpload:
         match self.comparison.result:
             case FileComparison.SAME:
                 return Event.SAME
-            case FileComparison.ABSENT if self.state is State.LOOK_LAST and self.context.must_end():
-                return Event.ABSENT_AT_END
             case FileComparison.ABSENT:
                 return Event.ABSENT
             case _:
@@ -241,42 +243,43 @@ class FileUpload:
 
     def _refused(self, answer: UploadResponse) -> UploadResult:
         """Return the result if the index does not have the file: only its words are certain."""
-        error = answer.to_error(self.file.filename)
+        error = self._add_attempts(answer.to_error(self.file.filename))
         if self.state is State.REFUSED_UNREAD:
             error = error.with_details(f"cannot query the index for the file: {self._query_problem()}")
-        elif self.state is State.REFUSED and answer.kind is ResponseKind.EXISTS and not answer.is_final:
-            error = error.with_details(
-                message=f"{error.message}; its page does not show the file", hint=_UNLISTED_HINT
-            )
-        return self._failure(answer, error)
+        is_rejection = answer.kind is not ResponseKind.RETRY and isinstance(error, FileError | ConflictError)
+        return self._result(FileStatus.REJECTED if is_rejection else FileStatus.FAILED, error)
 
     def _unknown_error(self, answer: UploadResponse) -> ReleaseError:
-        """Return the error if nothing shows whether the index has the file."""
-        filename = self.file.filename
-        if self.state is State.UNKNOWN_ENDED:
-            # There is no time to wait until the listing is current.
-            error = answer.to_error(filename)
-            error.message += "; the index does not list the file yet"
-            return error
-        if self.state is State.UNKNOWN_UNLISTED:
+        """Return the error if nothing shows whether the index has the file, and what to do next."""
+        error = self.local_error or answer.to_error(self.file.filename)
+        if self.context.query_index is None:
+            unread = error.with_details(
+                message=f"{error.message}; the index may have the file, and is not read (--write-only)",
+                hint=_WRITE_ONLY_HINT,
+            )
+            return self._add_attempts(unread)
+        if self.state is State.UNKNOWN_UNREAD:
+            message = f"{error.message}; cannot query the index for the file: {self._query_problem()}"
+            return NetworkError(message)
+        if not self.may_be_stored:
+            message = f"{error.message}; its page does not show the file"
+            return self._add_attempts(error.with_details(message=message, hint=_UNLISTED_HINT))
+        is_about_file = isinstance(error, FileError | ConflictError) and not answer.is_final
+        if is_about_file and not self.local_error:
+            # That it exists, or that it is refused, may be due to the upload without an answer.
             return DeadlineError(
-                f"{filename}: {answer.summary}; an earlier upload of it got no answer, and the index did not "
-                f"list the file within {self.context.listing_timeout:.0f} s",
+                f"{error.message}; an earlier upload of it got no answer, and the index did not list the "
+                f"file within {self.context.listing_timeout:.0f} s",
                 hint="The index may have stored this file: run the same command again to look for it.",
             )
-        return NetworkError(
-            f"{filename}: {answer.summary}; cannot query the index for the file: {self._query_problem()}"
-        )
+        message = f"{error.message}; the index does not list the file, and may have stored it"
+        return self._add_attempts(error.with_details(message=message))
 
     def _query_problem(self) -> str:
         return self.query_error.message if self.query_error else ""
 
-    def _failure(self, answer: UploadResponse, error: ReleaseError) -> UploadResult:
-        """Return the result of an upload that the index rejected, or that failed for another reason."""
-        if self.attempts > 1:
-            error = error.with_details(f"attempted {self.attempts} times")
-        is_rejection = answer.kind is not ResponseKind.RETRY and isinstance(error, FileError | ConflictError)
-        return self._result(FileStatus.REJECTED if is_rejection else FileStatus.FAILED, error)
+    def _add_attempts(self, error: ReleaseError) -> ReleaseError:
+        return error.with_details(f"attempted {self.attempts} times") if self.attempts > 1 else error
 
     def _result(self, outcome: UploadOutcome, error: ReleaseError | None = None) -> UploadResult:
         return UploadResult(
@@ -292,14 +295,10 @@ _UNLISTED_HINT = (
     "If the name is taken by another file, publish under a new version; ask the operator of the index, "
     "because its page shows no such file."
 )
-
-
-def _leaves_open(answer: UploadResponse) -> bool:
-    """Return whether the index may have stored the file although it did not say so."""
-    if answer.kind is ResponseKind.ACCEPTED:
-        return False
-    is_unclear = answer.kind is ResponseKind.RETRY and answer.status != HTTPStatus.TOO_MANY_REQUESTS
-    return is_unclear or answer.status >= 500 or 200 <= answer.status < 300
+_WRITE_ONLY_HINT = (
+    "Look for the file and its hash on the pages of the index. If it is not there, run the same command "
+    "again, which sends it again: an index that has the name rejects it or overwrites it."
+)
 
 
 def _nothing_arrived(answer: UploadResponse) -> bool:

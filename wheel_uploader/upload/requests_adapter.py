@@ -147,6 +147,8 @@ class UploadAdapter(NetworkAdapter):
         self._bytes_at_extension = -MIN_PROGRESS_BYTES
         #: Bytes of the file that have been sent.
         self.sent_bytes = 0
+        #: True if the last byte of the form was handed to the connection.
+        self.sent_all = False
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
         """Return a pool whose connections the time limit can shut down."""
@@ -180,7 +182,8 @@ class UploadAdapter(NetworkAdapter):
         return response
 
     def _progress(self, monitor: MultipartEncoderMonitor) -> None:
-        if monitor.bytes_read >= monitor.len:
+        self.sent_all = monitor.bytes_read >= monitor.len
+        if self.sent_all:
             self._limit.give(self._timeout * RESPONSE_TIMEOUT_FACTOR, _NO_RESPONSE_IN_TIME)
         elif monitor.bytes_read - self._bytes_at_extension >= MIN_PROGRESS_BYTES:
             self._bytes_at_extension = monitor.bytes_read

@@ -56,6 +56,16 @@ class UploadResponse:
     retry_after: float | None = None
     #: True if the words are known, and leave no doubt whether the index has the file.
     is_final: bool = False
+    #: True if the index cannot have stored the file, although its status leaves that open.
+    stores_nothing: bool = False
+
+    @property
+    def may_be_stored(self) -> bool:
+        """Return whether the index may have stored the file although it did not say so."""
+        if self.kind is ResponseKind.ACCEPTED or self.stores_nothing:
+            return False
+        is_unclear = self.kind is ResponseKind.RETRY and self.status != HTTPStatus.TOO_MANY_REQUESTS
+        return is_unclear or self.status >= 500 or 200 <= self.status < 300
 
     @property
     def summary(self) -> str:
@@ -160,6 +170,7 @@ def _succeeded(status: int, body: str) -> UploadResponse:
             hint=f"{_CHECK_CREDENTIALS} If the index has a sign-in for browsers, create a token for uploads.",
             error_type=CredentialsError,
             is_final=True,
+            stores_nothing=True,
         )
     if is_page and _FORM.search(body):
         return UploadResponse(
@@ -229,9 +240,14 @@ def _joined(url: str, location: str) -> str:
     return location
 
 
-def missing_response(cause: str) -> UploadResponse:
-    """Return the UploadResponse for an upload without a response: the file may have been stored or not."""
-    return UploadResponse(kind=ResponseKind.RETRY, status=0, diagnosis=sanitize(cause))
+def missing_response(cause: str, *, is_incomplete: bool = False) -> UploadResponse:
+    """Return the UploadResponse for an upload without a response: the file may have been stored or not.
+
+    ``is_incomplete``: the file was not sent completely, so that it cannot have been stored.
+    """
+    return UploadResponse(
+        kind=ResponseKind.RETRY, status=0, diagnosis=sanitize(cause), stores_nothing=is_incomplete
+    )
 
 
 def prevented_by_proxy(problem: ProxyProblem) -> UploadResponse:
@@ -242,6 +258,7 @@ def prevented_by_proxy(problem: ProxyProblem) -> UploadResponse:
         diagnosis=problem.message,
         hint=problem.hint,
         error_type=CredentialsError if problem.needs_login else NetworkError,
+        stores_nothing=True,
     )
 
 

@@ -57,6 +57,7 @@ def upload_all(
     retries: int = 6,
     served_filenames: Iterable[str] = (),
     listing_timeout: float = 0.0,
+    repeats_are_safe: bool = False,
     cancel: CancellationToken | None = None,
     sleep: Callable[[float], object] | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -67,9 +68,10 @@ def upload_all(
     how fast. Up to ``jobs`` wheels follow in parallel, and the sdist last. The first rejection stops the
     upload, unless ``keep_going``. ``query_index`` is None if the index cannot be read. ``served_filenames``
     are those of the project on the index, which show the platforms that are new. ``listing_timeout``: seconds
-    to wait for the index to list a file that it may have stored, or says that it has. If ``cancel`` ends the
-    run, uploads in progress get the time that remains. With ``replacer``, files that an earlier run removed
-    and did not replace come first, and files to be replaced last, one after the other.
+    to wait for the index to list a file that it may have stored, or says that it has. ``repeats_are_safe``:
+    the index never overwrites a file. If ``cancel`` ends the run, uploads in progress get the time that
+    remains. With ``replacer``, files that an earlier run removed and did not replace come first, and files to
+    be replaced last, one after the other.
 
     Raises CredentialsError before anything is uploaded; later errors are in the results.
     """
@@ -93,6 +95,7 @@ def upload_all(
             keep_going=keep_going,
             retries=retries,
             listing_timeout=listing_timeout,
+            repeats_are_safe=repeats_are_safe,
             concurrency=ConcurrencyController(jobs),
             pool=pool,
             cancel=cancel or CancellationToken(),
@@ -146,6 +149,7 @@ class _UploadScheduler:
     keep_going: bool
     retries: int
     listing_timeout: float
+    repeats_are_safe: bool
     concurrency: ConcurrencyController
     pool: TaskPool
     cancel: CancellationToken
@@ -247,6 +251,7 @@ class _UploadScheduler:
             retries=self.retries,
             progress=self.progress,
             listing_timeout=self.listing_timeout,
+            repeats_are_safe=self.repeats_are_safe,
             clock=self.clock,
         )
         try:

@@ -403,7 +403,9 @@ class TwineUploader:
             return (
                 upload_response.untrusted_certificate(problem, self._network.certificates.hint)
                 if problem
-                else upload_response.missing_response(requests_adapter.failure_cause(error))
+                else upload_response.missing_response(
+                    requests_adapter.failure_cause(error), is_incomplete=not connection.adapter.sent_all
+                )
             )
         except OSError as error:
             raise StorageError(f"cannot read {package.filename}: {error.strerror}") from None

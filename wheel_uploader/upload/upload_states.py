@@ -19,10 +19,9 @@ class State(enum.StrEnum):
     LOOK = "look"
     POST_AGAIN = "post again"
     # The looks after the last answer; they differ in what the answer and the earlier ones leave open.
-    LOOK_REFUSED = "look after a refusal"
+    LOOK_REFUSED = "look after a failure"
     LOOK_EXISTS = "look for an existing file"
     LOOK_IN_DOUBT = "look for a file in doubt"
-    LOOK_UNCLEAR = "look after an unclear answer"
     LOOK_LAST = "last look"
     # The ends.
     NOT_TRIED = "not tried"
@@ -35,7 +34,6 @@ class State(enum.StrEnum):
     REFUSED_UNREAD = "refused, index not read"
     UNKNOWN_UNREAD = "unknown, index not read"
     UNKNOWN_UNLISTED = "unknown, not listed"
-    UNKNOWN_ENDED = "unknown, run ended"
     LOCAL_ERROR = "error on this side"
 
     @property
@@ -53,20 +51,19 @@ class Event(enum.StrEnum):
     NOTHING_SENT = "nothing arrived: TLS, redirect"
     REFUSE = "refused"
     SAYS_EXISTS = "the name exists"
-    ABOUT_FILE_IN_DOUBT = "refused or exists, and an earlier POST may have stored the file"
-    OTHER_IN_DOUBT = "any other refusal, and a POST may have stored the file"
+    REFUSE_IN_DOUBT = "refused or exists, and a POST may have stored the file"
     FAIL_LOCALLY = "error on this side"
-    #: Also of a pause.
+    FAIL_IN_DOUBT = "error on this side, and a POST may have stored the file"
     RUN_ENDS = "the run ends"
-    # Of a pause.
+    # Of a pause. There are no more attempts if all are used up, if the run ends, or if the file must not be
+    # sent again without a look.
     PAUSED = "paused"
-    USED_UP = "all attempts used up"
+    GIVE_UP = "no more attempts"
+    GIVE_UP_IN_DOUBT = "no more attempts, and a POST may have stored the file"
     # Of a look.
     SAME = "same hash"
     OTHER = "other hash or other name"
     ABSENT = "absent"
-    #: A signal or a time limit leaves no time until the listing is current.
-    ABSENT_AT_END = "absent, and the run ends"
     #: Absent or unreadable, while the listing may lag; the next look follows after a pause.
     NOT_YET = "not listed yet"
     UNREADABLE = "unreadable"
@@ -82,7 +79,6 @@ ACTIONS: Mapping[State, str] = {
     State.LOOK_REFUSED: "query the index",
     State.LOOK_EXISTS: "query the index until the file is listed",
     State.LOOK_IN_DOUBT: "query the index until the file is listed",
-    State.LOOK_UNCLEAR: "query the index until the file is listed",
     State.LOOK_LAST: "query the index",
 }
 
@@ -92,30 +88,31 @@ _AFTER_POST = {
     Event.NOTHING_SENT: State.NOT_SENT,
     Event.REFUSE: State.LOOK_REFUSED,
     Event.SAYS_EXISTS: State.LOOK_EXISTS,
-    Event.ABOUT_FILE_IN_DOUBT: State.LOOK_IN_DOUBT,
-    Event.OTHER_IN_DOUBT: State.LOOK_UNCLEAR,
+    Event.REFUSE_IN_DOUBT: State.LOOK_IN_DOUBT,
     Event.FAIL_LOCALLY: State.LOCAL_ERROR,
 }
 
 #: The table: for each state the possible events, and the state that follows.
 TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
-    State.FIRST_POST: {
-        **{event: state for event, state in _AFTER_POST.items() if event is not Event.ABOUT_FILE_IN_DOUBT},
-        Event.RUN_ENDS: State.NOT_TRIED,
-    },
+    State.FIRST_POST: {**_AFTER_POST, Event.RUN_ENDS: State.NOT_TRIED},
     State.PAUSE: {
         Event.PAUSED: State.LOOK,
-        Event.USED_UP: State.LOOK_LAST,
-        Event.RUN_ENDS: State.LOOK_LAST,
+        Event.GIVE_UP: State.LOOK_REFUSED,
+        Event.GIVE_UP_IN_DOUBT: State.LOOK_LAST,
     },
     State.LOOK: {
         Event.SAME: State.FOUND,
         Event.OTHER: State.CONFLICT,
         Event.ABSENT: State.POST_AGAIN,
         Event.UNREADABLE: State.PAUSE,
+        # Nothing can be stored, or the index never overwrites a file.
         Event.WRITE_ONLY: State.POST_AGAIN,
     },
-    State.POST_AGAIN: {**_AFTER_POST, Event.RUN_ENDS: State.PAUSE},
+    State.POST_AGAIN: {
+        **_AFTER_POST,
+        Event.FAIL_IN_DOUBT: State.LOOK_LAST,
+        Event.RUN_ENDS: State.PAUSE,
+    },
     State.LOOK_REFUSED: {
         Event.SAME: State.SKIPPED,
         Event.OTHER: State.CONFLICT,
@@ -127,9 +124,9 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.SAME: State.SKIPPED,
         Event.OTHER: State.CONFLICT,
         Event.NOT_YET: State.LOOK_EXISTS,
-        Event.ABSENT: State.REFUSED,
+        Event.ABSENT: State.UNKNOWN_UNLISTED,
         Event.UNREADABLE: State.UNKNOWN_UNREAD,
-        Event.WRITE_ONLY: State.REFUSED_UNREAD,
+        Event.WRITE_ONLY: State.UNKNOWN_UNREAD,
     },
     State.LOOK_IN_DOUBT: {
         Event.SAME: State.FOUND,
@@ -139,25 +136,17 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.UNREADABLE: State.UNKNOWN_UNREAD,
         Event.WRITE_ONLY: State.UNKNOWN_UNREAD,
     },
-    State.LOOK_UNCLEAR: {
-        Event.SAME: State.FOUND,
-        Event.OTHER: State.CONFLICT,
-        Event.NOT_YET: State.LOOK_UNCLEAR,
-        Event.ABSENT: State.REFUSED,
-        Event.UNREADABLE: State.UNKNOWN_UNREAD,
-        Event.WRITE_ONLY: State.UNKNOWN_UNREAD,
-    },
     State.LOOK_LAST: {
         Event.SAME: State.FOUND,
         Event.OTHER: State.CONFLICT,
-        Event.ABSENT: State.REFUSED,
-        Event.ABSENT_AT_END: State.UNKNOWN_ENDED,
+        Event.ABSENT: State.UNKNOWN_UNLISTED,
         Event.UNREADABLE: State.UNKNOWN_UNREAD,
         Event.WRITE_ONLY: State.UNKNOWN_UNREAD,
     },
 }
 
-#: The status of the file at each end. A refusal is "rejected" if it is about the file, else "failed".
+#: The status of the file at each end. A refusal is "rejected" if it is about the file, else "failed"; both
+#: say that no POST of this run can have stored the file.
 RESULTS: Mapping[State, str] = {
     State.NOT_TRIED: "not tried",
     State.ACCEPTED: "uploaded; to be confirmed by hash",
@@ -169,7 +158,6 @@ RESULTS: Mapping[State, str] = {
     State.REFUSED_UNREAD: "rejected or failed",
     State.UNKNOWN_UNREAD: "unknown",
     State.UNKNOWN_UNLISTED: "unknown",
-    State.UNKNOWN_ENDED: "unknown",
     State.LOCAL_ERROR: "failed",
 }
 
@@ -197,6 +185,7 @@ class ReplaceState(enum.StrEnum):
     RESTORED = "old bytes restored"
     OTHER_PARTY = "bytes of another party"
     NOT_SERVED = "not served"
+    UNKNOWN = "unknown"
 
     @property
     def is_end(self) -> bool:
@@ -222,6 +211,8 @@ class ReplaceEvent(enum.StrEnum):
     OLD = "old hash"
     OTHER = "other hash"
     ABSENT = "absent"
+    #: After an upload whose outcome is unknown.
+    ABSENT_IN_DOUBT = "absent, and an upload may have stored its file"
     UNREADABLE = "unreadable"
     # Of an upload of the new or of the old bytes, with its retries.
     ACCEPTED = "accepted or found"
@@ -307,7 +298,8 @@ REPLACE_TRANSITIONS: Mapping[ReplaceState, Mapping[ReplaceEvent, ReplaceState]] 
         ReplaceEvent.OLD: ReplaceState.RESTORED,
         ReplaceEvent.OTHER: ReplaceState.OTHER_PARTY,
         ReplaceEvent.ABSENT: ReplaceState.NOT_SERVED,
-        ReplaceEvent.UNREADABLE: ReplaceState.NOT_SERVED,
+        ReplaceEvent.ABSENT_IN_DOUBT: ReplaceState.UNKNOWN,
+        ReplaceEvent.UNREADABLE: ReplaceState.UNKNOWN,
     },
 }
 
@@ -319,4 +311,5 @@ REPLACE_RESULTS: Mapping[ReplaceState, str] = {
     ReplaceState.RESTORED: "failed; the old bytes are served again",
     ReplaceState.OTHER_PARTY: "conflict",
     ReplaceState.NOT_SERVED: "failed; the run says that the file is not served, and how to repair it",
+    ReplaceState.UNKNOWN: "unknown; the run says where the old bytes are saved, and how to repair it",
 }

@@ -21,7 +21,7 @@ def test_every_sequence_of_events_keeps_the_properties() -> None:
     print(exploration.summary)
     assert exploration.problems == []
     assert exploration.sequences > 5000
-    assert {*exploration.outcomes} == {"uploaded", "failed", "conflict", "killed"}
+    assert {*exploration.outcomes} == {"uploaded", "failed", "unknown", "conflict", "killed"}
     # Each line of the table was needed, except for a signal before the first step.
     assert EDGES - exploration.edges == {(ReplaceState.SAVE, ReplaceEvent.RUN_ENDS)}
 

@@ -207,11 +207,15 @@ def test_waits_for_retry_after() -> None:
 def test_gives_up_after_the_last_attempt() -> None:
     index = ScriptedIndex(**{B: [BUSY] * 6})
     results = index.run(A, B)
-    assert outcomes(results) == [(A, FileStatus.NOT_TRIED, 0), (B, FileStatus.FAILED, 6)]
+    assert outcomes(results) == [(A, FileStatus.NOT_TRIED, 0), (B, FileStatus.UNKNOWN, 6)]
     assert index.log == ["credentials", *[f"post {B}", f"ask {B}"] * 6]
     error = upload_error(results)
     assert type(error) is NetworkError
-    assert error.message == f"{B}: the index returned a server error (status 503)"
+    assert error.message == (
+        f"{B}: the index returned a server error (status 503); the index does not list the file, and may "
+        "have stored it"
+    )
+    assert "again" in error.hint
     assert error.details == ("attempted 6 times",)
 
 
@@ -224,7 +228,7 @@ def test_makes_the_given_number_of_attempts(retries: int, details: tuple[str, ..
     results = upload_all(
         states, index, index.state_of, progress=SilentProgress(), retries=retries, sleep=index.time.sleep
     )
-    assert outcomes(results) == [(A, FileStatus.FAILED, retries)]
+    assert outcomes(results) == [(A, FileStatus.UNKNOWN, retries)]
     error = upload_error(results)
     assert error is not None
     assert error.details == details
@@ -300,14 +304,14 @@ def test_waits_longer_for_a_file_that_this_run_may_have_uploaded(lost: bool, sec
         # Never listed.
         (True, "taken", FileComparison.ABSENT, FileStatus.UNKNOWN, 10),
         (True, "unknown", FileComparison.ABSENT, FileStatus.UNKNOWN, 10),
-        (True, "invalid", FileComparison.ABSENT, FileStatus.REJECTED, 6),
+        (True, "invalid", FileComparison.ABSENT, FileStatus.UNKNOWN, 6),
         (True, "pypi", FileComparison.ABSENT, FileStatus.REJECTED, 7),
-        (False, "taken", FileComparison.ABSENT, FileStatus.REJECTED, 7),
+        (False, "taken", FileComparison.ABSENT, FileStatus.UNKNOWN, 7),
         (False, "pypi", FileComparison.ABSENT, FileStatus.REJECTED, 7),
         (False, "unknown", FileComparison.ABSENT, FileStatus.REJECTED, 6),
         (False, "credentials", FileComparison.ABSENT, FileStatus.FAILED, 4),
         (False, "sign-in", FileComparison.ABSENT, FileStatus.FAILED, 4),
-        (False, "sign-in", FileComparison.SAME, FileStatus.UPLOADED, 0),
+        (False, "sign-in", FileComparison.SAME, FileStatus.SKIPPED, 0),
     ],
 )
 def test_the_bytes_on_the_index_decide_and_not_its_words(
@@ -321,7 +325,7 @@ def test_the_bytes_on_the_index_decide_and_not_its_words(
     assert (error.exit_code if error else 0) == code
     if error and ANSWERS[response].server_message and outcome is not FileStatus.CONFLICT:
         assert f'the index said: "{ANSWERS[response].server_message}"' in error.message
-    if outcome is FileStatus.UNKNOWN:
+    if outcome is FileStatus.UNKNOWN and lost:
         assert error
         assert "version" not in error.hint
     # Only what a listing that lags may still show is waited for, and nothing is posted meanwhile.
@@ -345,6 +349,12 @@ def test_uploads_nothing_while_the_index_is_unreachable() -> None:
     index.listed[A] = [NetworkError("down"), NetworkError("down"), FileComparison.ABSENT]
     assert outcomes(index.run(A)) == [(A, FileStatus.UPLOADED, 2)]
     assert index.log == ["credentials", f"post {A}", *[f"ask {A}"] * 3, f"post {A}"]
+
+
+def test_an_upload_that_cannot_have_been_stored_has_failed() -> None:
+    refused = upload_response.missing_response("cannot connect to the index", is_incomplete=True)
+    index = ScriptedIndex(**{A: [refused] * 6})
+    assert outcomes(index.run(A)) == [(A, FileStatus.FAILED, 6)]
 
 
 def test_reports_an_unknown_outcome() -> None:
@@ -374,7 +384,7 @@ def test_skips_a_file_that_another_run_uploaded() -> None:
             FileStatus.CONFLICT,
             "the index has the same bytes under the name other.whl",
         ),
-        (FileComparison.ABSENT, FileStatus.REJECTED, "a file with this name already exists on the index"),
+        (FileComparison.ABSENT, FileStatus.UNKNOWN, "a file with this name already exists on the index"),
     ],
 )
 def test_reports_a_conflict_with_an_existing_file(
@@ -392,7 +402,7 @@ def test_checks_the_index_after_a_permanent_failure() -> None:
     stored, lost = ScriptedIndex(**{A: [OUT_OF_STORAGE]}), ScriptedIndex(**{A: [OUT_OF_STORAGE]})
     stored.listed[A] = [FileComparison.SAME]
     assert outcomes(stored.run(A)) == [(A, FileStatus.UPLOADED, 1)]
-    assert outcomes(lost.run(A)) == [(A, FileStatus.FAILED, 1)]
+    assert outcomes(lost.run(A)) == [(A, FileStatus.UNKNOWN, 1)]
 
 
 def test_stops_at_a_conflict_in_the_plan() -> None:
@@ -483,7 +493,7 @@ def test_a_stopped_run_ends_a_pause_and_does_not_retry() -> None:
     index.script[C] = [upload_response.classify_response(429, "", {"Retry-After": "600"}), OK]
     index.listed[C] = [FileComparison.SAME]
     assert outcomes(index.run_until_stopped(C, SDIST)) == [
-        (C, FileStatus.UPLOADED, 1),
+        (C, FileStatus.SKIPPED, 1),
         (SDIST, FileStatus.NOT_TRIED, 0),
     ]
     lost = StoppingIndex(C)
@@ -491,7 +501,7 @@ def test_a_stopped_run_ends_a_pause_and_does_not_retry() -> None:
     [result] = lost.run_until_stopped(C)
     assert (result.outcome, result.attempts) == (FileStatus.UNKNOWN, 1)
     assert result.error is not None
-    assert "the index does not list the file yet" in result.reason
+    assert "the index does not list the file, and may have stored it" in result.reason
     assert lost.log == ["credentials", f"post {C}", f"ask {C}"]
 
 

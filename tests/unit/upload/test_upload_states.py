@@ -10,10 +10,10 @@ from wheel_uploader.upload.upload_states import ACTIONS, RESULTS, TRANSITIONS, E
 EDGES = {(state, event) for state, row in TRANSITIONS.items() for event in row}
 
 
-def test_every_sequence_of_events_keeps_the_four_properties() -> None:
+def test_every_sequence_of_events_keeps_the_five_properties() -> None:
     """``python -m tests.soak states`` follows each sequence without the shortcut for known situations."""
     read, unread = Exploration().run(), Exploration(reads=False).run()
-    for each in (read, unread):
+    for each in (read, unread, Exploration(reads=False, repeats=True).run()):
         print(each.summary)
         assert each.problems == []
     assert read.sequences > 10_000
@@ -83,7 +83,23 @@ WRONG = {
     ),
     "looks for ever": (State.LOOK, Event.UNREADABLE, State.LOOK, "does not end"),
     "waits for ever": (State.LOOK_EXISTS, Event.ABSENT, State.LOOK_EXISTS, "does not end"),
-    "tries for ever": (State.PAUSE, Event.USED_UP, State.LOOK, "does not end"),
+    "tries for ever": (State.PAUSE, Event.GIVE_UP, State.LOOK, "does not end"),
+    "calls an unclear upload failed": (
+        *(State.LOOK_LAST, Event.ABSENT, State.REFUSED),
+        "failed, and a POST may have stored the file",
+    ),
+    "calls an unclear upload rejected": (
+        *(State.LOOK_IN_DOUBT, Event.UNREADABLE, State.REFUSED_UNREAD),
+        "and a POST may have stored the file",
+    ),
+    "calls an unclear upload an error on this side": (
+        *(State.POST_AGAIN, Event.FAIL_IN_DOUBT, State.LOCAL_ERROR),
+        "failed, and a POST may have stored the file",
+    ),
+    "calls a certain failure unknown": (
+        *(State.PAUSE, Event.GIVE_UP, State.LOOK_LAST),
+        "unknown, and nothing can have been stored",
+    ),
 }
 
 

@@ -69,6 +69,7 @@ class FileSteps:
 
     def _attempt(self, file: LocalFile, labels: Sequence[str], *, commits: bool) -> UploadResponse:
         digest = hashlib.md5(usedforsecurity=False)
+        is_committing = False
         try:
             with VerifiedFile(file.path, file.sha256, extra_hash=digest) as content:
                 metadata = load_metadata(file, content)
@@ -77,13 +78,20 @@ class FileSteps:
                     staged = self._stage(file, metadata, labels)
                     self._store(file, content, staged, base64.b64encode(digest.digest()).decode())
                 if commits:
+                    is_committing = True
                     return self._commit(file, metadata, staged)
                 self.prepared[file.sha256] = staged
                 return UploadResponse(kind=ResponseKind.ACCEPTED, status=200)
         except _Rejected as rejected:
             return rejected.response
         except NetworkError as error:
-            return UploadResponse(kind=ResponseKind.RETRY, status=0, diagnosis=error.message)
+            # Without a commit, the bytes are in the storage at most, and the organization has no file.
+            return UploadResponse(
+                kind=ResponseKind.RETRY,
+                status=0,
+                diagnosis=error.message,
+                stores_nothing=not is_committing,
+            )
 
     def _stage(
         self, file: LocalFile, metadata: Mapping[str, Any], labels: Sequence[str]
@@ -132,7 +140,7 @@ class FileSteps:
             return _exists(answer)
         if answer.status == 402:
             return _full(answer)
-        return _retry(answer, "the server did not confirm the file")
+        return _retry(answer, "the server did not confirm the file", stores_nothing=False)
 
     def _path(self, step: str, file: LocalFile, metadata: Mapping[str, Any]) -> str:
         return self.api.build_path(step, metadata["name"], metadata["version"], escaped=file.filename)
@@ -204,11 +212,12 @@ def _reject(answer: Answer, diagnosis: str, error: type[ReleaseError], hint: str
     )
 
 
-def _retry(answer: Answer, diagnosis: str) -> UploadResponse:
+def _retry(answer: Answer, diagnosis: str, *, stores_nothing: bool = True) -> UploadResponse:
     return UploadResponse(
         kind=ResponseKind.RETRY,
         status=answer.status,
         diagnosis=diagnosis,
         server_message=answer.words,
         retry_after=answer.retry_after,
+        stores_nothing=stores_nothing,
     )

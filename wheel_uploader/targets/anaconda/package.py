@@ -135,7 +135,7 @@ class AnacondaPackage:
             if "sha256" in served.hashes or file is None or "md5" not in served.hashes:
                 return self.get_sha256(served)
             md5 = served.hashes["md5"]
-            return file.sha256 if compute_md5(file) == md5 else f"unknown (md5 {md5})"
+            return file.sha256 if compute_md5(file) == md5 else describe_md5(md5)
 
         return compare_with_index(page, files, get_sha256)
 
@@ -152,6 +152,11 @@ class AnacondaPackage:
             return digest.hexdigest()
 
         return self._http.call_with_retries(f"hash {sanitize(file.filename)}", download)
+
+
+def describe_md5(md5: str) -> str:
+    """Return what stands for the SHA-256 of a file of which the API knows only the MD5."""
+    return f"unknown (md5 {md5})"
 
 
 def compute_md5(file: LocalFile) -> str:

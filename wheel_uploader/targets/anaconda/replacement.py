@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -10,7 +11,7 @@ from wheel_uploader.core.models import LocalFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.targets.anaconda.api import Api, RemoteEntry, credentials_error
-from wheel_uploader.targets.anaconda.package import AnacondaPackage, compute_md5
+from wheel_uploader.targets.anaconda.package import AnacondaPackage, compute_md5, describe_md5
 from wheel_uploader.upload.file_replacement import OldFile
 from wheel_uploader.upload.response import UploadResponse
 from wheel_uploader.upload.response_rules import ResponseKind
@@ -55,7 +56,11 @@ class AnacondaReplacer:
         if saved is None:
             return None
         self._labels[file.filename] = saved.labels
-        return OldFile(sha256=saved.file.sha256, saved=saved.file)
+        listed_hash = ""
+        # The upload reports saved bytes that are damaged.
+        with contextlib.suppress(ReleaseError):
+            listed_hash = describe_md5(compute_md5(saved.file))
+        return OldFile(sha256=saved.file.sha256, listed_hash=listed_hash, saved=saved.file)
 
     def find_others(self, files: Sequence[LocalFile]) -> list[LocalFile]:
         """Return the saved files of this project with other names."""
@@ -95,7 +100,7 @@ class AnacondaReplacer:
             except (NetworkError, CredentialsError) as error:
                 problems.append(error)
         if problems and all(isinstance(each, HttpStatusError) and each.status in _GONE for each in problems):
-            return OldFile(sha256=entry.hashes.get("sha256") or f"unknown (md5 {entry.hashes.get('md5')})")
+            return OldFile(sha256=_find_sha256(entry))
         first = problems[0]
         raise first.with_details(
             message=f"{file.filename} is not replaced, because its old bytes cannot be saved: {first.message}"
@@ -122,8 +127,7 @@ class AnacondaReplacer:
                 writer.write(chunk)
         _require_hash(file.filename, writer, entry)
         saved = self._saved_files.keep(file.filename, writer, self._target, entry.labels or ())
-        sha256 = entry.hashes.get("sha256") or f"unknown (md5 {entry.hashes.get('md5')})"
-        return OldFile(sha256=sha256, saved=saved.file)
+        return OldFile(sha256=_find_sha256(entry), saved=saved.file)
 
     def remove(self, file: LocalFile, _old: OldFile) -> UploadResponse:
         """Remove the old file, if the server still has the bytes that were saved."""
@@ -158,6 +162,11 @@ class AnacondaReplacer:
             server_message=answer.words,
             retry_after=answer.retry_after,
         )
+
+
+def _find_sha256(entry: RemoteEntry) -> str:
+    """Return the SHA-256 of a file, or what stands for it in a comparison if only its MD5 is known."""
+    return entry.hashes.get("sha256") or describe_md5(entry.hashes["md5"])
 
 
 def _require_hash(filename: str, written: Writer, entry: RemoteEntry) -> None:

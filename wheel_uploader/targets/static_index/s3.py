@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 from wheel_uploader.core.errors import (
     CredentialsError,
@@ -36,8 +37,9 @@ from wheel_uploader.targets.static_index.object_store import (
     shorten,
 )
 
-#: Bytes of one PUT request.
+#: Bytes of one PUT request; a larger file is uploaded in parts, of which there are 10,000 at most.
 _MAX_PUT_SIZE = 5 << 30
+_PART_SIZE, _MAX_PARTS = 64 << 20, 10_000
 #: Parameters of a page that a new version keeps, with the names of botocore.
 _KEPT = (
     "ContentType",
@@ -48,6 +50,10 @@ _KEPT = (
     "Metadata",
 )
 _KEPT_STORAGE = ("StorageClass", "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
+#: NoSuchUpload: another run of this program began to upload the same file, and aborted this upload.
+_TEMPORARY = frozenset(
+    {"ConditionalRequestConflict", "OperationAborted", "SlowDown", "RequestTimeout", "NoSuchUpload"}
+)
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NotFound"})
 _CREDENTIALS_HINT = (
     "The credentials need s3:GetObject, s3:PutObject and s3:ListBucket for this bucket (without the last one "
@@ -69,10 +75,16 @@ class S3Store:
         timeout: float = 30.0,
         connections: int = 10,
         check_endpoint: Callable[[str], None] = lambda _url: None,
+        max_put_size: int = _MAX_PUT_SIZE,
+        part_size: int = _PART_SIZE,
     ) -> None:
-        """Send no request; ``check_endpoint`` raises UsageError for an endpoint that must not be used."""
+        """Send no request; ``check_endpoint`` raises UsageError for an endpoint that must not be used.
+
+        ``max_put_size`` and ``part_size`` are in bytes; S3 accepts no parts below 5 MiB, except the last.
+        """
         self._bucket = bucket
         self._check_endpoint = check_endpoint
+        self._max_put_size, self._part_size = max_put_size, part_size
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self.location = f"s3://{sanitize(bucket)}/{sanitize(self._prefix)}"
         try:
@@ -170,13 +182,11 @@ class S3Store:
 
     def create(self, key: str, new: NewObject) -> None:
         """Create an object. Raises PreconditionFailed if it exists."""
-        if new.size > _MAX_PUT_SIZE:
-            raise UsageError(
-                f"{self.location}{key}: one request can create objects of up to 5 GiB",
-                hint="Make the file smaller.",
-            )
         new.content.seek(0)
         with self._errors(key):
+            if new.size > self._max_put_size:
+                self._create_in_parts(key, new)
+                return
             self._get_client().put_object(
                 **self._address(key),
                 Body=new.content,
@@ -186,6 +196,40 @@ class S3Store:
                 IfNoneMatch="*",
             )
         new.on_sent(new.size)
+
+    def _create_in_parts(self, key: str, new: NewObject) -> None:
+        """Create an object by a multipart upload. It exists only when the last request is carried out."""
+        client, address = self._get_client(), self._address(key)
+        self._abort_uploads(address)
+        upload = client.create_multipart_upload(
+            **address, ContentType=new.content_type, Metadata={"sha256": new.sha256}
+        )
+        address["UploadId"] = upload["UploadId"]
+        size = max(self._part_size, -(-new.size // _MAX_PARTS))
+        parts = []
+        try:
+            for number, start in enumerate(range(0, new.size, size), start=1):
+                part = io.BufferedReader(
+                    _Part(new.content, start, min(size, new.size - start)), buffer_size=CHUNK_SIZE
+                )
+                answer = client.upload_part(**address, PartNumber=number, Body=part)
+                parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+                new.on_sent(min(size, new.size - start))
+            client.complete_multipart_upload(**address, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+        except BaseException:
+            # The storage of the parts is paid for until the upload is aborted.
+            with contextlib.suppress(Exception):
+                client.abort_multipart_upload(**address)
+            raise
+
+    def _abort_uploads(self, address: Mapping[str, str]) -> None:
+        """Abort the uploads of this object that killed runs have left, if the credentials permit it."""
+        client, key = self._get_client(), address["Key"]
+        with contextlib.suppress(self._errors_module.ClientError):
+            listed = client.list_multipart_uploads(Bucket=address["Bucket"], Prefix=key)
+            for upload in listed.get("Uploads", []):
+                if upload["Key"] == key:
+                    client.abort_multipart_upload(**address, UploadId=upload["UploadId"])
 
     def replace(self, key: str, page: StoredPage) -> None:
         """Write a page, if it is still that version. Raises PreconditionFailed."""
@@ -275,6 +319,41 @@ class S3Store:
             ) from error
 
 
+class _Part(io.RawIOBase):
+    """A part of an open file, which is read from its own beginning."""
+
+    def __init__(self, content: BinaryIO, start: int, size: int) -> None:
+        super().__init__()
+        self._content, self._start, self._size = content, start, size
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position in the part."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a position in the part."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the next bytes of the part."""
+        self._content.seek(self._start + self._position)
+        data = self._content.read(min(len(buffer), max(0, self._size - self._position)))
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
 def _get_transport_errors(module: Any) -> tuple[type[Exception], ...]:
     """Return the errors after which a retry may help."""
     return (
@@ -305,7 +384,7 @@ def _make_error(error: Any, location: str) -> Exception:
         return CredentialsError(
             f"{location}: the bucket refused the request ({words})", hint=_CREDENTIALS_HINT
         )
-    if code in ("ConditionalRequestConflict", "OperationAborted") or code in ("SlowDown", "RequestTimeout"):
+    if code in _TEMPORARY:
         status = 503
     retry_after = parse_retry_after(str(metadata.get("HTTPHeaders", {}).get("retry-after", "")))
     return HttpStatusError(
