@@ -20,6 +20,7 @@ from tests.soak import (
     leaks,
     mutants,
     runs,
+    selection,
     signals,
     states,
     storms,
@@ -41,6 +42,7 @@ SOAKS = {
     "swaps": swaps.soak,
     "states": states.soak,
     "mutants": mutants.soak,
+    "selection": selection.soak,
 }
 
 
