@@ -16,14 +16,15 @@ from wheel_uploader.rehearsal import pip_command
 
 #: Seconds for uv to report its version, and for pip to report its configuration.
 _LIMIT = 60
-#: Variables of uv for settings of pip.
-_VARIABLES = {
-    "index-url": "UV_DEFAULT_INDEX",
-    "extra-index-url": "UV_INDEX",
-    "constraint": "UV_CONSTRAINT",
-    "cert": "SSL_CERT_FILE",
+#: Arguments of uv for settings of pip. Not variables, which an older uv would ignore.
+_ARGUMENTS = {
+    "index-url": "--default-index",
+    "extra-index-url": "--index",
+    "find-links": "--find-links",
+    "constraint": "--constraint",
+    "requirement": "--requirement",
 }
-#: Settings of pip that do not decide what is installed, or that become arguments.
+#: Settings of pip that do not decide what is installed.
 _NEUTRAL = frozenset(
     {
         *(
@@ -50,25 +51,17 @@ _NEUTRAL = frozenset(
             "break-system-packages",
             "no-python-version-warning",
         ),
-        *("config-file", "find-links", "requirement"),
+        "config-file",
     }
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UvSettings:
-    """Settings of pip, for uv."""
+    """Settings of pip, for ``uv pip install``."""
 
+    arguments: Sequence[str]
     variables: Mapping[str, str]
-    #: URLs and folders in addition to the indexes, and files with requirements that pip always installs.
-    find_links: Sequence[str]
-    requirements: Sequence[str]
-
-    @property
-    def arguments(self) -> list[str]:
-        """The arguments of ``uv pip install`` for them."""
-        links = [word for each in self.find_links for word in ("--find-links", each)]
-        return links + [word for each in self.requirements for word in ("--requirement", each)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,16 +125,15 @@ def _translate(settings: Mapping[str, str]) -> UvSettings | None:
     ):
         return None
     # pip takes the best version of all indexes.
-    variables = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    arguments = ["--index-strategy", "unsafe-best-match"]
+    variables = {}
     for name, value in settings.items():
-        if name in _VARIABLES:
-            variables[_VARIABLES[name]] = " ".join(value.split())
+        if name in _ARGUMENTS:
+            arguments += [word for each in value.split() for word in (_ARGUMENTS[name], each)]
         elif name == "no-index" and value.lower() in {"1", "true", "yes", "on"}:
-            variables["UV_NO_INDEX"] = "1"
+            arguments.append("--no-index")
+        elif name == "cert":
+            variables["SSL_CERT_FILE"] = value
         elif name not in _NEUTRAL:
             return None
-    return UvSettings(
-        variables=variables,
-        find_links=settings.get("find-links", "").split(),
-        requirements=settings.get("requirement", "").split(),
-    )
+    return UvSettings(arguments=arguments, variables=variables)
