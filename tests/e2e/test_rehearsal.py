@@ -184,6 +184,15 @@ def test_pip_agrees_with_the_tags(tmp_path: Path) -> None:
             assert filename == (expected.filename if expected else ""), target
 
 
+def test_pip_installs_nothing_on_a_python_that_requires_python_excludes(tmp_path: Path) -> None:
+    metadata = wheels.METADATA.format(project="dipy", version="1.11.0").replace(">=3.9", ">=3.14")
+    wheels.make_wheel(tmp_path / "index", metadata=metadata)
+    platform = TargetPlatform(family="Windows x86_64", version_label="", platform_tags=("win_amd64",))
+    with indexes.pypiserver(tmp_path / "index") as url:
+        filename = pip_resolution.resolve_with_pip(f"{url}simple/", "dipy==1.11.0", CP313, platform, tmp_path)
+    assert filename == ""
+
+
 def test_reports_an_invalid_wheel_on_the_index(tmp_path: Path) -> None:
     platform = TargetPlatform(family="Windows x86_64", version_label="", platform_tags=("win_amd64",))
     with indexes.pypiserver(tmp_path / "index") as url:

@@ -121,7 +121,7 @@ class InstallOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeResult:
-    """The result of installing one wheel into a fresh environment and running a command there."""
+    """The result of installing one wheel into a temporary environment and running a command there."""
 
     #: The wheel; for a release that was installed from the index, its requirement.
     filename: str
