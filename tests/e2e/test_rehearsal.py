@@ -21,13 +21,15 @@ from wheel_uploader.core.models import (
     DistName,
     InstallKind,
     InstallOutcome,
+    InstallSource,
     Options,
     Report,
     Stage,
     WheelName,
 )
 from wheel_uploader.core.platforms.platforms import NEWEST_CPYTHON, OLDEST_CPYTHON
-from wheel_uploader.rehearsal import environments, pip_command, pip_resolution
+from wheel_uploader.core.progress import SilentProgress
+from wheel_uploader.rehearsal import environments, pip_command, pip_resolution, rehearsal
 from wheel_uploader.rehearsal.environments import TargetPlatform, TargetPython
 from wheel_uploader.rehearsal.wheel_selection import Choice, WheelSelector
 from wheel_uploader.report.formats import rehearsal_text
@@ -158,6 +160,37 @@ def test_requires_python_excludes_a_wheel_as_on_an_index() -> None:
     assert selector.select(CP313, windows) == Choice(wheel=names[1], is_confirmable=False)
     selector = WheelSelector(names, {names[0].filename: "3.13 or so", names[1].filename: ">=3.14"})
     assert selector.select(CP313, windows) == Choice(wheel=names[0], is_certain=False)
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_asks_pip_for_a_sample_and_for_everything_if_it_disagrees(
+    agrees: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = [wheel(tag) for tag in (*TAGS, "cp312-none-win_amd64")]
+    doubtful = [wheel("py3-none-any"), wheel("py2.py3-none-any")]
+    selector = WheelSelector([*names, *doubtful])
+    choices = {
+        target: selector.select(*target)
+        for target in itertools.product(
+            environments.target_pythons(names), environments.target_platforms(names)
+        )
+    }
+    asked: list[tuple[object, ...]] = []
+
+    def resolve_with_pip(_url: str, _requirement: str, *target: object) -> str:
+        asked.append(target[:2])
+        choice = choices[target[0], target[1]]  # type: ignore[index]
+        return choice.wheel.filename if choice.wheel and (agrees or not choice.is_certain) else ""
+
+    monkeypatch.setattr(pip_resolution, "resolve_with_pip", resolve_with_pip)
+    answers = rehearsal.Resolver("", "", tmp_path, SilentProgress()).resolve(choices)
+    by_pip = [target for target, (_, source) in answers.items() if source is InstallSource.PIP]
+    assert sorted(map(str, by_pip)) == sorted(map(str, asked))
+    uncertain = [target for target, choice in choices.items() if not choice.is_certain]
+    # CPython, free-threaded CPython and PyPy.
+    assert len(by_pip) == (len(uncertain) + 3 if agrees else len(choices))
+    assert len(uncertain) > 10
+    assert agrees is any(filename for target, (filename, _) in answers.items() if target not in uncertain)
 
 
 @pytest.mark.slow
@@ -323,7 +356,7 @@ def test_rehearsal_reports_what_pip_installs_and_uploads_nothing(
         in strict.error_line
     )
     assert "cp312 on Windows x86_64: nothing" in strict.stderr
-    rehearsal = json.loads(strict.stdout)["rehearsal"]
+    answers = json.loads(strict.stdout)["rehearsal"]
     assert {
         "python": "cp312",
         "machine": "macOS arm64 26.0",
@@ -331,7 +364,8 @@ def test_rehearsal_reports_what_pip_installs_and_uploads_nothing(
         "filename": "dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl",
         "answered_by": "tags",
         "before": "wheel",
-    } in rehearsal
+    } in answers
+    assert {answer["answered_by"] for answer in answers} == {"pip", "tags"}
 
 
 def test_rehearsal_needs_pypiserver(command: CommandLine, tmp_path: Path) -> None:

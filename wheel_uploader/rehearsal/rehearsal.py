@@ -73,7 +73,7 @@ def rehearse(
             ]
             requires_python = _requires_python_by_file(summaries)
             selector = WheelSelector(current, requires_python)
-            resolver = _Resolver(
+            resolver = Resolver(
                 f"{url}simple/", f"{selection.project}=={selection.version}", scratch, progress
             )
             answers = resolver.resolve({target: selector.select(*target) for target in targets})
@@ -94,7 +94,7 @@ def rehearse(
     )
 
 
-class _Resolver:
+class Resolver:
     """Finds the wheel that pip installs in each environment, and asks pip where that is necessary."""
 
     def __init__(self, index_url: str, requirement: str, temp_dir: Path, progress: Progress) -> None:
