@@ -17,10 +17,21 @@ from tools.testing import indexes, wheels
 from wheel_uploader.core import filenames
 from wheel_uploader.core.child_processes.environment import ChildKind, build_environment
 from wheel_uploader.core.errors import NetworkError, UsageError
-from wheel_uploader.core.models import InstallKind, InstallOutcome, Options, Report, Stage, WheelName
+from wheel_uploader.core.models import (
+    DistName,
+    InstallKind,
+    InstallOutcome,
+    InstallSource,
+    Options,
+    Report,
+    Stage,
+    WheelName,
+)
 from wheel_uploader.core.platforms.platforms import NEWEST_CPYTHON, OLDEST_CPYTHON
-from wheel_uploader.rehearsal import environments, pip_command, pip_resolution
+from wheel_uploader.core.progress import SilentProgress
+from wheel_uploader.rehearsal import environments, pip_command, pip_resolution, rehearsal
 from wheel_uploader.rehearsal.environments import TargetPlatform, TargetPython
+from wheel_uploader.rehearsal.wheel_selection import Choice, WheelSelector
 from wheel_uploader.report.formats import rehearsal_text
 from wheel_uploader.report.views import outcome as outcome_view
 
@@ -37,6 +48,10 @@ def platforms(*tags: str) -> list[str]:
 
 def pythons(*tags: str) -> list[str]:
     return [str(python) for python in environments.target_pythons(map(wheel, tags))]
+
+
+def select(names: Iterable[DistName], platform: TargetPlatform) -> Choice:
+    return WheelSelector(names).select(CP313, platform)
 
 
 CP313 = TargetPython(implementation="cp", version=(3, 13), abi="cp313")
@@ -97,13 +112,15 @@ def test_does_not_target_pyodide() -> None:
 
 def test_prefers_the_newest_platform_and_then_the_highest_build() -> None:
     old, new = wheel("cp313-cp313-macosx_11_0_arm64"), wheel("cp313-cp313-macosx_15_0_arm64")
-    assert environments.best_match([old, new], CP313, environments.macos_platform((26, 0), "arm64")) == new
-    assert environments.best_match([old, new], CP313, environments.macos_platform((14, 0), "arm64")) == old
-    assert environments.best_match([new], CP313, environments.macos_platform((14, 0), "arm64")) is None
+    newest_mac = environments.macos_platform((26, 0), "arm64")
+    older_mac = environments.macos_platform((14, 0), "arm64")
+    assert select([old, new], newest_mac) == Choice(wheel=new)
+    assert select([old, new], older_mac) == Choice(wheel=old)
+    assert select([new], older_mac) == Choice(wheel=None)
     ninth, tenth = wheel("cp313-cp313-win32", build="9a"), wheel("cp313-cp313-win32", build="10")
     (windows,) = environments.target_platforms([ninth])
-    assert environments.best_match([ninth, tenth], CP313, windows) == tenth
-    assert environments.best_match([wheel("cp313-cp313-win32"), ninth], CP313, windows) == ninth
+    assert select([ninth, tenth], windows) == Choice(wheel=tenth)
+    assert select([wheel("cp313-cp313-win32"), ninth], windows) == Choice(wheel=ninth)
 
 
 @pytest.mark.parametrize(
@@ -122,23 +139,91 @@ TAGS = (
 )
 
 
-def test_pip_agrees_with_the_resolution_by_file_names(tmp_path: Path) -> None:
-    """The previous release is resolved only by its file names, so pip must give the same results."""
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ("cp313-cp313-manylinux_2_17_x86_64", "cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64"),
+        ("cp313-cp313-manylinux2010_x86_64", "cp313-cp313-manylinux_2_14_x86_64"),
+    ],
+    ids=["equal tags", "an old name of manylinux"],
+)
+def test_pip_must_be_asked_if_its_order_is_not_known(tags: tuple[str, ...]) -> None:
+    linux = environments.glibc_platform((2, 28), "x86_64")
+    assert not select(map(wheel, tags), linux).is_certain
+    assert select([wheel(tags[0])], linux) == Choice(wheel=wheel(tags[0]))
+
+
+def test_requires_python_excludes_a_wheel_as_on_an_index() -> None:
+    names = [wheel("cp313-cp313-win32"), wheel("py3-none-any")]
+    (windows,) = environments.target_platforms(names[:1])
+    selector = WheelSelector(names, {names[0].filename: ">=3.13.1", names[1].filename: ">=3.13"})
+    assert selector.select(CP313, windows) == Choice(wheel=names[1], is_confirmable=False)
+    selector = WheelSelector(names, {names[0].filename: "3.13 or so", names[1].filename: ">=3.14"})
+    assert selector.select(CP313, windows) == Choice(wheel=names[0], is_certain=False)
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_asks_pip_for_a_sample_and_for_everything_if_it_disagrees(
+    agrees: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = [wheel(tag) for tag in (*TAGS, "cp312-none-win_amd64")]
+    doubtful = [wheel("py3-none-any"), wheel("py2.py3-none-any")]
+    selector = WheelSelector([*names, *doubtful])
+    choices = {
+        target: selector.select(*target)
+        for target in itertools.product(
+            environments.target_pythons(names), environments.target_platforms(names)
+        )
+    }
+    asked: list[tuple[object, ...]] = []
+
+    def resolve_with_pip(_url: str, _requirement: str, *target: object) -> str:
+        asked.append(target[:2])
+        choice = choices[target[0], target[1]]  # type: ignore[index]
+        return choice.wheel.filename if choice.wheel and (agrees or not choice.is_certain) else ""
+
+    monkeypatch.setattr(pip_resolution, "resolve_with_pip", resolve_with_pip)
+    answers = rehearsal.Resolver("", "", tmp_path, SilentProgress()).resolve(choices)
+    by_pip = [target for target, (_, source) in answers.items() if source is InstallSource.PIP]
+    assert sorted(map(str, by_pip)) == sorted(map(str, asked))
+    uncertain = [target for target, choice in choices.items() if not choice.is_certain]
+    # CPython, free-threaded CPython and PyPy.
+    assert len(by_pip) == (len(uncertain) + 3 if agrees else len(choices))
+    assert len(uncertain) > 10
+    assert agrees is any(filename for target, (filename, _) in answers.items() if target not in uncertain)
+
+
+@pytest.mark.slow
+def test_pip_agrees_with_the_tags(tmp_path: Path) -> None:
     names = [wheel(tag) for tag in TAGS]
     for tag in TAGS:
         wheels.make_wheel(tmp_path / "index", tag=tag)
-    with indexes.pypiserver(tmp_path / "index") as url:
-        every = list(
-            itertools.product(environments.target_pythons(names), environments.target_platforms(names))
+    selector = WheelSelector(names)
+    choices = {
+        target: selector.select(*target)
+        for target in itertools.product(
+            environments.target_pythons(names), environments.target_platforms(names)
         )
-        # A sample in which each wheel is installed somewhere and some targets have none.
-        sample = [pair for pair in every if environments.best_match(names, *pair)][::3] + every[::9]
-        for python, machine in sample:
-            expected = environments.best_match(names, python, machine)
-            resolved = pip_resolution.resolve_with_pip(
-                f"{url}simple/", "dipy==1.11.0", python, machine, tmp_path
-            )
-            assert resolved == (expected.filename if expected else ""), f"{python} on {machine}"
+    }
+    # An environment for each wheel, and three without one.
+    sample = {choice.wheel: target for target, choice in choices.items() if choice.wheel}
+    without = [target for target, choice in choices.items() if not choice.wheel][::20]
+    assert len(sample) == len(TAGS)
+    assert len(without) > 1
+    with indexes.pypiserver(tmp_path / "index") as url:
+        for target in [*sample.values(), *without]:
+            filename = pip_resolution.resolve_with_pip(f"{url}simple/", "dipy==1.11.0", *target, tmp_path)
+            expected = choices[target].wheel
+            assert filename == (expected.filename if expected else ""), target
+
+
+def test_pip_installs_nothing_on_a_python_that_requires_python_excludes(tmp_path: Path) -> None:
+    metadata = wheels.METADATA.format(project="dipy", version="1.11.0").replace(">=3.9", ">=3.14")
+    wheels.make_wheel(tmp_path / "index", metadata=metadata)
+    platform = TargetPlatform(family="Windows x86_64", version_label="", platform_tags=("win_amd64",))
+    with indexes.pypiserver(tmp_path / "index") as url:
+        filename = pip_resolution.resolve_with_pip(f"{url}simple/", "dipy==1.11.0", CP313, platform, tmp_path)
+    assert filename == ""
 
 
 def test_reports_an_invalid_wheel_on_the_index(tmp_path: Path) -> None:
@@ -203,7 +288,7 @@ def test_table_shows_lost_and_new_wheels() -> None:
         "  -: pip finds nothing to install",
         "  SOURCE: the previous release had a wheel",
         "  new: a wheel; the previous release had none",
-        "rehearsal: pip found a wheel for 2 of 4 environments, and none for 1 that had",
+        "rehearsal: pip finds a wheel for 2 of 4 environments, and none for 1 that had",
         "  one in the previous release; nothing was uploaded.",
     ]
 
@@ -214,7 +299,7 @@ def test_outcome_of_a_rehearsal() -> None:
     end = outcome_view.build_outcome(report, [])
     assert (end.headline, end.message) == (
         "Rehearsed",
-        "pip found a wheel for 1 of 1 environment; nothing was uploaded.",
+        "pip finds a wheel for 1 of 1 environment; nothing was uploaded.",
     )
 
 
@@ -271,14 +356,16 @@ def test_rehearsal_reports_what_pip_installs_and_uploads_nothing(
         in strict.error_line
     )
     assert "cp312 on Windows x86_64: nothing" in strict.stderr
-    rehearsal = json.loads(strict.stdout)["rehearsal"]
+    answers = json.loads(strict.stdout)["rehearsal"]
     assert {
         "python": "cp312",
         "machine": "macOS arm64 26.0",
         "installs": "wheel",
         "filename": "dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl",
+        "answered_by": "tags",
         "before": "wheel",
-    } in rehearsal
+    } in answers
+    assert {answer["answered_by"] for answer in answers} == {"pip", "tags"}
 
 
 def test_rehearsal_needs_pypiserver(command: CommandLine, tmp_path: Path) -> None:

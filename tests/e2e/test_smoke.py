@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import shlex
+import shutil
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -16,11 +17,13 @@ import pytest
 from tests.support.command_line import CommandLine
 from tools.testing import wheels
 from wheel_uploader.core import filenames
+from wheel_uploader.core.child_processes.environment import ChildKind
 from wheel_uploader.core.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.core.models import FileSummary, LocalFile, Options, Report, SmokeResult, WheelName
 from wheel_uploader.core.progress import SilentProgress
-from wheel_uploader.rehearsal import interpreters, smoke_test
+from wheel_uploader.rehearsal import interpreters, smoke_test, uv_command
 from wheel_uploader.rehearsal.interpreters import Interpreter
+from wheel_uploader.rehearsal.smoke_test import Environment, SmokeTask, Step
 from wheel_uploader.report.formats import rehearsal_text
 
 THIS = f"cp{sys.version_info[0]}{sys.version_info[1]}"
@@ -108,6 +111,48 @@ def test_dependency_in_the_same_folder(tmp_path: Path) -> None:
     assert result.failure == "", result.output
 
 
+@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=pytest.mark.slow)])
+def test_wheels_of_one_python_share_an_environment(
+    installer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if installer == "pip":
+        monkeypatch.setattr(uv_command, "find_uv", lambda passed: None)
+    elif shutil.which("uv") is None:
+        pytest.skip("uv is not installed")
+    first = wheels.make_wheel(tmp_path, tag=f"{THIS}-none-any", files={"dipy/first.py": b""})
+    second = wheels.make_wheel(tmp_path, files={"dipy/second.py": b""})
+    # The module of the other wheel is gone, and the environment is the same.
+    script = f"""
+import os, sys, dipy
+with open({str(tmp_path / "log")!r}, "a") as log:
+    print(sys.prefix, file=log)
+modules = os.listdir(os.path.dirname(dipy.__file__))
+sys.exit(("first.py" in modules) == ("second.py" in modules))
+"""
+    results = smoke_test_results([first, second], shlex.join(["python", "-c", script]))
+    assert [result.failure for result in results] == ["", ""], results
+    assert [result.filename for result in results] == [first.name, second.name]
+    prefixes = (tmp_path / "log").read_text().splitlines()
+    assert len(prefixes) == 2
+    assert len(set(prefixes)) == 1
+    # After a failure, what the command left behind must not reach the next wheel.
+    failed = smoke_test_results([first, second], "python -c 'import sys; print(sys.prefix); sys.exit(3)'")
+    assert len({result.output.split()[0] for result in failed}) == 2
+
+
+def test_pip_installs_if_uv_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "bin" / "log"
+    log.parent.mkdir()
+    fake = log.with_name("uv")
+    fake.write_text(f'#!/bin/sh\necho "$@" >> {log}\n[ "$1" = --version ]\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{log.parent}{os.pathsep}{os.environ['PATH']}")
+    path = wheels.make_wheel(tmp_path / "staged")
+    (result,) = smoke_test_results([path], "python -c 'import dipy'")
+    assert result.failure == "", result.output
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["--version", "venv", "pip", "pip"]
+
+
 def test_command_runs_in_the_environment_without_credentials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,12 +180,14 @@ def test_command_that_cannot_run(command: str, failure: str, tmp_path: Path) -> 
 
 
 def test_command_that_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = wheels.make_wheel(tmp_path)
-    assert smoke_test_results([path], "python -c pass")[0].failure == ""
-    monkeypatch.setattr(smoke_test, "SMOKE_TIMEOUT", 20)
-    (result,) = smoke_test_results([path], "python -c 'import time; print(1, flush=True); time.sleep(600)'")
-    assert result.failure == "the command failed (timed out after 20 s)"
-    assert result.output == "1\n"
+    monkeypatch.setattr(smoke_test, "SMOKE_TIMEOUT", 2)
+    (python,) = interpreters.find_interpreters()
+    words = shlex.split("sh -c 'echo 1; sleep 600'")
+    steps = [Step("the command failed", words, ChildKind.SMOKE_COMMAND)]
+    environment = Environment(tmp_path / "environment", python)
+    failure, output = smoke_test.run_steps(steps, SmokeTask(words, ()), environment)
+    assert failure == "the command failed (timed out after 2 s)"
+    assert output == "1\n"
 
 
 def test_keeps_the_end_of_a_long_output(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.soak import (
     mutants,
     prunes,
     runs,
+    selection,
     signals,
     states,
     storms,
@@ -43,6 +44,7 @@ SOAKS = {
     "swaps": swaps.soak,
     "states": states.soak,
     "mutants": mutants.soak,
+    "selection": selection.soak,
 }
 
 

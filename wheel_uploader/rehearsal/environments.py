@@ -1,4 +1,4 @@
-"""The Pythons and platforms of users, and the wheel that an installer selects for each."""
+"""The Pythons and platforms of users."""
 
 from __future__ import annotations
 
@@ -188,22 +188,7 @@ def _sort_key(age: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(int(part) for part in version.split(".") if part)
 
 
-# --- selection -------------------------------------------------------------------------------------
-
-
-def best_match(names: Iterable[DistName], python: TargetPython, platform: TargetPlatform) -> WheelName | None:
-    """Return the wheel that an installer selects on this platform, judged by the file names alone."""
-    wheels = [name for name in names if isinstance(name, WheelName)]
-    for tag in python.compatible_tags(platform.platform_tags):
-        compatible = [name for name in wheels if tag in name.tags]
-        if compatible:
-            return max(compatible, key=lambda name: (_build_number(name), name.filename))
-    return None
-
-
-def _build_number(name: WheelName) -> tuple[int, str]:
-    match = re.match(r"(\d+)(.*)", name.build)
-    return (int(match[1]), match[2]) if match else (-1, "")
+# --- the sdist -------------------------------------------------------------------------------------
 
 
 def builds_from_source(names: Iterable[DistName], python: TargetPython, requires_python: str = "") -> bool:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from packaging.version import Version
 
-from wheel_uploader.core.child_processes import process as child_process
 from wheel_uploader.core.child_processes.environment import ChildKind
-from wheel_uploader.core.child_processes.outcome import ChildStartError
 from wheel_uploader.core.errors import FileError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import LocalFile, SmokeResult
@@ -22,12 +17,9 @@ from wheel_uploader.core.models.option_rules import split_smoke_command
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.index.target import Target
-from wheel_uploader.rehearsal import pip_command, smoke_test
+from wheel_uploader.rehearsal import smoke_test, uv_command
 from wheel_uploader.rehearsal.interpreters import Interpreter
 from wheel_uploader.rehearsal.smoke_test import Environment, SmokeTask, Step
-
-#: Seconds for uv to report its version.
-_UV_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +58,16 @@ def run_index_smoke_tests(
     The release itself comes from that index only. Its dependencies come from the configured index of pip and
     from the folder of the wheels, as with ``smoke_test.run_smoke_tests``.
     """
-    task = SmokeTask(split_smoke_command(command), tuple(passed_variables))
-    uv = find_uv()
+    words = split_smoke_command(command)
+    task = SmokeTask(words, tuple(passed_variables), uv_command.find_uv(passed_variables))
     names = ", ".join(map(str, pythons))
     progress.info(f"smoke: installing {release.requirement} from {strip_url(release.index_url)} with {names}")
     with progress.counter("smoke tests done", count=len(pythons)) as bar:
 
         def test(python: Interpreter) -> SmokeResult:
             started_at = time.monotonic()
-            with tempfile.TemporaryDirectory(
-                prefix="wheel-uploader-smoke-", ignore_cleanup_errors=True
-            ) as folder:
-                failure, output = _test(release, python, uv, task, Path(folder))
+            with smoke_test.temporary_environment(python, task) as environment:
+                failure, output = _test(release, task, environment)
             bar.advance(1)
             return SmokeResult(
                 filename=f"{release.requirement} from the index",
@@ -103,50 +93,30 @@ def raise_if_failed(trials: Sequence[SmokeResult], requirement: str) -> None:
         )
 
 
-def find_uv() -> str:
-    """Return the path of a uv that works; empty if there is none."""
-    path = shutil.which("uv")
-    if not path:
-        return ""
-    try:
-        done = child_process.run_child([path, "--version"], ChildKind.PIP, timeout=_UV_LIMIT)
-    except (ChildStartError, OSError):
-        return ""
-    return "" if done.exit_status or done.timed_out else path
-
-
-def _test(
-    release: PublishedRelease, python: Interpreter, uv: str, task: SmokeTask, folder: Path
-) -> tuple[str, str]:
+def _test(release: PublishedRelease, task: SmokeTask, environment: Environment) -> tuple[str, str]:
     """Return why the smoke test failed, and its output; both are empty if it passed."""
-    environment = Environment(folder / "environment")
-    requirements = folder / "requirements.txt"
+    requirements = environment.folder.parent / "requirements.txt"
     requirements.write_text(release.hashed_requirement())
     options = [
         *("--no-deps", "--require-hashes", "--only-binary", release.project),
         *("--requirement", str(requirements), "--index-url", release.index_url),
     ]
-    # The dependencies are installed by pip in any case, because uv does not read pip's configuration.
-    uses_uv = bool(uv) and pip_command.pip_supports(python.version)
-    if uses_uv:
-        words = [uv, "venv", "--quiet", "--no-project", "--no-config", "--python", python.path]
-        make = Step(_MAKE_FAILURE, [*words, str(environment.folder)], ChildKind.PIP)
-        install = _uv_step(release, [uv, "pip", "install", "--python", environment.python, *options])
+    if environment.uv:
+        install = _uv_step(release, [*environment.uv.install(environment.python), *options])
     else:
-        make = Step(_MAKE_FAILURE, environment.make_command(python), ChildKind.PYTHON)
-        install = _pip_step(release, [*environment.pip_install(python), *options])
+        install = _pip_step(release, [*environment.pip_install(), *options])
     wheelhouse = release.files[0].path.absolute().parent
-    more = [*environment.pip_install(python), "--find-links", str(wheelhouse), release.requirement]
+    more = [*environment.pip_install(), "--find-links", str(wheelhouse), release.requirement]
+    more_with_pip = Step("could not install its dependencies", more, ChildKind.PIP)
     steps = (
-        make,
+        environment.creation(),
         install,
-        Step("could not install its dependencies", more, ChildKind.PIP),
+        environment.dependencies(release.requirement, wheelhouse, more_with_pip),
         Step("the command failed", task.words, ChildKind.SMOKE_COMMAND),
     )
     return smoke_test.run_steps(steps, task, environment)
 
 
-_MAKE_FAILURE = "could not create an environment"
 _INSTALL_FAILURE = "could not install it from the index"
 
 
@@ -165,7 +135,7 @@ def _pip_step(release: PublishedRelease, command: list[str]) -> Step:
 
 def _uv_step(release: PublishedRelease, command: list[str]) -> Step:
     """Return the installation by uv, without its configuration and its cache of pages."""
-    command = [*command, "--quiet", "--no-config", "--no-cache"]
+    command = [*command, "--no-cache"]
     for host in release.insecure_hosts:
         command += ["--allow-insecure-host", host]
     variables = {}

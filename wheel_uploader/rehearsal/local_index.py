@@ -31,8 +31,8 @@ def require_pypiserver(feature: str, *, extra: str) -> None:
 
 @contextlib.contextmanager
 def run_local_index(folder: Path) -> Iterator[str]:
-    """Run an empty pypiserver on loopback inside the ``with`` block, and yield its upload URL."""
-    folder.mkdir(parents=True)
+    """Run a pypiserver on loopback that serves ``folder`` inside the ``with`` block; yield its upload URL."""
+    folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -20,8 +20,12 @@ from wheel_uploader.rehearsal.environments import TargetPlatform, TargetPython
 PIP_TIMEOUT = 300
 #: In bytes; a report of pip contains the metadata of one wheel.
 _MAX_REPORT = 32 << 20
-#: Messages of pip if no wheel is compatible.
-_NO_WHEEL_MESSAGES = ("No matching distribution found", "Could not find a version that satisfies")
+#: Messages of pip if no wheel is compatible, by its tags or its Requires-Python.
+_NO_WHEEL_MESSAGES = (
+    "No matching distribution found",
+    "Could not find a version that satisfies",
+    "requires a different Python",
+)
 
 
 def resolve_with_pip(

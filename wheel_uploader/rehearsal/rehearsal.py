@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from wheel_uploader.core.models import (
     FileSummary,
     InstallKind,
     InstallOutcome,
+    InstallSource,
     LocalFile,
     Options,
     Report,
@@ -27,8 +28,15 @@ from wheel_uploader.core.progress import Progress, SilentProgress
 from wheel_uploader.index import client as index_client
 from wheel_uploader.index.confirmation import confirm_files
 from wheel_uploader.rehearsal import environments, local_index, pip_command, pip_resolution
-from wheel_uploader.rehearsal.environments import TargetPlatform, TargetPython
+from wheel_uploader.rehearsal.environments import TargetPython
+from wheel_uploader.rehearsal.wheel_selection import Choice, Target, WheelSelector, choose_sample
 from wheel_uploader.upload import clients, scheduler
+
+#: Bytes of a release that are uploaded to the local index, which takes longer than anything else; the rest is
+#: placed there.
+_MAX_UPLOADED = 32 << 20
+#: Seconds for the local index to hash all files.
+_INDEX_TIMEOUT = 600.0
 
 
 def require_rehearsal_tools() -> None:
@@ -48,6 +56,8 @@ def rehearse(
     files = tuple(fetched.file for fetched in report.downloaded_files)
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-rehearsal-") as folder:
         scratch = Path(folder)
+        # Before the index starts, because it caches the list of its files.
+        _link_large_files(files, scratch / "index")
         with local_index.run_local_index(scratch / "index") as url:
             progress.info("rehearsal: publishing to a local index")
             # Silent, because "uploaded NAME" would look like a real upload.
@@ -61,25 +71,96 @@ def rehearse(
                 for python in environments.target_pythons([*current, *previous])
                 for machine in environments.target_platforms([*current, *previous])
             ]
-            count = format_count(len(targets), "combination")
-            progress.info(f"rehearsal: resolving with pip for {count} of Python and platform")
-            requirement = f"{selection.project}=={selection.version}"
-            scope = ChildScope()
-            with progress.counter("resolving with pip", count=len(targets)) as bar:
-
-                def resolve(target: tuple[TargetPython, TargetPlatform]) -> str:
-                    filename = pip_resolution.resolve_with_pip(
-                        f"{url}simple/", requirement, *target, scratch, scope
-                    )
-                    bar.advance(1)
-                    return filename
-
-                filenames = scope.map_in_threads(resolve, targets)
-    requires = _requires(summaries)
+            requires_python = _requires_python_by_file(summaries)
+            selector = WheelSelector(current, requires_python)
+            resolver = Resolver(
+                f"{url}simple/", f"{selection.project}=={selection.version}", scratch, progress
+            )
+            answers = resolver.resolve({target: selector.select(*target) for target in targets})
+    previous_selector = WheelSelector(previous)
+    requires = next((requires_python[name.filename] for name in current if isinstance(name, SdistName)), "")
     return tuple(
-        _installable(target, filename, current, previous, requires)
-        for target, filename in zip(targets, filenames, strict=True)
+        InstallOutcome(
+            python=str(python),
+            platform_label=str(machine),
+            kind=_install_kind(bool(filename), current, python, requires),
+            filename=filename,
+            answered_by=source,
+            previous_kind=_install_kind(bool(before), previous, python, requires) if previous else None,
+            previous_filename=before.filename if before else "",
+        )
+        for (python, machine), (filename, source) in answers.items()
+        for before in [previous_selector.select(python, machine).wheel]
     )
+
+
+class Resolver:
+    """Finds the wheel that pip installs in each environment, and asks pip where that is necessary."""
+
+    def __init__(self, index_url: str, requirement: str, temp_dir: Path, progress: Progress) -> None:
+        self._index_url, self._requirement = index_url, requirement
+        self._temp_dir, self._progress = temp_dir, progress
+
+    def resolve(self, choices: Mapping[Target, Choice]) -> dict[Target, tuple[str, InstallSource]]:
+        """Return the file name of the wheel, or an empty string, for each environment, and who answered.
+
+        pip is asked for the environments whose choice is uncertain and for a sample of the others; if it
+        disagrees, it is asked for all of them. Raises NetworkError.
+        """
+        sample = choose_sample(choices)
+        asked = [target for target, choice in choices.items() if not choice.is_certain]
+        self._progress.info(
+            f"rehearsal: {format_count(len(choices), 'combination')} of Python and platform; "
+            f"asking pip for {len(sample) + len(asked)} of them"
+        )
+        by_pip = self._ask_pip([*sample, *asked])
+        if different := [target for target in sample if by_pip[target] != _filename(choices[target])]:
+            python, machine = different[0]
+            self._progress.info(
+                f"rehearsal: for {python} on {machine} pip selects {by_pip[different[0]] or 'no wheel'}, and "
+                f"the tags {_filename(choices[different[0]]) or 'no wheel'}; asking pip for every combination"
+            )
+            by_pip |= self._ask_pip([target for target in choices if target not in by_pip])
+        return {
+            target: (by_pip[target], InstallSource.PIP)
+            if target in by_pip
+            else (_filename(choice), InstallSource.TAGS)
+            for target, choice in choices.items()
+        }
+
+    def _ask_pip(self, targets: Sequence[Target]) -> dict[Target, str]:
+        scope = ChildScope()
+        with self._progress.counter("resolving with pip", count=len(targets)) as bar:
+
+            def resolve(target: Target) -> str:
+                filename = pip_resolution.resolve_with_pip(
+                    self._index_url, self._requirement, *target, self._temp_dir, scope
+                )
+                bar.advance(1)
+                return filename
+
+            return dict(zip(targets, scope.map_in_threads(resolve, targets), strict=True))
+
+
+def _filename(choice: Choice) -> str:
+    return choice.wheel.filename if choice.wheel else ""
+
+
+def _link_large_files(files: Iterable[LocalFile], folder: Path) -> None:
+    """Put the files into the folder of the index, except the smallest ones, which are uploaded.
+
+    The index hashes them as well, and its hashes are compared with those of the checked files.
+    """
+    folder.mkdir(parents=True)
+    uploaded = 0
+    for file in sorted(files, key=lambda file: file.size):
+        uploaded += file.size
+        if uploaded > _MAX_UPLOADED:
+            try:
+                (folder / file.filename).symlink_to(file.path.absolute())
+            except OSError:
+                # On Windows, creating a link requires a privilege. Then the file is uploaded.
+                return
 
 
 def _options_for(options: Options, url: str) -> Options:
@@ -96,6 +177,7 @@ def _options_for(options: Options, url: str) -> Options:
         password=login,
         cert=None,
         client_cert=None,
+        timeout=max(options.timeout, _INDEX_TIMEOUT),
     )
 
 
@@ -125,35 +207,12 @@ def _parsed(filenames: Iterable[str]) -> Iterable[DistName]:
             continue
 
 
-def _requires(summaries: Iterable[FileSummary]) -> str:
-    """Return the Requires-Python of the sdist; empty if there is none."""
-    values = [
-        summary.metadata.get("Requires-Python", ())
+def _requires_python_by_file(summaries: Iterable[FileSummary]) -> dict[str, str]:
+    """Return the Requires-Python of each file; empty if it has none."""
+    return {
+        summary.name.filename: next(iter(summary.metadata.get("Requires-Python", ())), "")
         for summary in summaries
-        if isinstance(summary.name, SdistName)
-    ]
-    return values[0][0] if values and values[0] else ""
-
-
-def _installable(
-    target: tuple[TargetPython, TargetPlatform],
-    filename: str,
-    current: Sequence[DistName],
-    previous: Sequence[DistName],
-    requires: str,
-) -> InstallOutcome:
-    python, machine = target
-    previous_wheel = environments.best_match(previous, python, machine)
-    return InstallOutcome(
-        python=str(python),
-        platform_label=str(machine),
-        kind=_install_kind(bool(filename), current, python, requires),
-        filename=filename,
-        previous_kind=_install_kind(previous_wheel is not None, previous, python, requires)
-        if previous
-        else None,
-        previous_filename=previous_wheel.filename if previous_wheel else "",
-    )
+    }
 
 
 def _install_kind(

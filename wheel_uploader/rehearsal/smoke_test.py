@@ -1,11 +1,12 @@
-"""``--smoke``: installs each wheel for each compatible Python in a fresh environment and runs a command."""
+"""``--smoke``: installs each wheel for each compatible Python in an environment and runs a command."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,11 +18,15 @@ from wheel_uploader.core.errors import FileError, NothingFoundError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileSummary, LocalFile, SmokeResult, WheelName
 from wheel_uploader.core.models.option_rules import split_smoke_command
-from wheel_uploader.core.progress import Progress
+from wheel_uploader.core.progress import Progress, ProgressCounter
 from wheel_uploader.core.redaction import redact_secrets
 from wheel_uploader.core.verified_file import VerifiedFile
-from wheel_uploader.rehearsal import interpreters, pip_command
+from wheel_uploader.rehearsal import interpreters, pip_command, uv_command
 from wheel_uploader.rehearsal.interpreters import Interpreter
+from wheel_uploader.rehearsal.uv_command import Uv
+
+#: A wheel and an interpreter that can install it.
+Pair = tuple[LocalFile, Interpreter]
 
 #: Seconds for an installation, which may have to build a dependency, and for the command.
 SMOKE_TIMEOUT = 1800
@@ -37,6 +42,8 @@ class SmokeTask:
 
     words: list[str]
     passed: tuple[str, ...]
+    #: None if uv is not installed: then pip installs everything.
+    uv: Uv | None = None
     scope: ChildScope = field(default_factory=ChildScope)
 
 
@@ -48,7 +55,9 @@ def run_smoke_tests(
     *,
     passed_variables: Sequence[str] = (),
 ) -> tuple[SmokeResult, ...]:
-    """Test every wheel with every compatible interpreter in parallel, and return a result for each pair.
+    """Test every wheel with every compatible interpreter, and return a result for each pair.
+
+    The interpreters are used in parallel, each with one environment for all wheels that require the same.
 
     Compatible means by its tags and its Requires-Python, which is taken from ``summaries``.
     ``passed_variables`` names environment variables that pip and the command get in addition.
@@ -56,25 +65,35 @@ def run_smoke_tests(
     Dependencies are installed from the configured index of pip and from the folder of the wheels. Raises
     UsageError for an invalid command, NothingFoundError if no wheel is compatible with an interpreter.
     """
-    task = SmokeTask(split_smoke_command(command), tuple(passed_variables))
+    words = split_smoke_command(command)
     pip_command.require_pip("--smoke")
     pairs = find_compatible_pairs(files, summaries)
+    task = SmokeTask(words, tuple(passed_variables), uv_command.find_uv(passed_variables))
     tested = ", ".join(sorted({str(python) for _, python in pairs}))
-    progress.info(f"smoke: {format_count(len(pairs), 'test')} with {tested}")
+    installer = "uv" if task.uv and task.uv.settings else "uv and pip" if task.uv else "pip"
+    progress.info(f"smoke: {format_count(len(pairs), 'test')} with {tested}, installed by {installer}")
     _report_withheld_variables(task, progress)
+    groups = _group_by_environment(pairs, summaries)
     with progress.counter("smoke tests done", count=len(pairs)) as bar:
 
-        def test(pair: tuple[LocalFile, Interpreter]) -> SmokeResult:
-            trial = _test(*pair, task, progress)
-            bar.advance(1)
-            return trial
+        def test(group: Sequence[Pair]) -> dict[Pair, SmokeResult]:
+            return _test_in_one_environment(group, task, progress, bar)
 
-        return tuple(task.scope.map_in_threads(test, pairs))
+        results = task.scope.map_in_threads(test, groups)
+    by_pair = {pair: result for group in results for pair, result in group.items()}
+    return tuple(by_pair[pair] for pair in pairs)
 
 
-def find_compatible_pairs(
-    files: Sequence[LocalFile], summaries: Iterable[FileSummary]
-) -> list[tuple[LocalFile, Interpreter]]:
+def _group_by_environment(pairs: Iterable[Pair], summaries: Iterable[FileSummary]) -> list[list[Pair]]:
+    """Return the pairs that can share an environment: the same Python, and the same required projects."""
+    requires = {it.name.filename: it.metadata.get("Requires-Dist", ()) for it in summaries}
+    groups: dict[tuple[str, tuple[str, ...]], list[Pair]] = {}
+    for file, python in pairs:
+        groups.setdefault((python.path, tuple(requires.get(file.filename, ()))), []).append((file, python))
+    return list(groups.values())
+
+
+def find_compatible_pairs(files: Sequence[LocalFile], summaries: Iterable[FileSummary]) -> list[Pair]:
     """Return each wheel with each Python of this machine that can install it.
 
     Raises NothingFoundError if there is none.
@@ -116,40 +135,78 @@ def raise_if_failed(trials: Sequence[SmokeResult]) -> None:
         )
 
 
-def _test(file: LocalFile, python: Interpreter, task: SmokeTask, progress: Progress) -> SmokeResult:
-    started_at = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="wheel-uploader-smoke-", ignore_cleanup_errors=True) as folder:
-        failure, output = _failure(file, python, task, Path(folder))
-    # Raises if the file has changed, because then the result would say nothing about the release.
-    VerifiedFile(file.path, file.sha256).close()
-    seconds = time.monotonic() - started_at
-    progress.debug(f"smoke: {file.filename} with {python}: {failure or 'passed'} ({seconds:.1f} s)")
-    return SmokeResult(
-        filename=file.filename, interpreter=str(python), failure=failure, output=output, seconds=seconds
-    )
+def _test_in_one_environment(
+    pairs: Iterable[Pair], task: SmokeTask, progress: Progress, bar: ProgressCounter
+) -> dict[Pair, SmokeResult]:
+    """Test wheels one after another with the same Python, in a new environment after each failure."""
+    results: dict[Pair, SmokeResult] = {}
+    with contextlib.ExitStack() as stack:
+        environment: Environment | None = None
+        for file, python in pairs:
+            started_at = time.monotonic()
+            is_new = environment is None
+            environment = environment or stack.enter_context(temporary_environment(python, task))
+            failure, output = run_steps(
+                _make_steps(file, task, environment, is_new=is_new), task, environment
+            )
+            # Raises if the file has changed, because then the result would say nothing about the release.
+            VerifiedFile(file.path, file.sha256).close()
+            environment = None if failure else environment
+            seconds = time.monotonic() - started_at
+            progress.debug(f"smoke: {file.filename} with {python}: {failure or 'passed'} ({seconds:.1f} s)")
+            results[file, python] = SmokeResult(
+                filename=file.filename,
+                interpreter=str(python),
+                failure=failure,
+                output=output,
+                seconds=seconds,
+            )
+            bar.advance(1)
+    return results
 
 
-def _failure(file: LocalFile, python: Interpreter, task: SmokeTask, folder: Path) -> tuple[str, str]:
-    """Return why the smoke test failed, and its output; both are empty if it passed."""
-    environment = Environment(folder / "environment")
-    # Absolute, because pip runs in another working directory.
+def _make_steps(
+    file: LocalFile, task: SmokeTask, environment: Environment, *, is_new: bool
+) -> Iterator[Step]:
+    """Yield the steps to test a wheel; in an environment that is not new it replaces another wheel."""
+    # Absolute, because the installers run in another working directory.
     wheel = file.path.absolute()
-    install = environment.pip_install(python)
-    # pip verifies the hash, so that the tested file is the checked one.
-    install += ["--find-links", str(wheel.parent), f"{wheel.as_uri()}#sha256={file.sha256}"]
-    steps = (
-        Step("could not create an environment", environment.make_command(python), ChildKind.PYTHON),
-        Step("could not install the wheel", install, ChildKind.PIP),
-        Step("the command failed", task.words, ChildKind.SMOKE_COMMAND),
+    # pip and uv verify the hash, so that the tested file is the checked one.
+    url = f"{wheel.as_uri()}#sha256={file.sha256}"
+    if is_new:
+        yield environment.creation()
+    with_pip = Step(
+        _INSTALL_FAILURE,
+        [*environment.pip_install(), "--find-links", str(wheel.parent), url],
+        ChildKind.PIP,
     )
-    return run_steps(steps, task, environment)
+    replace_with_pip = Step(
+        _INSTALL_FAILURE, [*environment.pip_install(), "--no-deps", "--force-reinstall", url], ChildKind.PIP
+    )
+    if environment.uv:
+        requirements = environment.folder.parent / f"{file.filename}.txt"
+        requirements.write_text(f"{file.name.project} @ {wheel.as_uri()} --hash=sha256:{file.sha256}\n")
+        command = [*environment.uv.install(environment.python), "--no-cache", "--no-deps", "--reinstall"]
+        command += ["--require-hashes", "--requirement", str(requirements)]
+        yield Step(_INSTALL_FAILURE, command, ChildKind.PIP, alternative=replace_with_pip)
+    elif not is_new:
+        yield replace_with_pip
+    requirement = f"{file.name.project}=={file.name.version}"
+    yield environment.dependencies(requirement, wheel.parent, with_pip)
+    yield Step("the command failed", task.words, ChildKind.SMOKE_COMMAND)
+
+
+_INSTALL_FAILURE = "could not install the wheel"
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A virtual environment at ``folder``."""
+    """A virtual environment at ``folder``, for ``interpreter``."""
 
     folder: Path
+    interpreter: Interpreter
+    #: None: pip installs everything.
+    uv: Uv | None = None
 
     @property
     def scripts(self) -> Path:
@@ -161,18 +218,43 @@ class Environment:
         """The path of its Python."""
         return str(self.scripts / ("python.exe" if os.name == "nt" else "python"))
 
-    def make_command(self, python: Interpreter) -> list[str]:
-        """Return the command that creates it."""
+    def creation(self) -> Step:
+        """Return the step that creates it."""
         # Using the pip of this Python saves seconds, unless it is too new for the interpreter.
-        without_pip = ["--without-pip"] if pip_command.pip_supports(python.version) else []
-        return [python.path, "-m", "venv", *without_pip, str(self.folder)]
+        without_pip = ["--without-pip"] if pip_command.pip_supports(self.interpreter.version) else []
+        command = [self.interpreter.path, "-m", "venv", "--clear", *without_pip, str(self.folder)]
+        failure = "could not create an environment"
+        step = Step(failure, command, ChildKind.PYTHON)
+        if self.uv:
+            command = self.uv.create_environment(self.interpreter.path, self.folder)
+            step = Step(failure, command, ChildKind.PIP, alternative=step)
+        return step
 
-    def pip_install(self, python: Interpreter) -> list[str]:
-        """Return the start of a command that installs into it."""
-        use_own_pip = pip_command.pip_supports(python.version)
+    def pip_install(self) -> list[str]:
+        """Return the start of a command by which pip installs into it."""
+        use_own_pip = pip_command.pip_supports(self.interpreter.version)
         pip = [*pip_command.PIP_COMMAND, "--python"] if use_own_pip else []
         pip += [self.python] if use_own_pip else [self.python, "-m", "pip"]
-        return [*pip, "install", "--no-input", "--quiet", "--disable-pip-version-check"]
+        # The command compiles the modules that it imports.
+        return [*pip, "install", "--no-input", "--quiet", "--disable-pip-version-check", "--no-compile"]
+
+    def dependencies(self, requirement: str, wheelhouse: Path, with_pip: Step) -> Step:
+        """Return the step that installs what an installed project requires; ``with_pip`` does the same."""
+        if not self.uv or not self.uv.settings:
+            return with_pip
+        command = [*self.uv.install(self.python), *self.uv.settings.arguments]
+        # Not links to uv's cache, to which the command of the test could write.
+        command += ["--link-mode", "copy", "--find-links", str(wheelhouse), requirement]
+        variables = self.uv.settings.variables
+        return Step(with_pip.failure, command, ChildKind.PIP, variables, alternative=with_pip)
+
+
+@contextlib.contextmanager
+def temporary_environment(python: Interpreter, task: SmokeTask) -> Iterator[Environment]:
+    """Yield the environment of a Python, which does not exist yet, in a temporary folder."""
+    uv = task.uv if pip_command.pip_supports(python.version) else None
+    with tempfile.TemporaryDirectory(prefix="wheel-uploader-smoke-", ignore_cleanup_errors=True) as folder:
+        yield Environment(Path(folder) / "environment", python, uv)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +267,8 @@ class Step:
     kind: ChildKind
     #: Environment variables that replace inherited ones.
     variables: Mapping[str, str] = field(default_factory=dict)
+    #: What to do instead if it fails: pip accepts more than uv, and finds more.
+    alternative: Step | None = None
 
 
 def run_steps(steps: Iterable[Step], task: SmokeTask, environment: Environment) -> tuple[str, str]:
@@ -192,15 +276,17 @@ def run_steps(steps: Iterable[Step], task: SmokeTask, environment: Environment) 
 
     Return why it failed, and its output; both are empty if all succeeded.
     """
-    (environment.folder.parent / "work").mkdir()
+    work = Path(tempfile.mkdtemp(prefix="work-", dir=environment.folder.parent))
     for step in steps:
-        ended, output = _run(step, task, environment)
+        ended, output = _run(step, task, environment, work)
+        if ended and step.alternative:
+            ended, output = _run(step.alternative, task, environment, work)
         if ended:
             return f"{step.failure} ({ended})", output
     return "", ""
 
 
-def _run(step: Step, task: SmokeTask, environment: Environment) -> tuple[str, str]:
+def _run(step: Step, task: SmokeTask, environment: Environment, work: Path) -> tuple[str, str]:
     """Return how a command failed, or an empty string, and the end of its output."""
     kind, scripts = step.kind, environment.scripts
     passed = () if kind is ChildKind.PYTHON else task.passed
@@ -213,7 +299,7 @@ def _run(step: Step, task: SmokeTask, environment: Environment) -> tuple[str, st
             merge_stderr=True,
             variables={"PATH": path, "VIRTUAL_ENV": str(environment.folder), **step.variables},
             extra_names=passed,
-            cwd=environment.folder.parent / "work",
+            cwd=work,
             scope=task.scope,
         )
     except ChildStartError as error:

@@ -57,13 +57,13 @@ def options() -> list[Option]:
         option(
             "--smoke",
             metavar="COMMAND",
-            help="Install each compatible wheel into a fresh environment and run COMMAND there.",
+            help="Install each compatible wheel into a temporary environment and run COMMAND there.",
         ),
         option(
             "--smoke-env",
             multiple=True,
             metavar="NAME",
-            help="Pass this environment variable to pip and to the --smoke command.",
+            help="Pass this environment variable to pip, uv and the --smoke command.",
         ),
         option(
             "--smoke-index",

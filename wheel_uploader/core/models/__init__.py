@@ -40,6 +40,7 @@ from wheel_uploader.core.models.findings import (
     Finding,
     InstallKind,
     InstallOutcome,
+    InstallSource,
     Signature,
     SmokeResult,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "IndexFile",
     "InstallKind",
     "InstallOutcome",
+    "InstallSource",
     "KeptFiles",
     "ListingGap",
     "ListingNote",

@@ -88,6 +88,15 @@ class InstallKind(enum.StrEnum):
     NOTHING = "nothing"
 
 
+class InstallSource(enum.StrEnum):
+    """How the file that an installer uses was found."""
+
+    #: pip resolved the release for the environment.
+    PIP = "pip"
+    #: By the tags and the Requires-Python of the wheels, with pip's rules.
+    TAGS = "tags"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallOutcome:
     """The file that pip installs for one interpreter on one platform."""
@@ -99,6 +108,7 @@ class InstallOutcome:
     kind: InstallKind
     #: The wheel; empty if no wheel is compatible.
     filename: str = ""
+    answered_by: InstallSource = InstallSource.PIP
     #: The same for the previous release, derived from its file names; None if unknown.
     previous_kind: InstallKind | None = None
     previous_filename: str = ""
@@ -111,7 +121,7 @@ class InstallOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeResult:
-    """The result of installing one wheel into a fresh environment and running a command there."""
+    """The result of installing one wheel into a temporary environment and running a command there."""
 
     #: The wheel; for a release that was installed from the index, its requirement.
     filename: str

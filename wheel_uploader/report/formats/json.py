@@ -115,6 +115,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
                 "machine": install.platform_label,
                 "installs": install.kind,
                 "filename": install.filename,
+                "answered_by": install.answered_by,
                 "before": install.previous_kind,
             }
             for install in report.install_outcomes

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wheel_uploader.core.formatting import format_size
-from wheel_uploader.core.models import FileStatus, InstallKind, Report, Severity, Stage
+from wheel_uploader.core.models import FileStatus, InstallKind, InstallSource, Report, Severity, Stage
 from wheel_uploader.report.formats import findings_text
 from wheel_uploader.report.views import attestations, sizes
 from wheel_uploader.report.views import pruning as pruning_view
@@ -124,16 +124,17 @@ def _describe_success(report: Report, rows: Sequence[FileRow]) -> tuple[str, str
 
 
 def describe_rehearsal(report: Report) -> str:
-    """Return one sentence about how many environments pip finds a wheel for."""
-    environments = (
-        "1 environment"
-        if len(report.install_outcomes) == 1
-        else f"{len(report.install_outcomes)} environments"
-    )
-    wheels = sum(install.kind is InstallKind.WHEEL for install in report.install_outcomes)
-    worse = sum(install.is_worse for install in report.install_outcomes)
+    """Return one sentence about how many environments pip finds a wheel for, and who answered."""
+    outcomes = report.install_outcomes
+    environments = "1 environment" if len(outcomes) == 1 else f"{len(outcomes)} environments"
+    wheels = sum(install.kind is InstallKind.WHEEL for install in outcomes)
+    worse = sum(install.is_worse for install in outcomes)
     regressions = f", and none for {worse} that had one in the previous release" if worse else ""
-    return f"pip found a wheel for {wheels} of {environments}{regressions}; nothing was uploaded."
+    asked = sum(install.answered_by is InstallSource.PIP for install in outcomes)
+    answered = (
+        f" (pip was asked for {asked}; the others follow from the tags)" if asked < len(outcomes) else ""
+    )
+    return f"pip finds a wheel for {wheels} of {environments}{regressions}{answered}; nothing was uploaded."
 
 
 def judge_rehearsal(report: Report) -> Emphasis:
