@@ -186,7 +186,11 @@ def print_error(
         lines += [f"  {detail}" for detail in details]
     else:
         lines = _wrapped(_bold("error:", "red"), message)
-        lines += [line for detail in details for line in _wrapped(" ", detail)]
+        if result and _is_report_beside_error():
+            from wheel_uploader.report.views.outcome import list_error_details
+
+            details = [sanitize(detail) for detail in list_error_details(result)]
+        lines += [line for detail in details for line in _wrapped("", detail, indent="  ")]
         if resume_arguments:
             lines.append(_command("to continue", resume_arguments))
         if right_arguments:
@@ -196,21 +200,34 @@ def print_error(
     _print_to_stderr("\n".join(lines))
 
 
+def _is_report_beside_error() -> bool:
+    """Return whether the user reads the text report and the error in one place, as on a terminal."""
+    context = click.get_current_context(silent=True)
+    if not context or context.params.get("report_format", "text") != "text":
+        return False
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except OSError:
+        return False
+
+
 def _bold(word: str, color: str | None = None) -> str:
     return click.style(word, fg=color, bold=True) if has_color(sys.stderr) else word
 
 
-def _wrapped(label: str, text: str) -> list[str]:
+def _wrapped(label: str, text: str, *, indent: str = "") -> list[str]:
     """Return a label and a sentence in lines that fit the terminal."""
-    line = f"{label} {text}"
+    line = f"{indent}{label} {text}" if label else f"{indent}{text}"
     if not sys.stderr.isatty():
         return [line]
+    indent, line = line[: len(line) - len(line.lstrip())], line.lstrip()
     # A quoted command is not broken, so that it can be copied.
     unbreakable = _QUOTED_COMMAND.sub(lambda command: command[0].replace(" ", _GLUE), line)
     lines = textwrap.wrap(
         unbreakable,
         _width(sys.stderr),
-        subsequent_indent="    ",
+        initial_indent=indent,
+        subsequent_indent=f"{indent}    ",
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -36,23 +36,29 @@ def join_some(values: Iterable[object], limit: int = 4) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Format a duration: ``3 days 2 h``, ``1 h 30 min``, ``20 min``, ``90 s``."""
-    total = max(0, round(seconds))
+    """Format a duration: ``35 ms``, ``0.4 s``, ``90 s``, ``3 min 20 s``, ``1 h 30 min``, ``3 days``.
+
+    It is rounded to what matters at that length. Every message and report has durations in this form.
+    """
+    seconds = max(0.0, seconds)
+    if 0.0005 <= seconds < 0.0995:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    total = round(seconds)
     if total < 120:
         return f"{total} s"
-    if total >= 2 * 86400:
-        days, hours = divmod(round(total / 3600), 24)
-        return f"{days} days" + (f" {hours} h" if hours else "")
     minutes = round(total / 60)
-    parts = [f"{minutes // 60} h"] * (minutes >= 60) + [f"{minutes % 60} min"] * bool(minutes % 60)
-    return " ".join(parts)
+    if total < 600:
+        return _join_units((total // 60, "min"), (total % 60, "s"))
+    if minutes < 2 * 24 * 60:
+        return _join_units((minutes // 60, "h"), (minutes % 60, "min"))
+    days, hours = divmod(round(minutes / 60), 24)
+    return _join_units((days, "days"), (hours if days < 10 else 0, "h"))
 
 
-def format_clock(seconds: float) -> str:
-    """Format a running duration like a clock: ``0:05``, ``12:30``, ``1:02:03``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+def _join_units(*values: tuple[int, str]) -> str:
+    return " ".join(f"{number} {unit}" for number, unit in values if number)
 
 
 def format_size(size: int | None) -> str:

@@ -14,7 +14,7 @@ from wheel_uploader.core.child_processes.environment import ChildKind, build_env
 from wheel_uploader.core.child_processes.outcome import CapturedOutput, ChildStartError, describe_exit_status
 from wheel_uploader.core.child_processes.scope import ChildScope
 from wheel_uploader.core.errors import FileError, NothingFoundError
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import FileSummary, LocalFile, SmokeResult, WheelName
 from wheel_uploader.core.models.option_rules import split_smoke_command
 from wheel_uploader.core.progress import Progress
@@ -123,7 +123,9 @@ def _test(file: LocalFile, python: Interpreter, task: SmokeTask, progress: Progr
     # Raises if the file has changed, because then the result would say nothing about the release.
     VerifiedFile(file.path, file.sha256).close()
     seconds = time.monotonic() - started_at
-    progress.debug(f"smoke: {file.filename} with {python}: {failure or 'passed'} ({seconds:.1f} s)")
+    progress.debug(
+        f"smoke: {file.filename} with {python}: {failure or 'passed'} ({format_duration(seconds)})"
+    )
     return SmokeResult(
         filename=file.filename, interpreter=str(python), failure=failure, output=output, seconds=seconds
     )
@@ -219,7 +221,7 @@ def _run(step: Step, task: SmokeTask, environment: Environment) -> tuple[str, st
     except ChildStartError as error:
         return str(error), ""
     ended = (
-        f"timed out after {SMOKE_TIMEOUT} s"
+        f"timed out after {format_duration(SMOKE_TIMEOUT)}"
         if done.timed_out
         else describe_exit_status(done.exit_status)
         if done.exit_status

@@ -20,6 +20,7 @@ from wheel_uploader.core.errors import (
     NetworkError,
     ReleaseError,
 )
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.models import (
     FileComparison,
     FileStatus,
@@ -164,7 +165,7 @@ class FileUpload:
         seconds = retry.compute_backoff(status, self.turn - 1)
         self.context.progress.debug(
             f"{self.file.filename}: {answer.summary}; checking the index, then attempt {self.turn} of "
-            f"{self.context.retries} in {seconds:.1f} s"
+            f"{self.context.retries} in {format_duration(seconds)}"
         )
         self.context.wait(seconds)
         return Event.RUN_ENDS if self.context.must_end() else Event.PAUSED
@@ -261,7 +262,7 @@ class FileUpload:
         if self.state is State.UNKNOWN_UNLISTED:
             return DeadlineError(
                 f"{filename}: {answer.summary}; an earlier upload of it got no answer, and the index did not "
-                f"list the file within {self.context.listing_timeout:.0f} s",
+                f"list the file within {format_duration(self.context.listing_timeout)}",
                 hint="The index may have stored this file: run the same command again to look for it.",
             )
         return NetworkError(

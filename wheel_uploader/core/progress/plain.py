@@ -170,7 +170,7 @@ def _format_status(work: StageProgress) -> str:
             + (f" of {format_size(work.total_bytes)}" if work.total_bytes else ""),
             f"{format_size(round(work.speed))}/s",
         ]
-    return ", ".join([*parts, *([f"{format_duration(left)} left"] if left else [])])
+    return ", ".join([*parts, *([f"{format_duration(round(left))} left"] if left else [])])
 
 
 class _TolerantStream:

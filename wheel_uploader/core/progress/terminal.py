@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from wheel_uploader.core.formatting import format_clock
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.progress.plain import PlainProgress
 from wheel_uploader.core.progress.stage_progress import FileProgress, StageProgress
 from wheel_uploader.core.redaction import is_utf8_stream, sanitize
@@ -66,8 +66,8 @@ class TerminalProgress(PlainProgress):
         def describe() -> str:
             elapsed = time.monotonic() - started_at
             if seconds is None:
-                return f"{format_clock(elapsed)}  {description}"
-            return f"{format_clock(max(0.0, seconds - elapsed))} left  {description}"
+                return f"{format_duration(round(elapsed))}  {description}"
+            return f"{format_duration(round(seconds - elapsed))} left  {description}"
 
         with self._lock:
             self._waits.append(describe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wheel_uploader import __version__
@@ -22,7 +22,9 @@ from wheel_uploader.core.redaction import sanitize, sanitize_source, strip_url
 from wheel_uploader.report.views import attestations, matrix
 from wheel_uploader.report.views.check_info import find_unused_ignores, get_ignore_reason
 from wheel_uploader.report.views.file_rows import FileRow, build_file_rows
+from wheel_uploader.report.views.file_status import Symbol
 from wheel_uploader.report.views.matrix import Matrix
+from wheel_uploader.report.views.matrix_view import build_cell_view
 
 #: Incremented when a key is removed or changes its meaning. New keys do not change it.
 SCHEMA_VERSION = 1
@@ -54,7 +56,7 @@ def render_json(report: Report) -> str:
 def build_json_document(report: Report) -> dict[str, Any]:
     """Return the report as a dictionary that json can serialize."""
     selection = report.selection
-    error = report.error
+    error, rows = report.error, build_file_rows(report)
     return {
         "schema": SCHEMA_VERSION,
         "program": f"wheel-uploader {__version__}",
@@ -87,7 +89,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
             "details": [sanitize(detail) for detail in error.details],
             "next": sanitize(error.hint),
         },
-        "files": _build_files(report),
+        "files": _build_files(report, rows),
         "refused": [
             {
                 "filename": sanitize(refusal.filename),
@@ -96,7 +98,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
             }
             for refusal in (selection.excluded_files if selection else report.excluded_files)
         ],
-        "matrix": _build_matrix(matrix.build_report_matrix(report)),
+        "matrix": _build_matrix(matrix.build_report_matrix(report), rows),
         "comparison": _build_comparison(report.comparison),
         "changes": _build_changes(report.changes),
         "previous": [
@@ -159,15 +161,16 @@ def _build_pruning(pruning: TargetPruning) -> dict[str, Any]:
     }
 
 
-def _build_files(report: Report) -> list[dict[str, Any]]:
+def _build_files(report: Report, rows: Sequence[FileRow]) -> list[dict[str, Any]]:
     """Return one object per file of the release, with the results of every stage."""
     files = []
-    for row in build_file_rows(report):
+    for row in rows:
         name, remote = row.name, row.remote
         filename = row.filename
         entry: dict[str, Any] = {
             "filename": filename,
             "state": _get_state(row),
+            **_build_status(row.symbol),
             "kind": "sdist" if isinstance(name, SdistName) else "wheel",
             "tags": sorted(str(tag) for tag in name.tags) if isinstance(name, WheelName) else [],
             "url": strip_url(remote.url),
@@ -242,8 +245,14 @@ def _build_attestations(report: Report, filename: str) -> list[dict[str, Any]]:
     ]
 
 
-def _build_matrix(release_matrix: Matrix) -> dict[str, Any]:
+def _build_status(symbol: Symbol) -> dict[str, str]:
+    """Return the sign, word and emphasis that the other formats show for the same status."""
+    return {"sign": symbol.character, "word": symbol.label, "emphasis": symbol.emphasis}
+
+
+def _build_matrix(release_matrix: Matrix, rows: Sequence[FileRow]) -> dict[str, Any]:
     """Return the matrix of Pythons and platforms, without its empty cells."""
+    symbols = {row.filename: row.symbol for row in rows}
     return {
         "compared_with": release_matrix.compared_with or None,
         "pythons": list(release_matrix.pythons),
@@ -253,6 +262,7 @@ def _build_matrix(release_matrix: Matrix) -> dict[str, Any]:
                 "python": place.python,
                 "platform": str(place.platform),
                 "state": cell.state,
+                **_build_status(build_cell_view(cell, symbols).symbol),
                 "files": list(cell.files),
             }
             for place, cell in sorted(release_matrix.cells.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.models import FileComparison, FileStatus, Report, Severity
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats import release_notes
@@ -110,7 +111,7 @@ def _format_fact(fact: SummaryField) -> str:
 
 
 def _format_step(step: stage_timings.StageTiming) -> str:
-    elapsed = "" if step.seconds is None else outcome_view.format_duration(step.seconds)
+    elapsed = "" if step.seconds is None else format_duration(step.seconds)
     return elapsed if step.status is stage_timings.StageStatus.DONE else f"{elapsed} {step.status}".strip()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from wheel_uploader.core.formatting import format_count, format_size, join_some
+from wheel_uploader.core.formatting import format_count, format_duration, format_size, join_some
 from wheel_uploader.core.models import Report, WheelName
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.report.formats import findings_text, matrix_text, rehearsal_text
@@ -143,9 +143,7 @@ def _format_stage_results(report: Report) -> Iterator[str]:
     if report.upload_results:
         counts = file_status.format_status_counts(result.outcome for result in report.upload_results)
         yield f"upload: {counts}"
-        for result in report.upload_results:
-            if result.reason:
-                yield f"    {result.file.filename}: {sanitize(result.reason)}"
+        yield from (f"    {sanitize(reason)}" for reason in outcome_view.list_upload_reasons(report))
     yield from map(targets_view.describe_target, report.targets)
     if report.confirmations:
         total = len(report.upload_results) or len(report.confirmations)
@@ -163,15 +161,21 @@ def _format_stage_results(report: Report) -> Iterator[str]:
         yield from pruning_view.warn_about_pruning(pruning)
     if report.stage_seconds:
         stages = ", ".join(
-            f"{stage.name.lower()} {seconds:.1f}" for stage, seconds in report.stage_seconds.items()
+            f"{stage.name.lower()} {format_duration(seconds)}"
+            for stage, seconds in report.stage_seconds.items()
         )
-        yield f"seconds: {stages}"
+        yield f"time: {stages}"
 
 
 def _wrap_for_terminal(lines: Iterator[str], style: TerminalStyle) -> Iterator[str]:
     """Wrap long lines at spaces if the output is a terminal."""
     for line in lines:
-        yield from findings_text.wrap_text(line, "", "  ", style) if style.is_terminal else [line]
+        indent = line[: len(line) - len(line.lstrip())]
+        yield from (
+            findings_text.wrap_text(line.lstrip(), indent, f"{indent}  ", style)
+            if style.is_terminal
+            else [line]
+        )
 
 
 def _format_outcome(report: Report, rows: Sequence[FileRow], style: TerminalStyle) -> Iterator[str]:
@@ -182,11 +186,7 @@ def _format_outcome(report: Report, rows: Sequence[FileRow], style: TerminalStyl
     symbols = {Emphasis.GOOD: "\N{CHECK MARK} ", Emphasis.BAD: "\N{BALLOT X} "}
     symbol = symbols.get(outcome.emphasis, "") if style.utf8 else ""
     release = f": {report.selection.project} {report.selection.version}" if report.selection else ""
-    elapsed = (
-        f" in {outcome_view.format_duration(sum(report.stage_seconds.values()))}"
-        if report.stage_seconds
-        else ""
-    )
+    elapsed = f" in {format_duration(sum(report.stage_seconds.values()))}" if report.stage_seconds else ""
     target = f" to {report.upload_url}" if report.upload_url and report.upload_results else ""
     yield (
         style.paint(f"{symbol}{outcome.headline}", EMPHASIS_COLORS[outcome.emphasis])

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from wheel_uploader.core.formatting import format_size
+from wheel_uploader.core.formatting import format_duration, format_size
 from wheel_uploader.core.models import FileStatus, InstallKind, Report, Severity, Stage
 from wheel_uploader.report.formats import findings_text
 from wheel_uploader.report.views import attestations, sizes
@@ -56,7 +56,7 @@ def build_outcome(report: Report, rows: Sequence[FileRow]) -> Outcome:
             if error.exit_code in _RESUMABLE_EXIT_CODES or error.exit_code > 128
             else Emphasis.BAD,
             message=_end_sentence(error.message),
-            details=error.details,
+            details=list_error_details(report),
             next_step=_end_sentence(error.hint),
         )
     headline, sentence = _describe_success(report, rows)
@@ -68,6 +68,33 @@ def build_outcome(report: Report, rows: Sequence[FileRow]) -> Outcome:
     is_confirmed = report.last_stage is Stage.CONFIRM
     tone = Emphasis.GOOD if is_confirmed else Emphasis.WARN if warnings else Emphasis.PLAIN
     return Outcome(headline=headline, emphasis=tone, message=sentence)
+
+
+def list_error_details(report: Report) -> tuple[str, ...]:
+    """Return the details of the error that the findings and the files of the report do not state already."""
+    if not report.error:
+        return ()
+    stated = set()
+    for finding in report.findings:
+        suffixes = ("", *(f" ({target.name})" for target in report.targets))
+        for message in {finding.message.removesuffix(suffix) for suffix in suffixes}:
+            fact = f"{finding.subject}: {message}"
+            stated |= {fact, f"{finding.check}: {fact}", f"{finding.check}: {message}"}
+    if not report.targets:
+        for result in report.upload_results:
+            name = result.file.filename
+            stated |= {f"in: {name}", f"not in: {name}: not tried", f"not in: {result.reason}"}
+            stated |= {f"unknown: {result.reason}"}
+    return tuple(detail for detail in report.error.details if detail.strip() not in stated)
+
+
+def list_upload_reasons(report: Report) -> Iterator[str]:
+    """Yield why files were not uploaded, unless the error states it."""
+    stated = " ".join([report.error.message, *list_error_details(report)]) if report.error else ""
+    for result in report.upload_results:
+        name = result.file.filename
+        if result.reason and result.reason not in stated:
+            yield f"{name}: {result.reason.removeprefix(f'{name}: ')}"
 
 
 def _choose_headline(report: Report) -> str:
@@ -254,13 +281,3 @@ def _format_start_and_duration(report: Report) -> str:
     elapsed = format_duration(sum(report.stage_seconds.values()))
     start = f"{report.started_at:%Y-%m-%d %H:%M} UTC, " if report.started_at else ""
     return f"{start}{elapsed}, exit code {report.exit_code}"
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration as text: ``35 ms``, ``0.4 s``, ``12 s``, ``3 min 20 s``."""
-    if seconds < 0.1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

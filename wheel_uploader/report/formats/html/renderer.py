@@ -12,7 +12,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from wheel_uploader import __version__
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import Report
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats import findings_text, release_notes
@@ -106,7 +106,7 @@ def _get_environment() -> Environment:
     environment.filters |= {
         "breakable": _make_breakable,
         "count": format_count,
-        "duration": outcome_view.format_duration,
+        "duration": format_duration,
         "file_size": sizes.format_file_size,
     }
     return environment
