@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, Generic, TypeVar
 
 from wheel_uploader.core.models import CheckProfile, Finding, Severity
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 
 Subject = TypeVar("Subject")
 #: A check yields a message, or (member, message) if the message is about one member of the archive.
@@ -70,7 +70,7 @@ class Check(Generic[Subject]):
             severity=self.severity_for(profile),
             subject=label,
             # The message and the member may contain text from the archive.
-            message=sanitize(message),
+            message=sanitize_message(message),
             member=None if member is None else sanitize(member, limit=300),
         )
 

@@ -23,7 +23,7 @@ from wheel_uploader.core.errors import (
     RunInterrupted,
     StorageError,
 )
-from wheel_uploader.core.redaction import is_utf8_stream, sanitize
+from wheel_uploader.core.redaction import is_utf8_stream, sanitize, sanitize_message
 from wheel_uploader.core.secret_patterns import MASK
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def print_error(
     ``right_arguments``: those of the likely intended command; ``result``: the report of the run, whose
     release, stage and server begin the line with ``-q``.
     """
-    message, details = sanitize(error.message), [sanitize(detail) for detail in error.details]
+    message, details = sanitize_message(error.message), [sanitize_message(detail) for detail in error.details]
     quiet = _quiet_count()
     if quiet >= SILENT:
         return
@@ -182,21 +182,21 @@ def print_error(
         # cron mails this line; it must be enough on the screen of a phone.
         only_detail = f" ({details.pop()})" if len(details) == 1 else ""
         run = _describe_run(result)
-        lines = [f"{run}error: {message}{only_detail}; next: {sanitize(error.hint)}"]
+        lines = [f"{run}error: {message}{only_detail}; next: {sanitize_message(error.hint)}"]
         lines += [f"  {detail}" for detail in details]
     else:
         lines = _wrapped(_bold("error:", "red"), message)
         if result and _is_report_beside_error():
             from wheel_uploader.report.views.outcome import list_error_details
 
-            details = [sanitize(detail) for detail in list_error_details(result)]
+            details = [sanitize_message(detail) for detail in list_error_details(result)]
         lines += [line for detail in details for line in _wrapped("", detail, indent="  ")]
         if resume_arguments:
             lines.append(_command("to continue", resume_arguments))
         if right_arguments:
             lines.append(_command("try", right_arguments))
         lines += _corrected_command(error)
-        lines += _wrapped(_bold("next:"), sanitize(error.hint))
+        lines += _wrapped(_bold("next:"), sanitize_message(error.hint))
     _print_to_stderr("\n".join(lines))
 
 

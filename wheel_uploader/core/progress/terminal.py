@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.progress.plain import PlainProgress
 from wheel_uploader.core.progress.stage_progress import FileProgress, StageProgress
-from wheel_uploader.core.redaction import is_utf8_stream, sanitize
+from wheel_uploader.core.redaction import is_utf8_stream, sanitize_message
 
 if TYPE_CHECKING:
     from wheel_uploader.core.progress.bars import Display
@@ -61,7 +61,7 @@ class TerminalProgress(PlainProgress):
     @contextlib.contextmanager
     def waiting(self, description: str, *, seconds: float | None = None) -> Iterator[None]:
         """Show what the run waits for, and for how long it has waited or will wait."""
-        started_at, description = time.monotonic(), sanitize(description)
+        started_at, description = time.monotonic(), sanitize_message(description)
 
         def describe() -> str:
             elapsed = time.monotonic() - started_at

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Finding, Report, Severity, Stage
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 from wheel_uploader.report.formats.changes_text import format_changes
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
 from wheel_uploader.report.views.check_info import (
@@ -58,7 +58,7 @@ def format_findings(
 def _format_checks_not_run(report: Report, style: TerminalStyle, *, verbose: bool) -> Iterator[str]:
     # Files that are checked on their own are not expected to form a complete release.
     for sentence in report.checks_not_run if report.options.project or verbose else ():
-        yield from wrap_text(f"not checked: {sanitize(sentence)}", "", "  ", style)
+        yield from wrap_text(f"not checked: {sanitize_message(sentence)}", "", "  ", style)
 
 
 def group_by_severity_and_check(findings: Sequence[Finding]) -> dict[tuple[Severity, str], list[Finding]]:
@@ -116,7 +116,7 @@ def _format_messages(report: Report, findings: Sequence[Finding], style: Termina
     most = len(findings) if report.options.verbose else _MAX_SHOWN
     messages = list(group_by_message(findings).items())
     for message, same_message in messages[:most]:
-        yield from wrap_text(sanitize(message), "  ", "  ", style)
+        yield from wrap_text(sanitize_message(message), "  ", "  ", style)
         yield from _format_subjects(report, same_message, most, style)
     if len(messages) > most:
         yield f"  and {len(messages) - most} more like these: -v shows all"

@@ -18,7 +18,7 @@ from wheel_uploader.core.models import (
     WheelName,
 )
 from wheel_uploader.core.models.changes import ReleaseChanges
-from wheel_uploader.core.redaction import sanitize, sanitize_source, strip_url
+from wheel_uploader.core.redaction import sanitize, sanitize_message, sanitize_source, strip_url
 from wheel_uploader.report.views import attestations, matrix
 from wheel_uploader.report.views.check_info import find_unused_ignores, get_ignore_reason
 from wheel_uploader.report.views.file_rows import FileRow, build_file_rows
@@ -74,7 +74,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
                 },
                 "confirmed": [confirmation.filename for confirmation in target.confirmations],
                 "exit_code": target.error.exit_code if target.error else 0,
-                "error": sanitize(target.error.message) if target.error else None,
+                "error": sanitize_message(target.error.message) if target.error else None,
             }
             for target in report.targets
         ],
@@ -85,16 +85,16 @@ def build_json_document(report: Report) -> dict[str, Any]:
         "exit_code": report.exit_code,
         "error": error
         and {
-            "message": sanitize(error.message),
-            "details": [sanitize(detail) for detail in error.details],
-            "next": sanitize(error.hint),
+            "message": sanitize_message(error.message),
+            "details": [sanitize_message(detail) for detail in error.details],
+            "next": sanitize_message(error.hint),
         },
         "files": _build_files(report, rows),
         "refused": [
             {
                 "filename": sanitize(refusal.filename),
                 "source": sanitize(refusal.source),
-                "reason": sanitize(refusal.reason),
+                "reason": sanitize_message(refusal.reason),
             }
             for refusal in (selection.excluded_files if selection else report.excluded_files)
         ],
@@ -125,14 +125,14 @@ def build_json_document(report: Report) -> dict[str, Any]:
             {
                 "filename": trial.filename,
                 "interpreter": sanitize(trial.interpreter),
-                "failure": sanitize(trial.failure),
+                "failure": sanitize_message(trial.failure),
                 "output": [sanitize(line) for line in trial.output.splitlines()],
                 "seconds": round(trial.seconds, 3),
             }
             for trial in report.smoke_results
         ],
-        "warnings": [sanitize(sentence) for sentence in report.warnings],
-        "not_checked": [sanitize(sentence) for sentence in report.checks_not_run],
+        "warnings": [sanitize_message(sentence) for sentence in report.warnings],
+        "not_checked": [sanitize_message(sentence) for sentence in report.checks_not_run],
         "idle_ignores": [sanitize(check_id) for check_id in find_unused_ignores(report)],
         "timings": {stage.name.lower(): round(seconds, 3) for stage, seconds in report.stage_seconds.items()},
     }
@@ -149,15 +149,15 @@ def _build_pruning(pruning: TargetPruning) -> dict[str, Any]:
                 "version": sanitize(file.version),
                 "outcome": str(file.outcome),
                 "labels": [sanitize(label) for label in file.labels],
-                "reason": sanitize(file.reason),
+                "reason": sanitize_message(file.reason),
             }
             for file in pruning.files
         ],
         "kept": [
-            {"version": sanitize(each.version), "files": each.count, "reason": sanitize(each.reason)}
+            {"version": sanitize(each.version), "files": each.count, "reason": sanitize_message(each.reason)}
             for each in pruning.kept
         ],
-        "error": sanitize(pruning.error.message) if pruning.error else None,
+        "error": sanitize_message(pruning.error.message) if pruning.error else None,
     }
 
 
@@ -199,7 +199,7 @@ def _build_files(report: Report, rows: Sequence[FileRow]) -> list[dict[str, Any]
         if result := row.upload_result:
             entry["upload"] = {
                 "outcome": _STATUS_VALUES.get(result.outcome, result.outcome),
-                "reason": sanitize(result.reason),
+                "reason": sanitize_message(result.reason),
                 "attempts": result.attempts,
             }
         if confirmation := row.confirmation:
@@ -311,7 +311,7 @@ def _build_findings(report: Report) -> list[dict[str, Any]]:
             "severity": finding.severity,
             "subject": sanitize(finding.subject),
             "member": sanitize(finding.member) if finding.member is not None else None,
-            "message": sanitize(finding.message),
+            "message": sanitize_message(finding.message),
             "ignored": finding.is_ignored,
             "reason": sanitize(get_ignore_reason(report, finding)) if finding.is_ignored else "",
         }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.models import FileComparison, FileStatus, Report, Severity
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 from wheel_uploader.report.formats import release_notes
 from wheel_uploader.report.views import file_rows, install_matrix, matrix_view, sizes, stage_timings
 from wheel_uploader.report.views import finding_groups as views_finding_groups
@@ -254,7 +254,7 @@ def _format_remarks(row: FileRow) -> Iterator[str]:
 
 def format_code(text: str) -> str:
     """Return ``text`` as a code span, in which neither Markdown nor HTML is interpreted."""
-    safe = sanitize(text)
+    safe = sanitize_message(text)
     ticks = "`" * (1 + max(map(len, re.findall("`+", safe)), default=0))
     # Markdown strips one space on each side; an empty span would not be recognized as code.
     space = " " if not safe or "`" in safe else ""
@@ -263,7 +263,7 @@ def format_code(text: str) -> str:
 
 def escape_markdown(text: str) -> str:
     """Return our own text with the characters escaped that are special in Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&@$^])", r"\\\1", sanitize(text))
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&@$^])", r"\\\1", sanitize_message(text))
 
 
 def _format_code_block(lines: Iterable[str], count: int = 0) -> str:

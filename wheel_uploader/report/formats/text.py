@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from wheel_uploader.core.formatting import format_count, format_duration, format_size, join_some
 from wheel_uploader.core.models import Report, WheelName
-from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.core.redaction import sanitize, sanitize_message, strip_url
 from wheel_uploader.report.formats import findings_text, matrix_text, rehearsal_text
 from wheel_uploader.report.formats.matrix_text import EMPHASIS_COLORS
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, TerminalStyle
@@ -143,14 +143,14 @@ def _format_stage_results(report: Report) -> Iterator[str]:
     if report.upload_results:
         counts = file_status.format_status_counts(result.outcome for result in report.upload_results)
         yield f"upload: {counts}"
-        yield from (f"    {sanitize(reason)}" for reason in outcome_view.list_upload_reasons(report))
+        yield from (f"    {sanitize_message(reason)}" for reason in outcome_view.list_upload_reasons(report))
     yield from map(targets_view.describe_target, report.targets)
     if report.confirmations:
         total = len(report.upload_results) or len(report.confirmations)
         confirmed = f"{len(report.confirmations)} of {format_count(total, 'file')}"
         attested = attestations.describe_confirmed(report)
         yield f"confirmed: the index serves {confirmed} with the same sha256{attested}"
-    yield from (f"warning: {sanitize(warning)}" for warning in report.warnings)
+    yield from (f"warning: {sanitize_message(warning)}" for warning in report.warnings)
     for removal in report.pruned_releases:
         removed = "would be removed" if report.options.dry_run else "removed"
         size = f"{format_count(len(removal.filenames), 'file')}, {format_size(removal.size)}"
@@ -196,9 +196,9 @@ def _format_outcome(report: Report, rows: Sequence[FileRow], style: TerminalStyl
     )
     if not report.install_outcomes:
         # A rehearsal prints this sentence below its table.
-        yield from findings_text.wrap_text(sanitize(outcome.message), "  ", "  ", style)
-    yield from (f"    {sanitize(detail)}" for detail in outcome.details)
+        yield from findings_text.wrap_text(sanitize_message(outcome.message), "  ", "  ", style)
+    yield from (f"    {sanitize_message(detail)}" for detail in outcome.details)
     if outcome.next_step:
-        yield from findings_text.wrap_text(f"next: {sanitize(outcome.next_step)}", "  ", "  ", style)
+        yield from findings_text.wrap_text(f"next: {sanitize_message(outcome.next_step)}", "  ", "  ", style)
     if report.release_url:
         yield f"  {report.release_url}"
