@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Generic, TypeVar
 
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import CheckProfile, Finding, Severity
 from wheel_uploader.core.redaction import sanitize, sanitize_message
 
@@ -62,7 +63,9 @@ class Check(Generic[Subject]):
             if budget:
                 budget.count_work()
         if remaining:
-            yield self._make_finding(label, f"and {remaining} more findings of this check", None, profile)
+            yield self._make_finding(
+                label, f"and {format_count(remaining, 'more finding')} of this check", None, profile
+            )
 
     def _make_finding(self, label: str, message: str, member: str | None, profile: CheckProfile) -> Finding:
         return Finding(

@@ -12,20 +12,27 @@ _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _SECONDS = re.compile(_NUMBER)
 _WITH_UNITS = re.compile(f"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
 
+_SINGULAR_VERBS = {"are": "is", "have": "has", "do": "does"}
+
 
 def format_count(number: int, noun: str) -> str:
-    """Return a number with its noun: ``1 file``, ``2 files``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """Return a number with its noun: ``1 file``, ``2 files``, ``2 entries``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun.removesuffix('y')}ies" if noun.endswith("ry") else f"{number} {noun}s"
+
+
+def format_verb(number: int, verb: str) -> str:
+    """Return the verb for a number of things, ``is`` or ``are``; ``verb`` is the plural."""
+    return _SINGULAR_VERBS.get(verb, f"{verb}s") if number == 1 else verb
 
 
 def format_share(part: int, total: int, noun: str, verb: str) -> str:
     """Return how many of a total do something, with the verb in its number: ``1 of 3 files conflicts``.
 
-    ``verb`` is the plural, ``are`` or a regular verb.
+    ``verb`` is the plural.
     """
-    if part == 1:
-        verb = "is" if verb == "are" else f"{verb}s"
-    return f"{part} of {format_count(total, noun)} {verb}"
+    return f"{part} of {format_count(total, noun)} {format_verb(part, verb)}"
 
 
 def join_some(values: Iterable[object], limit: int = 4) -> str:

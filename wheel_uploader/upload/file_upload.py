@@ -20,7 +20,7 @@ from wheel_uploader.core.errors import (
     NetworkError,
     ReleaseError,
 )
-from wheel_uploader.core.formatting import format_duration
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import (
     FileComparison,
     FileStatus,
@@ -275,7 +275,7 @@ class FileUpload:
     def _failure(self, answer: UploadResponse, error: ReleaseError) -> UploadResult:
         """Return the result of an upload that the index rejected, or that failed for another reason."""
         if self.attempts > 1:
-            error = error.with_details(f"attempted {self.attempts} times")
+            error = error.with_details(f"attempted {format_count(self.attempts, 'time')}")
         is_rejection = answer.kind is not ResponseKind.RETRY and isinstance(error, FileError | ConflictError)
         return self._result(FileStatus.REJECTED if is_rejection else FileStatus.FAILED, error)
 

@@ -21,7 +21,7 @@ from wheel_uploader.core.errors import (
     RunInterrupted,
     most_important_error,
 )
-from wheel_uploader.core.formatting import format_duration, format_share
+from wheel_uploader.core.formatting import format_duration, format_share, format_verb
 from wheel_uploader.core.models import (
     FileComparison,
     FileStatus,
@@ -353,7 +353,7 @@ def _count(results: Sequence[UploadResult], uploaded: int) -> str:
     missing = len(results) - uploaded - unknown
     parts = [f"{format_share(uploaded, len(results), 'file', 'are')} on the index"]
     if missing:
-        parts.append(f"{missing} {'is' if missing == 1 else 'are'} not")
+        parts.append(f"{missing} {format_verb(missing, 'are')} not")
     if unknown:
         parts.append(f"{unknown} may be")
     return ", ".join(parts)

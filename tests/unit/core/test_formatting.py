@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tools.testing import reports
 from tools.testing.tested_package import ROOT
-from wheel_uploader.core.formatting import format_duration
+from wheel_uploader.core.formatting import format_count, format_duration, format_share, format_verb
+from wheel_uploader.core.models import Severity
+from wheel_uploader.report import formats_table
 
 PACKAGE = ROOT / "wheel_uploader"
 #: The text after a value that makes it a duration.
@@ -83,3 +86,70 @@ def _is_duration(value: ast.expr, follower: ast.expr) -> bool:
     if isinstance(follower, ast.Constant) and _TIME_UNIT.match(str(follower.value)):
         return True
     return bool(value.format_spec) and "seconds" in ast.unparse(value.value)
+
+
+#: A number that a fixed plural follows: "1 files", "1 of 5 files are".
+_WRONG_NUMBER = re.compile(
+    r"(?<![\d.])1 (?:more |other )?"
+    r"(?:files|bytes|errors|warnings|notes|places|environments|times|wheels|members|records|lines|targets|keys)\b"
+    r"|(?<![\d.])1 of \d+ \w+ (?:are|have|do|match|conflict)\b|(?<![\d.])1 (?:are|have|follow|precede)\b"
+)
+_PLURAL = re.compile(
+    r" (?:more |other )?(?:files|errors|warnings|places|environments|wheels|members|lines|targets|keys)\b"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (format_count(1, "file"), "1 file"),
+        (format_count(0, "file"), "0 files"),
+        (format_count(2, "entry"), "2 entries"),
+        (format_count(2, "day"), "2 days"),
+        (format_share(1, 5, "file", "are"), "1 of 5 files is"),
+        (format_share(1, 1, "file", "conflict"), "1 of 1 file conflicts"),
+        (format_share(2, 5, "file", "have"), "2 of 5 files have"),
+        (format_verb(1, "do"), "does"),
+    ],
+)
+def test_formats_counts(text: str, expected: str) -> None:
+    assert text == expected
+
+
+@pytest.mark.parametrize("format_name", ["text", "markdown", "html", "json"])
+def test_a_report_with_one_of_each_is_grammatical(format_name: str) -> None:
+    kinds = [
+        reports.checked(
+            reports.finding("record/untidy", "a blank line", severity=severity), filenames=reports.WHEELS[:1]
+        )
+        for severity in Severity
+    ]
+    kinds += [report() for report in reports.ALL.values()]
+    for report in kinds:
+        text = formats_table.RENDERERS[format_name](report, True)
+        assert not _WRONG_NUMBER.search(re.sub(r"<[^>]+>", "", text)), format_name
+
+
+@pytest.mark.parametrize("text", ["1 files", "1 of 5 files are on the index", "upload: 1 have"])
+def test_a_wrong_number_is_found(text: str) -> None:
+    assert _WRONG_NUMBER.search(text)
+
+
+def test_no_variable_number_has_a_fixed_plural() -> None:
+    found = [
+        (path.name, node.lineno)
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.JoinedStr)
+        for value, follower in zip(node.values, node.values[1:], strict=False)
+        if isinstance(value, ast.FormattedValue)
+        and isinstance(follower, ast.Constant)
+        and _PLURAL.match(str(follower.value))
+        and not _is_above_one(ast.unparse(value.value))
+    ]
+    assert found == [], "use core.formatting.format_count"
+
+
+def _is_above_one(code: str) -> bool:
+    """Return whether a value is a constant, which is a limit, or not a number (".so files")."""
+    return code == "extension" or bool(re.fullmatch(r"[\w.]*\b_?[A-Z][A-Z_0-9]+", code))

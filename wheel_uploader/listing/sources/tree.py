@@ -278,7 +278,7 @@ class _Walk:
             message = f"more than {MAX_DEPTH} levels deep, and not read: {_join(unread.too_deep)}"
             yield self._gap(GapRemedy.LAYOUT, message, hint)
         if unread.over_limit:
-            limit = f"{self._limits.folders} folders or {MAX_LINKS} files"
+            limit = f"{format_count(self._limits.folders, 'folder')} or {MAX_LINKS} files"
             message = f"there are more than {limit}; not read: {_join(unread.over_limit)}"
             yield self._gap(GapRemedy.LAYOUT, message, hint)
         if unread.too_late:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileStatus, Finding, Report, Severity, Stage
 from wheel_uploader.core.redaction import sanitize, sanitize_message
 from wheel_uploader.report.formats.findings_text import group_by_message, group_by_severity_and_check
@@ -52,7 +53,7 @@ def _build_annotations(report: Report, check_infos: CheckInfos, severity: Severi
     excess = len(annotations) - _MAX_ANNOTATIONS
     if excess > 0:
         annotations[_MAX_ANNOTATIONS - 1 :] = [
-            ("wheel-uploader", [f"{excess + 1} more checks have findings: see the log"])
+            ("wheel-uploader", [f"findings of {format_count(excess + 1, 'more check')}: see the log"])
         ]
     for title, messages in annotations:
         yield _format_command(_LEVELS[severity], title, messages)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from wheel_uploader.core.formatting import format_duration
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import FileComparison, FileStatus, Report, Severity
 from wheel_uploader.core.redaction import sanitize, sanitize_message
 from wheel_uploader.report.formats import release_notes
@@ -180,7 +180,7 @@ def _render_smoke_tests(report: Report) -> Iterator[str]:
 
 
 def _render_group(group: FindingGroup) -> Iterator[str]:
-    affected = f" ({outcome_view.format_file_count(group.file_count)})" if group.file_count else ""
+    affected = f" ({format_count(group.file_count, 'file')})" if group.file_count else ""
     title = f"{escape_markdown(group.title)}: " if group.title else ""
     kind = f"ignored {group.severity}" if group.ignored else f"{_SIGNS[group.severity]} {group.severity}"
     yield f"#### {kind}: {title}{format_code(group.check)}{affected}"

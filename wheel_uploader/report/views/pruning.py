@@ -31,7 +31,7 @@ def list_pruning(pruning: TargetPruning) -> Iterator[str]:
         reason = f": {sanitize_message(file.reason)}" if file.reason else ""
         yield f"{sanitize(file.filename)}: {_describe_outcome(file)}{reason}"
     if len(pruning.files) > _MAX_FILES:
-        yield f"and {len(pruning.files) - _MAX_FILES} more files (--format json lists all)"
+        yield f"and {format_count(len(pruning.files) - _MAX_FILES, 'more file')} (--format json lists all)"
     reasons: Counter[str] = Counter()
     for each in pruning.kept:
         reasons[each.reason] += each.count
