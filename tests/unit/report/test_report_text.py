@@ -203,6 +203,14 @@ def test_wraps_lines_on_a_narrow_terminal() -> None:
     assert "not checked: what the release before\n  had: the index did not answer\n" in output
 
 
+def test_a_narrow_terminal_breaks_no_number_from_its_unit() -> None:
+    style = TerminalStyle(is_terminal=True, width=40)
+    lines = formats_table.render_for_terminal(reports.published(), style).splitlines()
+    summary = lines[next(number for number, line in enumerate(lines) if line.startswith("checks: ")) :]
+    assert [line for line in summary if len(line) > 40 and len(line.split()) > 1] == []
+    assert [line for line in lines if line.strip().startswith(("s,", "ms", "s"))] == []
+
+
 # --- findings --------------------------------------------------------------------------------------
 
 LONG_MESSAGE = "'manylinux' is not a platform tag that any installer accepts for this wheel, on any machine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,9 @@ SEVERITY_ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 _MAX_SHOWN = 5
 #: Indentation of file names.
 _FILE_INDENT = "      "
+#: The space between a number and its unit, and the character that keeps it from being a line break.
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|min|h|days|B|kB|MB|GB)\b)")
+_GLUE = "\0"
 
 
 def format_findings(
@@ -52,7 +56,7 @@ def format_findings(
             indent = "  " if line.startswith(" ") else ""
             yield from wrap_text(line.strip(), indent, indent + "  ", style)
     yield from _format_checks_not_run(report, style, verbose=verbose)
-    yield f"checks: {format_counts(report)} (profile {report.profile})"
+    yield from wrap_text(f"checks: {format_counts(report)} (profile {report.profile})", "", "  ", style)
 
 
 def _format_checks_not_run(report: Report, style: TerminalStyle, *, verbose: bool) -> Iterator[str]:
@@ -165,12 +169,13 @@ def format_counts(report: Report) -> str:
 
 
 def wrap_text(text: str, first_indent: str, next_indent: str, style: TerminalStyle) -> list[str]:
-    """Return ``text`` wrapped to the width of the terminal; long words are not broken."""
-    return textwrap.wrap(
-        text,
+    """Return ``text`` wrapped to the width of the terminal; long words are not broken, nor ``40 ms``."""
+    lines = textwrap.wrap(
+        _BEFORE_UNIT.sub(_GLUE, text),
         style.width,
         initial_indent=first_indent,
         subsequent_indent=next_indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(_GLUE, " ") for line in lines]

@@ -73,7 +73,7 @@ def _format_files(report: Report, rows: Sequence[FileRow], style: TerminalStyle)
     if not rows:
         return
     total = ", ".join(filter(None, (format_count(len(rows), "file"), sizes.format_total_size(rows))))
-    yield f"{total}{_count_not_selected(report)}"
+    yield from _wrap_for_terminal(iter([f"{total}{_count_not_selected(report)}"]), style)
     if left_out := outcome_view.list_left_out(report):
         names = join_some(map(sanitize, left_out), _MAX_NAMED_FILES)
         yield from _wrap_for_terminal(iter([f"  left out by --exclude: {names}"]), style)
@@ -188,12 +188,10 @@ def _format_outcome(report: Report, rows: Sequence[FileRow], style: TerminalStyl
     release = f": {report.selection.project} {report.selection.version}" if report.selection else ""
     elapsed = f" in {format_duration(sum(report.stage_seconds.values()))}" if report.stage_seconds else ""
     target = f" to {report.upload_url}" if report.upload_url and report.upload_results else ""
-    yield (
-        style.paint(f"{symbol}{outcome.headline}", EMPHASIS_COLORS[outcome.emphasis])
-        + release
-        + target
-        + elapsed
-    )
+    headline = f"{symbol}{outcome.headline}"
+    first, *others = _wrap_for_terminal(iter([f"{headline}{release}{target}{elapsed}"]), style)
+    yield first.replace(headline, style.paint(headline, EMPHASIS_COLORS[outcome.emphasis]), 1)
+    yield from others
     if not report.install_outcomes:
         # A rehearsal prints this sentence below its table.
         yield from findings_text.wrap_text(sanitize_message(outcome.message), "  ", "  ", style)
