@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from pathlib import Path
 
@@ -22,6 +23,12 @@ smartquotes = False
 highlight_language = "none"
 
 html_theme = "furo"
+# The address of the site is in pyproject.toml.
+html_baseurl = next(
+    url.partition(", ")[2]
+    for url in importlib.metadata.metadata("wheel-uploader").get_all("Project-URL", [])
+    if url.startswith("Documentation, ")
+)
 html_title = f"{project} {release}"
 html_show_copyright = False
 html_copy_source = False

@@ -59,3 +59,4 @@ def _separate_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
 def _no_leftover_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the secrets of earlier tests, so that their passwords are not redacted in this one."""
     monkeypatch.setattr(redaction, "_secrets", type(redaction._secrets)())
+    monkeypatch.setattr(redaction, "_uncommon_secrets", type(redaction._secrets)())

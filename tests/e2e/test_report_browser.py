@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,7 @@ def large() -> Report:
     return reports.checked(*failures, filenames=(*names, reports.SDIST))
 
 
+SCREENSHOTS = {**REPORTS, "large": large}
 _FAILED_CELLS_OUTSIDE = """[...document.querySelectorAll("table.matrix td.bad")].map(cell => {
     const box = cell.getBoundingClientRect(); return [box.left, box.right]; })"""
 
@@ -98,3 +101,16 @@ def test_page_fits_the_width_of_a_phone(tmp_path: Path, name: str) -> None:
 def test_one_click_selects_all_hashes(tmp_path: Path) -> None:
     question = "getComputedStyle(document.querySelector('pre.copy')).userSelect"
     assert browser.evaluate(tmp_path, page(reports.published()), question) == "all"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", SCREENSHOTS)
+def test_takes_a_screenshot(tmp_path: Path, name: str, width: int) -> None:
+    """CI keeps the pictures: SCREENSHOTS names their folder."""
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / f"{name}-{width}.png"
+    browser.take_screenshot(tmp_path, page(SCREENSHOTS[name]()), picture, width=width)
+    content = picture.read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert struct.unpack(">II", content[16:24])[0] == width

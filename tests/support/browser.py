@@ -97,3 +97,19 @@ def _chromium(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
         pytest.skip("chromium is not installed")
     command: Sequence[str] = (program, *_FLAGS, f"--user-data-dir={folder / 'profile'}", *arguments)
     return subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=True)
+
+
+def take_screenshot(folder: Path, page: str, target: Path, *, width: int) -> None:
+    """Write a PNG of a whole page that is ``width`` pixels wide.
+
+    The page is loaded in a frame, because a window may not be as narrow as a phone.
+    """
+    height = evaluate(folder, page, "document.documentElement.scrollHeight", width=width)
+    (folder / "shown.html").write_text(page, encoding="utf-8")
+    outer = folder / "outer.html"
+    outer.write_text(
+        f'<!DOCTYPE html><body style="margin: 0"><iframe src="shown.html" width="{width}" '
+        f'height="{height}" style="border: 0; display: block"></iframe></body>',
+        encoding="utf-8",
+    )
+    _chromium(folder, f"--screenshot={target}", f"--window-size={width},{height}", outer.as_uri())

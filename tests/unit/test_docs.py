@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,7 +54,9 @@ def test_lists_every_exit_code() -> None:
 def test_the_readme_renders() -> None:
     from readme_renderer import rst
 
-    assert rst.render(readme.README.read_text(encoding="utf-8")) is not None
+    warnings = io.StringIO()
+    assert rst.render(readme.README.read_text(encoding="utf-8"), stream=warnings) is not None
+    assert warnings.getvalue() == ""
 
 
 @pytest.mark.parametrize("code", ["128", *map(str, test_errors.CODES.values())])
@@ -102,10 +106,14 @@ def test_the_readme_is_an_introduction() -> None:
     assert readme.README.read_text(encoding="utf-8").count("\n") <= 150
 
 
-def test_links_of_the_readme_lead_to_files() -> None:
-    links = re.findall(r"<(docs/[^>]+)>`_", readme.README.read_text(encoding="utf-8"))
+def test_links_of_the_readme_work_on_an_index_and_lead_to_pages() -> None:
+    project = tomllib.loads((readme.README.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    site = project["urls"]["Documentation"]
+    links = re.findall(r"<([^>\s]+)>`_", readme.README.read_text(encoding="utf-8"))
     assert len(links) > 10
-    assert [link for link in links if not (readme.README.parent / link).is_file()] == []
+    assert [link for link in links if not link.startswith(site)] == []
+    pages = [link.removeprefix(site).replace(".html", ".rst") for link in links]
+    assert [page for page in pages if not (readme.DOCS / page).is_file()] == []
 
 
 #: A profile for the commands that name one.

@@ -13,6 +13,7 @@ from packaging.version import Version
 from wheel_uploader import checks
 from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.errors import ConflictError, FileError, NetworkError, NothingFoundError, PartialError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
     CheckProfile,
     Confirmation,
@@ -120,7 +121,9 @@ def checked(*findings: Finding, filenames: Sequence[str] = (), **options: Any) -
     if failed:
         report = dataclasses.replace(
             report,
-            error=FileError(f"{len(failed)} of {len(report.downloaded_files)} files failed the checks"),
+            error=FileError(
+                f"{len(failed)} of {format_count(len(report.downloaded_files), 'file')} failed the checks"
+            ),
         )
     else:
         report = dataclasses.replace(report, last_stage=Stage.CHECK)

@@ -61,7 +61,7 @@ from wheel_uploader.core.models import (
     Severity,
     WheelContent,
 )
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 
 #: Every check, family by family.
 CHECKS: tuple[Check[Any], ...] = (
@@ -147,7 +147,7 @@ def report_listed_problems(files: Iterable[ExcludedFile], *, profile: CheckProfi
             check=file.failed_check,
             severity=by_id[file.failed_check].severity_for(profile),
             subject=sanitize(file.filename),
-            message=sanitize(file.reason),
+            message=sanitize_message(file.reason),
         )
         for file in files
     )

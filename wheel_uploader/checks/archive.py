@@ -12,6 +12,7 @@ from wheel_uploader.checks.path_collisions import find_path_collisions
 from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.core import characters
 from wheel_uploader.core.budget import OVER_BUDGET
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 from wheel_uploader.core.string_cache import cached_for_short_strings
 
@@ -229,7 +230,8 @@ def directory_with_data(wheel: WheelContent) -> Iterator[Observation]:
     """
     for member in wheel.members:
         if member.is_directory and (member.size or member.actual_size):
-            yield member.name, f"it is a directory but contains {max(member.size, member.actual_size)} bytes"
+            size = format_count(max(member.size, member.actual_size), "byte")
+            yield member.name, f"it is a directory but contains {size}"
         elif stat.S_ISDIR(member.mode) and not member.is_directory:
             yield member.name, "it is marked as a directory, but its name does not end in '/'"
 

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from wheel_uploader.checks import installed_layout
 from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Severity, WheelContent, WheelMember
 from wheel_uploader.facts.archive import installed_paths, record
 
@@ -208,7 +209,10 @@ def file_mode(wheel: WheelContent) -> Iterator[Observation]:
             first.setdefault(problem, member.name)
             counts[problem] += 1
     for problem, count in counts.items():
-        yield first[problem], problem + (f" (and those of {count - 1} other files)" if count > 1 else "")
+        yield (
+            first[problem],
+            problem + (f" (and those of {format_count(count - 1, 'other file')})" if count > 1 else ""),
+        )
 
 
 def _find_default_mode(files: Iterable[WheelMember]) -> int | None:

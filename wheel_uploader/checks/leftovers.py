@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.checks.secrets import strip_project
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 from wheel_uploader.core.string_cache import cached_for_short_strings
 from wheel_uploader.facts.archive import path_kinds, secret_patterns
@@ -82,7 +83,7 @@ def unwanted_file(content: WheelContent | SdistContent) -> Iterator[Observation]
         if not path_kinds.is_test_path(strip_project(found[0], content)):
             counts[found] += 1
     for (path, kind), count in counts.items():
-        yield path, f"it is {kind}" + (f" with {count} files" if count > 1 else "")
+        yield path, f"it is {kind}" + (f" with {format_count(count, 'file')}" if count > 1 else "")
 
 
 @cached_for_short_strings

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from wheel_uploader.checks.registry import Observation
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import BinaryFacts, BinaryFormat, BinaryKind, BinarySlice, WheelContent
 
 #: Names of files that Python or the system's loader would load as code.
@@ -111,4 +112,4 @@ def group_by_message(wheel: WheelContent, findings: Iterable[tuple[str, str]]) -
 
 
 def _count_others(count: int) -> str:
-    return f"and {count} more files" if count > 1 else "and 1 more file"
+    return f"and {format_count(count, 'more file')}"

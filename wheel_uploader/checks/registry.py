@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Generic, TypeVar
 
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import CheckProfile, Finding, Severity
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 
 Subject = TypeVar("Subject")
 #: A check yields a message, or (member, message) if the message is about one member of the archive.
@@ -62,7 +63,9 @@ class Check(Generic[Subject]):
             if budget:
                 budget.count_work()
         if remaining:
-            yield self._make_finding(label, f"and {remaining} more findings of this check", None, profile)
+            yield self._make_finding(
+                label, f"and {format_count(remaining, 'more finding')} of this check", None, profile
+            )
 
     def _make_finding(self, label: str, message: str, member: str | None, profile: CheckProfile) -> Finding:
         return Finding(
@@ -70,7 +73,7 @@ class Check(Generic[Subject]):
             severity=self.severity_for(profile),
             subject=label,
             # The message and the member may contain text from the archive.
-            message=sanitize(message),
+            message=sanitize_message(message),
             member=None if member is None else sanitize(member, limit=300),
         )
 

@@ -13,6 +13,7 @@ from wheel_uploader.checks.release_content import (
     summarize_values,
 )
 from wheel_uploader.checks.release_other_versions import describe_other_versions
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileSummary, SdistName, Severity, WheelName
 from wheel_uploader.core.platforms import matrix as platform_matrix
 
@@ -242,7 +243,7 @@ def _describe_difference(field: str, values: tuple[str, ...], usual: tuple[str, 
     missing = [value for value in usual if value not in values]
     clauses = [f"has {summarize_values(extra)}"] if extra else []
     clauses += [f"lacks {summarize_values(missing)}"] if missing else []
-    others = "another file" if count == 1 else f"{count} other files"
+    others = "another file" if count == 1 else f"{format_count(count, 'other file')}"
     return f"its {field} differs from that of {others}: it {' and '.join(clauses)}"
 
 
@@ -309,7 +310,7 @@ def two_sdists(release: ReleaseContent) -> Iterator[Observation]:
     an old configuration. Keep only one.
     """
     if len(release.sdists) > 1:
-        yield f"there are {len(release.sdists)} sdists: {summarize_values(release.sdists)}"
+        yield f"there are {format_count(len(release.sdists), 'sdist')}: {summarize_values(release.sdists)}"
 
 
 CHECKS = (

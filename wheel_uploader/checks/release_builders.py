@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.checks.release_content import ReleaseContent, summarize_values
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_count, format_verb
 from wheel_uploader.core.models import FileSummary, Severity, WheelName
 from wheel_uploader.core.platforms import matrix as platform_matrix
 
@@ -72,11 +72,10 @@ def _find_uneven(
             count = format_count(len(having), "other wheel")
             yield summary.name.filename, f"it has no SBOM; {summarize_values(names)} is in {count}"
         return
+    count = f"{format_count(len(lacking), 'other wheel')} {format_verb(len(lacking), 'have')} none"
     for summary in having:
-        yield (
-            summary.name.filename,
-            f"it has the SBOM {summarize_values(list_sboms(summary))}; {len(lacking)} other wheels have none",
-        )
+        sboms = summarize_values(list_sboms(summary))
+        yield summary.name.filename, f"it has the SBOM {sboms}; {count}"
 
 
 def _list_sboms(summary: FileSummary, *, from_repair: bool) -> list[str]:

@@ -16,7 +16,7 @@ from wheel_uploader.checks.release_content import (
 )
 from wheel_uploader.checks.release_other_versions import describe_other_versions
 from wheel_uploader.checks.release_versions import find_preferred_release
-from wheel_uploader.core.formatting import format_size
+from wheel_uploader.core.formatting import format_duration, format_size
 from wheel_uploader.core.models import FileComparison, SdistName, Severity
 from wheel_uploader.core.platforms import matrix as platform_matrix
 from wheel_uploader.core.platforms.matrix import MatrixCell
@@ -182,7 +182,7 @@ def closed(release: ReleaseContent) -> Iterator[Observation]:
     first = min(map(_to_utc, times))
     age = release.now - first
     if age > UPLOAD_PERIOD:
-        yield f"its first file was published on {first:%Y-%m-%d}, {age.days} days ago"
+        yield f"its first file was published on {first:%Y-%m-%d}, {format_duration(age.total_seconds())} ago"
 
 
 def _to_utc(time: datetime) -> datetime:

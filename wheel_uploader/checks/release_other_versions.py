@@ -11,6 +11,7 @@ from packaging.version import Version
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.checks.release_content import ReleaseContent, summarize_values
 from wheel_uploader.core import local_versions
+from wheel_uploader.core.formatting import format_verb
 from wheel_uploader.core.models import DistName, SdistName, Severity
 from wheel_uploader.core.platforms import matrix as platform_matrix
 from wheel_uploader.core.platforms.matrix import MatrixCell
@@ -55,7 +56,7 @@ def other_version_in_place(release: ReleaseContent) -> Iterator[Observation]:
     for fragment in _find_fragments(release):
         places = [f"{place.python} on {place.platform}" for place in fragment.names if place]
         places = sorted(places) + ["the sdist"] * (None in fragment.names)
-        verb = "is" if len(places) == 1 else "are"
+        verb = format_verb(len(places), "are")
         yield (
             f"{summarize_values(places, _MAX_PLACES)} {verb} staged only as version {fragment.version} "
             f"({summarize_values(fragment.filenames, _MAX_FILES)}): {fragment.reason}"

@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from wheel_uploader.checks.release_content import parse_project_files
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.formatting import format_verb
 from wheel_uploader.core.models import ComparisonReference, DistName, ProjectPage, WheelName
 from wheel_uploader.core.platforms.matrix import MatrixCell, installs_tag, slots_by_cell
 from wheel_uploader.core.redaction import strip_url
@@ -65,7 +66,7 @@ def _find_requested(pages: Sequence[ProjectPage], project: str, requested: Versi
             return ComparisonReference(version=files[0].version, file_count=len(files), page_url=page.url)
     places = " and ".join(strip_url(page.url) for page in pages)
     raise UsageError(
-        f"{places} {'has' if len(pages) == 1 else 'have'} no {project} {requested} to compare with",
+        f"{places} {format_verb(len(pages), 'have')} no {project} {requested} to compare with",
         hint="Pass an existing version with --compare-with, or skip it with --no-compare.",
     )
 

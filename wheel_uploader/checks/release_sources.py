@@ -16,6 +16,7 @@ from wheel_uploader.checks import inventory, release_modules
 from wheel_uploader.checks.inventory import Inventory, Module
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.checks.release_content import ReleaseContent, summarize_values
+from wheel_uploader.core.formatting import format_verb
 from wheel_uploader.core.models import FileSummary, SdistName, Severity, WheelName
 
 #: Number of paths that a finding names.
@@ -360,7 +361,7 @@ def _describe_missing(
     if names:
         yield (
             f"{summarize_values(names, _MAX_PATHS)} "
-            f"{'is' if len(names) == 1 else 'are'} in {comparison.sdist} and in no wheel"
+            f"{format_verb(len(names), 'are')} in {comparison.sdist} and in no wheel"
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from wheel_uploader.checks import core_metadata
 from wheel_uploader.checks.registry import Observation, check, pypi_check
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import SdistContent, SdistMember, Severity
 
 _ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
@@ -68,7 +69,7 @@ def layout(sdist: SdistContent) -> Iterator[Observation]:
     tops = _list_top_level_names(sdist)
     names = {member.name for member in sdist.members}
     if len(tops) > 1:
-        yield f"it has {len(tops)} top-level entries: {', '.join(tops[:5])}"
+        yield f"it has {format_count(len(tops), 'top-level entry')}: {', '.join(tops[:5])}"
     elif not tops:
         yield "it is empty"
     elif names & {".", "./"}:

@@ -27,7 +27,7 @@ from wheel_uploader.cli.info_options import info_options
 from wheel_uploader.cli.options import stage_options
 from wheel_uploader.core import cancellation, signal_handlers, standard_streams
 from wheel_uploader.core.errors import ReleaseError, as_unexpected_error, most_important_error
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +144,7 @@ def _resolved_lines(context: click.Context, values: dict[str, Any]) -> list[str]
         options = drop_unused_settings(context, _options(**effective_values(context, completed)))
         return list(describe_resolved(options, has_project=bool(values["project"])))
     except ReleaseError as error:
-        return [f"target: not known: {sanitize(name_origin(context, error).message)}"]
+        return [f"target: not known: {sanitize_message(name_origin(context, error).message)}"]
 
 
 def _run_doctor(

@@ -9,7 +9,7 @@ import click
 
 from wheel_uploader.core.errors import ReleaseError, most_important_error
 from wheel_uploader.core.formatting import format_count
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize_message
 
 if TYPE_CHECKING:
     from wheel_uploader.pipeline.doctor import Diagnosis, Subject
@@ -39,10 +39,10 @@ def run_doctor(subject: Subject, config_lines: Iterable[str]) -> int:
 
 def _lines(diagnosis: Diagnosis) -> Iterator[str]:
     state = "warning" if diagnosis.is_warning else "error" if diagnosis.error else "ok"
-    yield _row(state, diagnosis.subject, sanitize(diagnosis.text))
+    yield _row(state, diagnosis.subject, sanitize_message(diagnosis.text))
     if diagnosis.error:
-        yield from (_row("", "", sanitize(detail)) for detail in diagnosis.error.details)
-        yield _row("", "", f"next: {sanitize(diagnosis.error.hint)}")
+        yield from (_row("", "", sanitize_message(detail)) for detail in diagnosis.error.details)
+        yield _row("", "", f"next: {sanitize_message(diagnosis.error.hint)}")
 
 
 def _row(state: str, subject: str, text: str) -> str:

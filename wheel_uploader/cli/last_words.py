@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import ReleaseError
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize_message
 
 if TYPE_CHECKING:
     from wheel_uploader.core.models import Report
@@ -58,5 +58,5 @@ def write_error(error: ReleaseError, quiet: int) -> None:
     """Write the error to standard error without click, whose locks may be held."""
     if quiet < SILENT:
         with contextlib.suppress(OSError):
-            lines = f"error: {sanitize(error.message)}\nnext: {sanitize(error.hint)}\n"
+            lines = f"error: {sanitize_message(error.message)}\nnext: {sanitize_message(error.hint)}\n"
             os.write(2, lines.encode("utf-8", "backslashreplace"))

@@ -23,7 +23,7 @@ from wheel_uploader.core.errors import (
     RunInterrupted,
     StorageError,
 )
-from wheel_uploader.core.redaction import is_utf8_stream, sanitize
+from wheel_uploader.core.redaction import is_utf8_stream, sanitize, sanitize_message
 from wheel_uploader.core.secret_patterns import MASK
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def print_error(
     ``right_arguments``: those of the likely intended command; ``result``: the report of the run, whose
     release, stage and server begin the line with ``-q``.
     """
-    message, details = sanitize(error.message), [sanitize(detail) for detail in error.details]
+    message, details = sanitize_message(error.message), [sanitize_message(detail) for detail in error.details]
     quiet = _quiet_count()
     if quiet >= SILENT:
         return
@@ -182,35 +182,52 @@ def print_error(
         # cron mails this line; it must be enough on the screen of a phone.
         only_detail = f" ({details.pop()})" if len(details) == 1 else ""
         run = _describe_run(result)
-        lines = [f"{run}error: {message}{only_detail}; next: {sanitize(error.hint)}"]
+        lines = [f"{run}error: {message}{only_detail}; next: {sanitize_message(error.hint)}"]
         lines += [f"  {detail}" for detail in details]
     else:
         lines = _wrapped(_bold("error:", "red"), message)
-        lines += [line for detail in details for line in _wrapped(" ", detail)]
+        if result and _is_report_beside_error():
+            from wheel_uploader.report.views.outcome import list_error_details
+
+            details = [sanitize_message(detail) for detail in list_error_details(result)]
+        lines += [line for detail in details for line in _wrapped("", detail, indent="  ")]
         if resume_arguments:
             lines.append(_command("to continue", resume_arguments))
         if right_arguments:
             lines.append(_command("try", right_arguments))
         lines += _corrected_command(error)
-        lines += _wrapped(_bold("next:"), sanitize(error.hint))
+        lines += _wrapped(_bold("next:"), sanitize_message(error.hint))
     _print_to_stderr("\n".join(lines))
+
+
+def _is_report_beside_error() -> bool:
+    """Return whether the user reads the text report and the error in one place, as on a terminal."""
+    context = click.get_current_context(silent=True)
+    if not context or context.params.get("report_format", "text") != "text":
+        return False
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except OSError:
+        return False
 
 
 def _bold(word: str, color: str | None = None) -> str:
     return click.style(word, fg=color, bold=True) if has_color(sys.stderr) else word
 
 
-def _wrapped(label: str, text: str) -> list[str]:
+def _wrapped(label: str, text: str, *, indent: str = "") -> list[str]:
     """Return a label and a sentence in lines that fit the terminal."""
-    line = f"{label} {text}"
+    line = f"{indent}{label} {text}" if label else f"{indent}{text}"
     if not sys.stderr.isatty():
         return [line]
+    indent, line = line[: len(line) - len(line.lstrip())], line.lstrip()
     # A quoted command is not broken, so that it can be copied.
     unbreakable = _QUOTED_COMMAND.sub(lambda command: command[0].replace(" ", _GLUE), line)
     lines = textwrap.wrap(
         unbreakable,
         _width(sys.stderr),
-        subsequent_indent="    ",
+        initial_indent=indent,
+        subsequent_indent=f"{indent}    ",
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from wheel_uploader.core.formatting import format_duration
+
 #: Seconds of CPU time for one file, and additional seconds per second of decompressing and hashing.
 BASE_CPU_SECONDS = 2.0
 UNPACKING_FACTOR = 3.0
@@ -165,7 +167,7 @@ class Budget:
             return
         used = self._used_seconds + _clock() - self._started_at
         if used > self.cpu_limit:
-            message = f"reading and checking it takes more than {self.cpu_limit:.1f} s of CPU time"
+            message = f"reading and checking it takes more than {format_duration(self.cpu_limit)} of CPU time"
             raise BudgetExceeded(message, self.member or self._costliest_member)
 
     @property

@@ -18,6 +18,7 @@ from typing import Any
 
 from wheel_uploader.core import watchdog
 from wheel_uploader.core.errors import DeadlineError, ReleaseError, RunInterrupted
+from wheel_uploader.core.formatting import format_duration
 
 #: Seconds that uploads in progress get to finish once the run has been cancelled.
 UPLOAD_GRACE_SECONDS = 30.0
@@ -191,12 +192,12 @@ def _print_error(error: ReleaseError) -> None:
 def make_forced_exit_error(code: int, grace: float, limit: float) -> ReleaseError:
     """Return the error of a run that was forced to exit with ``code``; ``limit``: that of --max-duration."""
     error: ReleaseError = RunInterrupted(code - 128) if code > 128 else _time_limit_error(limit)
-    forced = f"it did not stop within {grace:.0f} s and was terminated"
+    forced = f"it did not stop within {format_duration(grace)} and was terminated"
     return error.with_details(message=f"{error.message}: {forced}")
 
 
 def _time_limit_error(seconds: float) -> DeadlineError:
-    return DeadlineError(f"timed out after {seconds:.0f} s (--max-duration)")
+    return DeadlineError(f"timed out after {format_duration(seconds)} (--max-duration)")
 
 
 @contextlib.contextmanager

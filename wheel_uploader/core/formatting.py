@@ -12,20 +12,27 @@ _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _SECONDS = re.compile(_NUMBER)
 _WITH_UNITS = re.compile(f"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
 
+_SINGULAR_VERBS = {"are": "is", "have": "has", "do": "does"}
+
 
 def format_count(number: int, noun: str) -> str:
-    """Return a number with its noun: ``1 file``, ``2 files``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """Return a number with its noun: ``1 file``, ``2 files``, ``2 entries``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun.removesuffix('y')}ies" if noun.endswith("ry") else f"{number} {noun}s"
+
+
+def format_verb(number: int, verb: str) -> str:
+    """Return the verb for a number of things, ``is`` or ``are``; ``verb`` is the plural."""
+    return _SINGULAR_VERBS.get(verb, f"{verb}s") if number == 1 else verb
 
 
 def format_share(part: int, total: int, noun: str, verb: str) -> str:
     """Return how many of a total do something, with the verb in its number: ``1 of 3 files conflicts``.
 
-    ``verb`` is the plural, ``are`` or a regular verb.
+    ``verb`` is the plural.
     """
-    if part == 1:
-        verb = "is" if verb == "are" else f"{verb}s"
-    return f"{part} of {format_count(total, noun)} {verb}"
+    return f"{part} of {format_count(total, noun)} {format_verb(part, verb)}"
 
 
 def join_some(values: Iterable[object], limit: int = 4) -> str:
@@ -36,23 +43,29 @@ def join_some(values: Iterable[object], limit: int = 4) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Format a duration: ``3 days 2 h``, ``1 h 30 min``, ``20 min``, ``90 s``."""
-    total = max(0, round(seconds))
+    """Format a duration: ``35 ms``, ``0.4 s``, ``90 s``, ``3 min 20 s``, ``1 h 30 min``, ``3 days``.
+
+    It is rounded to what matters at that length. Every message and report has durations in this form.
+    """
+    seconds = max(0.0, seconds)
+    if 0.0005 <= seconds < 0.0995:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    total = round(seconds)
     if total < 120:
         return f"{total} s"
-    if total >= 2 * 86400:
-        days, hours = divmod(round(total / 3600), 24)
-        return f"{days} days" + (f" {hours} h" if hours else "")
     minutes = round(total / 60)
-    parts = [f"{minutes // 60} h"] * (minutes >= 60) + [f"{minutes % 60} min"] * bool(minutes % 60)
-    return " ".join(parts)
+    if total < 600:
+        return _join_units((total // 60, "min"), (total % 60, "s"))
+    if minutes < 2 * 24 * 60:
+        return _join_units((minutes // 60, "h"), (minutes % 60, "min"))
+    days, hours = divmod(round(minutes / 60), 24)
+    return _join_units((days, "days"), (hours if days < 10 else 0, "h"))
 
 
-def format_clock(seconds: float) -> str:
-    """Format a running duration like a clock: ``0:05``, ``12:30``, ``1:02:03``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+def _join_units(*values: tuple[int, str]) -> str:
+    return " ".join(f"{number} {unit}" for number, unit in values if number)
 
 
 def format_size(size: int | None) -> str:

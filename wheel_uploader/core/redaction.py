@@ -7,9 +7,9 @@ import contextlib
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from wheel_uploader.core import characters
+from wheel_uploader.core import characters, own_words
 from wheel_uploader.core.secret_patterns import (
     TOKEN_PATH_PATTERN,
     SecretSet,
@@ -36,6 +36,8 @@ _URL_DELIMITERS = re.compile(r"[\s\"'<>\\]")
 
 #: The passwords and tokens of this process, in every encoding.
 _secrets = SecretSet()
+#: The same without those that are words of this program's own sentences.
+_uncommon_secrets = SecretSet()
 
 #: Shorter secrets are not masked: masking every "a" would make the output unreadable and protect nothing.
 _MIN_SECRET_LENGTH = 4
@@ -51,8 +53,11 @@ _ANACONDA_DOMAIN = "anaconda.org"
 
 def register_secret(value: str | None) -> None:
     """Mask ``value`` and its common encodings in all text that is shown from now on."""
-    if value is not None:
-        _secrets.add({*_encode_variants(value), *_encode_variants(value.strip())})
+    if value is None:
+        return
+    variants = {*_encode_variants(value), *_encode_variants(value.strip())}
+    _secrets.add(variants)
+    _uncommon_secrets.add(variant for variant in variants if not own_words.contains(variant))
 
 
 def register_basic_auth(username: str, password: str) -> None:
@@ -129,6 +134,10 @@ def redact_secrets(text: str) -> str:
     return redact_by_pattern(_secrets.mask_in(text))
 
 
+def _redact_message(text: str) -> str:
+    return redact_by_pattern(_uncommon_secrets.mask_in(text))
+
+
 #: Names of environment variables that contain secrets.
 _SECRET_NAME = re.compile(
     r"(?i).*(?:token|secret|passw|passphrase|credential|(?:api|access|private|signing)_?key)"
@@ -178,7 +187,20 @@ def sanitize(text: str, *, limit: int = 2000) -> str:
     CI workflow commands (``::error::``) are broken up anywhere in the text, because a message may be printed
     at the start of a line. Long text is truncated.
     """
-    text = redact_secrets(text[: 20 * limit])
+    return _sanitize(text, limit, redact_secrets)
+
+
+def sanitize_message(text: str, *, limit: int = 2000) -> str:
+    """Return a sentence of this program as ``sanitize`` does, but with its own words.
+
+    With the password ``wheel``, "the *** is for win_amd64" would be hard to read, and tell the password. The
+    parts from outside were sanitized when they were inserted into the sentence, so there it is masked.
+    """
+    return _sanitize(text, limit, _redact_message)
+
+
+def _sanitize(text: str, limit: int, redact: Callable[[str], str]) -> str:
+    text = redact(text[: 20 * limit])
     if len(text) > limit:
         text = text[:limit] + "..."
     if "::" in text or "##" in text:
@@ -186,7 +208,7 @@ def sanitize(text: str, *, limit: int = 2000) -> str:
     if text.isascii() and text.isprintable():
         return text
     # Redact again: a URL that was split by a line end is recognizable now.
-    return redact_secrets("".join(_make_visible(character) for character in text))
+    return redact("".join(_make_visible(character) for character in text))
 
 
 def _make_visible(character: str) -> str:

@@ -34,7 +34,8 @@ _UNENCODED_LOGIN = re.compile(
 #: A token in a path, as on anaconda.org and similar servers: the first segment of the path is ``t``.
 TOKEN_PATH_PATTERN = re.compile(
     r"(?i)(\bhttps?:/{1,2}[^/?#\s\"'<>]++/t/|https?%3A%2F%2F[^/?#%\s\"'<>]*+(?:%(?!2F)[^/?#%\s\"'<>]*+)*+%2Ft%2F)"
-    r"([^/?#%\s\"'<>]+)"
+    # The word in a hint, which is not a secret.
+    r"(?!(?-i:TOKEN/OWNER/))([^/?#%\s\"'<>]+)"
 )
 #: URL parameters with secrets: by a word in the name, or by name for Azure, CloudFront and GitHub storage.
 _SECRET_PARAMETER = re.compile(r"(?i)token|key|secret|passw|signature|credential|auth(?!or)|session")

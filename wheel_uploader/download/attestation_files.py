@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wheel_uploader.core.errors import FileError, NetworkError
 from wheel_uploader.core.filesystem import storage_errors
-from wheel_uploader.core.formatting import format_size
+from wheel_uploader.core.formatting import format_count, format_size
 from wheel_uploader.core.models import (
     DownloadOutcome,
     LocalAttestationFile,
@@ -226,7 +226,9 @@ def _verify(remote: RemoteFile, content: bytes, location: str) -> None:
     expected = ExpectedDigest.from_listing(remote)
     computed = compute_digests([content], expected)
     if remote.size not in {None, computed.size}:
-        raise _mismatch(remote, location, f"it has {computed.size} bytes, but {remote.size} were listed")
+        raise _mismatch(
+            remote, location, f"it has {format_count(computed.size, 'byte')}, but {remote.size} were listed"
+        )
     if expected and not expected.matches(computed):
         raise _mismatch(remote, location, _describe_difference(expected, computed))
 

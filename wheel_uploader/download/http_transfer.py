@@ -10,6 +10,7 @@ from dataclasses import replace
 from wheel_uploader.core import bounds, html_text
 from wheel_uploader.core.errors import FileError, NetworkError, StorageError, TransportError
 from wheel_uploader.core.filesystem import UNSUPPORTED_ERRNOS
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.progress import ProgressCounter
 from wheel_uploader.core.redaction import sanitize, strip_url
@@ -254,9 +255,11 @@ class HttpTransfer:
             if not partial.size:
                 self._reject_markup(chunk)
                 if self._remote.size not in {None, size}:
-                    raise Mismatch(f"the server has {size} bytes, but {self._remote.size} were listed")
+                    raise Mismatch(
+                        f"the server has {format_count(size, 'byte')}, but {self._remote.size} were listed"
+                    )
             if size is not None and partial.size + len(chunk) > size:
-                raise Mismatch(f"the server sent more than the expected {size} bytes")
+                raise Mismatch(f"the server sent more than the expected {format_count(size, 'byte')}")
             partial.write(chunk)
             self._bar.advance(len(chunk))
             if self._can_split(stream, state) and slots.has_spare():
@@ -265,7 +268,8 @@ class HttpTransfer:
                 return
         if size is not None and partial.size < size:
             raise TransportError(
-                f"{self._filename} was truncated: {partial.size} of {size} bytes arrived from {self._url}"
+                f"{self._filename} was truncated: {partial.size} of {format_count(size, 'byte')} "
+                f"arrived from {self._url}"
             )
 
     # --- over several connections ----------------------------------------------------------------------

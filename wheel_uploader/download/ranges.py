@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from wheel_uploader.core.errors import NetworkError, TransportError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.task_pool import TaskPool
 from wheel_uploader.download.connection_slots import ConnectionSlots
 from wheel_uploader.download.partial_file import PartialFile
@@ -283,7 +284,9 @@ class RangedDownload:
             if part.position < part.end:
                 raise
         if part.position < part.end:
-            raise TransportError(f"a range was truncated: {part.position - part.start} bytes of it arrived")
+            raise TransportError(
+                f"a range was truncated: {format_count(part.position - part.start, 'byte')} of it arrived"
+            )
 
     def _read_open_response(
         self, stream: StreamedResponse, chunks: Iterator[bytes], part: _Range | None
@@ -294,7 +297,7 @@ class RangedDownload:
                 part.stream = stream
                 chunk = next(chunks, b"")
                 if not chunk and part.position < part.end:
-                    raise TransportError(f"it was truncated after {part.position} bytes")
+                    raise TransportError(f"it was truncated after {format_count(part.position, 'byte')}")
                 while part is not None and (chunk := self._store(part, chunk)):
                     part = self._claim_following(part)
                 if part is not None and part.position >= part.end:

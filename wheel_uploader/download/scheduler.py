@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from wheel_uploader.core.errors import ReleaseError, StorageError, most_important_error
 from wheel_uploader.core.filesystem import DISK_FULL_ERRNOS
+from wheel_uploader.core.formatting import format_share
 from wheel_uploader.core.models import (
     CheckResult,
     DistName,
@@ -223,8 +224,12 @@ def _combine_failures(
     error = most_important_error(downloads.failures.values())
     others = [str(failure) for failure in downloads.failures.values() if failure is not error]
     unfinished = count - len(downloads.results) - len(downloads.failures)
-    tail = f", {unfinished} were not started or not finished" if unfinished else ""
-    state = [f"{len(downloads.results)} of {count} files are in the wheelhouse{tail}"] if count > 1 else []
+    tail = f"; not started or not finished: {unfinished}" if unfinished else ""
+    state = (
+        [f"{format_share(len(downloads.results), count, 'file', 'are')} in the wheelhouse{tail}"]
+        if count > 1
+        else []
+    )
     return error.with_details(*others, *state)
 
 

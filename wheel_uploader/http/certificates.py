@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.formatting import format_verb
 from wheel_uploader.core.redaction import sanitize
 
 #: Variables that name certificates to trust, in their order; OpenSSL and curl read the first two together.
@@ -127,7 +128,7 @@ class TrustedCertificates:
         hint = f"Check the host name and the clock of this machine. {advice[0].upper()}{advice[1:]}"
         _, ignored = _find_used_and_ignored()
         if ignored and self.paths[0].variable:
-            hint += f" {_join(ignored)} {'does' if len(ignored) == 1 else 'do'} not count."
+            hint += f" {_join(ignored)} {format_verb(len(ignored), 'do')} not count."
         return hint
 
 

@@ -17,6 +17,7 @@ from wheel_uploader.core.errors import (
     TransportError,
     UsageError,
 )
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.progress import Progress, SilentProgress
 from wheel_uploader.core.redaction import (
     register_basic_auth,
@@ -213,7 +214,7 @@ class HttpClient:
             if self._clock() < end:
                 raise
         # Not retried: the server was slow all the time, and another 120 s would hardly help.
-        raise NetworkError(f"{strip_url(url)} did not finish within {PAGE_TIMEOUT:.0f} s")
+        raise NetworkError(f"{strip_url(url)} did not finish within {format_duration(PAGE_TIMEOUT)}")
 
     def _read_page(self, response: httpx.Response, url: str, end: float) -> Page:
         headers, shown_url = get_lowercase_headers(response), strip_url(url)

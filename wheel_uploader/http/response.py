@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import HttpStatusError, NetworkError, RedirectNotAllowed, TransportError
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.redaction import sanitize, sanitize_url, strip_url
 from wheel_uploader.core.urls import may_contain_url, urlsplit
 from wheel_uploader.http import body as http_body
@@ -112,9 +113,8 @@ class StreamedResponse:
             yield piece
             if waited >= PROGRESS_INTERVAL:
                 if received < MIN_PROGRESS_BYTES:
-                    raise TransportError(
-                        f"{strip_url(self.url)} sent {received} bytes in {waited:.0f} s, which is too slow"
-                    )
+                    sent = f"{format_count(received, 'byte')} in {format_duration(waited)}"
+                    raise TransportError(f"{strip_url(self.url)} sent {sent}, which is too slow")
                 waited, received = 0.0, 0
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import HttpStatusError, NetworkError, TransportError
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize
 
@@ -93,7 +93,7 @@ def call_with_retries(
         except NetworkError as error:
             if not is_retryable(error):
                 if isinstance(error, HttpStatusError) and error.retry_after:
-                    wait = f"the server asked to wait {error.retry_after:.0f} s"
+                    wait = f"the server asked to wait {format_duration(error.retry_after)}"
                     raise error.with_details(wait) from error.__cause__
                 raise
             if number >= max_attempts:
@@ -101,7 +101,7 @@ def call_with_retries(
             pause = compute_backoff(error, number)
             progress.debug(
                 f"{sanitize(operation)}: {error.message}; "
-                f"attempt {number + 1} of {max_attempts} in {pause:.1f} s"
+                f"attempt {number + 1} of {max_attempts} in {format_duration(pause)}"
             )
         sleep(pause)
         number += 1

@@ -23,6 +23,7 @@ from wheel_uploader.core.errors import (
     UnsupportedVersionError,
     UsageError,
 )
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
     FileComparison,
     IndexComparison,
@@ -354,7 +355,7 @@ def _compare_beginning(response: StreamedResponse, file: LocalFile) -> str:
     size = (declared[2] if declared else None) if response.status == 206 else length
     kind = f" ({sanitize(response.content_type) or 'no content type'})"
     if size is not None and size != file.size:
-        return f"{size} bytes instead of {file.size}{kind}"
+        return f"{format_count(size, 'byte')} instead of {file.size}{kind}"
     beginning = next(iter(response.iter_chunks(_PROBED_BYTES)), b"")[:_PROBED_BYTES]
     if beginning and _read_beginning(file).startswith(beginning):
         return ""

@@ -17,7 +17,7 @@ from wheel_uploader.core.errors import (
     NetworkError,
     ReleaseError,
 )
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import Confirmation, IndexFile, LocalFile, ProjectPage
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import strip_url
@@ -76,7 +76,7 @@ def confirm_files(
         with progress.waiting(f"confirm: {text}", seconds=remaining):
             sleep(min(pause, remaining))
         pause = min(pause * 1.5, _MAX_PAUSE)
-    after = f"after {timeout:.0f} s " if timeout else ""
+    after = f"after {format_duration(timeout)} " if timeout else ""
     accepted = "The index accepted the files. " if was_uploaded else ""
     if is_permanent:
         raise DeadlineError(

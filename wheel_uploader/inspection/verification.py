@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import CheckResult, DistName, RemoteFile, SdistContent, WheelContent
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.verified_file import VerifiedFile
@@ -97,7 +98,7 @@ def verify_file(
     Raises Mismatch if the size or digest differs, or the file is empty or damaged.
     """
     if remote.size not in {None, digests.size}:
-        raise Mismatch(f"it has {digests.size} bytes, but {remote.size} were listed")
+        raise Mismatch(f"it has {format_count(digests.size, 'byte')}, but {remote.size} were listed")
     if expected and not expected.matches(digests):
         computed = digests.hex_by_algorithm[expected.algorithm]
         origin = f"is in {expected.provided_by}" if expected.provided_by else "was listed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -77,13 +77,17 @@ class ReleaseRequirements:
         missing = expected.find_missing([name for name, _ in selection.files]) if expected else ()
         if missing:
             raise NothingFoundError(
-                f"{selection.project} {selection.version} is incomplete: "
-                f"{format_count(len(missing), 'expected item')} "
-                f"{'is' if len(missing) == 1 else 'are'} missing from the listing",
-                details=[f"missing: {item}" for item in missing],
+                f"{selection.project} {selection.version} is incomplete: {_describe_missing(missing)}",
+                details=[f"missing: {item}" for item in missing] if len(missing) > 1 else (),
                 hint="Nothing was downloaded. Wait until the build has finished and run this again"
                 + (", or wait for the files with --wait 20m." if self._can_wait else "."),
             )
+
+
+def _describe_missing(missing: Sequence[str]) -> str:
+    if len(missing) == 1:
+        return f"missing from the listing: {missing[0]}"
+    return f"{format_count(len(missing), 'expected item')} are missing from the listing"
 
 
 def read_requirements(options: Options) -> ReleaseRequirements:

@@ -166,7 +166,11 @@ def parse_expected_lines(text: str, source: str) -> Expectation:
         raise UsageError(
             f"{sanitize(source)} is not a list of expected files",
             details=errors[:_MAX_QUOTED]
-            + ([f"and {len(errors) - _MAX_QUOTED} more lines"] if len(errors) > _MAX_QUOTED else []),
+            + (
+                [f"and {format_count(len(errors) - _MAX_QUOTED, 'more line')}"]
+                if len(errors) > _MAX_QUOTED
+                else []
+            ),
             hint="Each line is a file name, a tag like cp311-cp311-win_amd64, a python and a platform "
             "like cp311-manylinux_x86_64, or the word sdist.",
         )

@@ -66,7 +66,7 @@ def poll_until_complete(
             raise _deadline_error(limit, missing, error, current, previous)
         if first_complete:
             status = f"all {format_count(len(names), 'file')} listed; checking again"
-            progress.debug(f"{status} in {CONFIRMATION_DELAY:.0f} s")
+            progress.debug(f"{status} in {format_duration(CONFIRMATION_DELAY)}")
             delay = CONFIRMATION_DELAY
         else:
             status = _waiting_message(missing, len(names), error)

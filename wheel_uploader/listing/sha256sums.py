@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.redaction import sanitize
 
 #: ``hex  name`` and ``hex *name`` of sha256sum, which starts a line with a backslash if the name is escaped;
@@ -191,7 +192,11 @@ def parse_sha256sums(text: str, source: str) -> Mapping[str, str]:
         raise UsageError(
             f"{sanitize(source)} is not in SHA256SUMS format" if errors else f"{sanitize(source)} is empty",
             details=errors[:_MAX_QUOTED]
-            + ([f"and {len(errors) - _MAX_QUOTED} more lines"] if len(errors) > _MAX_QUOTED else []),
+            + (
+                [f"and {format_count(len(errors) - _MAX_QUOTED, 'more line')}"]
+                if len(errors) > _MAX_QUOTED
+                else []
+            ),
             hint=hint,
         )
     return reader.sums

@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import FileError
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_share
 from wheel_uploader.core.models import RemoteFile, Selection
 from wheel_uploader.wheelhouse.digests import ExpectedDigest
 
@@ -52,8 +52,8 @@ class TrustedHashes:
             if not any(file.filename in self.sha256_by_filename for file in mismatched):
                 hint += ", or leave the files out with --exclude PATTERN"
             raise FileError(
-                f"{len(mismatched)} of {format_count(len(selection.files), 'file')} "
-                f"{'does' if len(mismatched) == 1 else 'do'} not match {self.source}",
+                f"{format_share(len(mismatched), len(selection.files), 'file', 'do')} not match "
+                f"{self.source}",
                 details=map(self._describe_mismatch, mismatched),
                 hint=f"{hint}.",
             )
@@ -84,8 +84,7 @@ def require_strong_hashes(selection: Selection) -> None:
     ]
     if unverified:
         raise FileError(
-            f"{len(unverified)} of {format_count(len(selection.files), 'file')} "
-            f"{'has' if len(unverified) == 1 else 'have'} no strong hash",
+            f"{format_share(len(unverified), len(selection.files), 'file', 'have')} no strong hash",
             details=[
                 f"{file.filename}: listed "
                 + (f"only with {expected_digest.algorithm}" if expected_digest else "without a hash")

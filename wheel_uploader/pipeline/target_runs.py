@@ -201,13 +201,16 @@ class TargetRuns:
         some = f"{len(failed)} of {format_count(len(self._runs), 'target')}"
         lines = [line for run in self._runs for line in _describe(run)]
         if not any(result.outcome in _ON_TARGET for result in results):
-            message = f"{some} stopped the run, and nothing was uploaded: {cause.message}"
+            message = f"{some} stopped the run, and nothing was uploaded"
             return _without_details(cause).with_details(*lines, message=message)
-        message = f"the release is not complete on {some}: {cause.message}"
+        message = f"the release is not complete on {some}"
         if isinstance(cause, ConflictError | DeadlineError | RunInterrupted):
             return _without_details(cause).with_details(*lines, message=message)
-        hint = None if isinstance(cause, NetworkError) else f"{cause.hint} The same command then continues."
-        return PartialError(message, hint=hint, details=lines)
+        if isinstance(cause, NetworkError):
+            return PartialError(message, details=lines)
+        # The hint of a target that has some files says this already.
+        more = "" if isinstance(cause, PartialError) else " The same command then continues."
+        return PartialError(message, hint=f"{cause.hint}{more}", details=lines)
 
     def _merge_reports(self) -> None:
         """Record the results of all targets in the report of the run."""

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import ConflictError, DeadlineError, ReleaseError
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_count, format_verb
 from wheel_uploader.core.models import FileComparison, IndexComparison, Options, ProjectPage, Selection
 from wheel_uploader.core.models.option_effects import is_option_set
 from wheel_uploader.core.redaction import strip_url
@@ -139,4 +139,4 @@ def _raise_for_conflicts(
 
 
 def _be(files: tuple[str, ...]) -> str:
-    return "is" if len(files) == 1 else "are"
+    return format_verb(len(files), "are")

@@ -20,6 +20,7 @@ from pathlib import Path
 from wheel_uploader.core.child_processes.environment import ChildKind
 from wheel_uploader.core.child_processes.process import ChildProcess
 from wheel_uploader.core.errors import DeadlineError
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.rehearsal import local_index
 
 DEMO_PROJECT = "demo-project"
@@ -74,7 +75,7 @@ def _publish(home: Path, listing: str, index: str) -> int:
     command = [sys.executable, "-m", "wheel_uploader", *arguments]
     with ChildProcess(command, ChildKind.DEMO, variables=login, cwd=home, stdout=None, stderr=None) as run:
         if not run.wait(_LIMIT):
-            raise DeadlineError(f"the demo did not finish within {_LIMIT:.0f} s")
+            raise DeadlineError(f"the demo did not finish within {format_duration(_LIMIT)}")
     status = run.exit_status
     return status if status is not None and status >= 0 else 1
 

@@ -11,6 +11,7 @@ from wheel_uploader.core.child_processes.environment import ChildKind
 from wheel_uploader.core.child_processes.outcome import ChildStartError, describe_exit_status
 from wheel_uploader.core.child_processes.scope import ChildScope
 from wheel_uploader.core.errors import NetworkError
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import unquote, urlsplit
 from wheel_uploader.rehearsal import pip_command
@@ -61,7 +62,7 @@ def resolve_with_pip(
     except (ChildStartError, OSError) as error:
         raise NetworkError(f"cannot run pip for {target}: {sanitize(str(error))}") from None
     if done.timed_out:
-        raise NetworkError(f"pip did not finish within {PIP_TIMEOUT} s for {target}")
+        raise NetworkError(f"pip did not finish within {format_duration(PIP_TIMEOUT)} for {target}")
     errors = done.error_output.text()
     if done.exit_status and any(message in errors for message in _NO_WHEEL_MESSAGES):
         return ""

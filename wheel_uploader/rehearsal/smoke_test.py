@@ -15,7 +15,7 @@ from wheel_uploader.core.child_processes.environment import ChildKind, build_env
 from wheel_uploader.core.child_processes.outcome import CapturedOutput, ChildStartError, describe_exit_status
 from wheel_uploader.core.child_processes.scope import ChildScope
 from wheel_uploader.core.errors import FileError, NothingFoundError
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import FileSummary, LocalFile, SmokeResult, WheelName
 from wheel_uploader.core.models.option_rules import split_smoke_command
 from wheel_uploader.core.progress import Progress, ProgressCounter
@@ -153,7 +153,7 @@ def _test_in_one_environment(
             VerifiedFile(file.path, file.sha256).close()
             environment = None if failure else environment
             seconds = time.monotonic() - started_at
-            progress.debug(f"smoke: {file.filename} with {python}: {failure or 'passed'} ({seconds:.1f} s)")
+            progress.debug(f"smoke: {file.filename} with {python}: {failure or 'passed'} ({format_duration(seconds)})")
             results[file, python] = SmokeResult(
                 filename=file.filename,
                 interpreter=str(python),
@@ -305,7 +305,7 @@ def _run(step: Step, task: SmokeTask, environment: Environment, work: Path) -> t
     except ChildStartError as error:
         return str(error), ""
     ended = (
-        f"timed out after {SMOKE_TIMEOUT} s"
+        f"timed out after {format_duration(SMOKE_TIMEOUT)}"
         if done.timed_out
         else describe_exit_status(done.exit_status)
         if done.exit_status

@@ -15,6 +15,7 @@ from sigstore.verify import Verifier
 from wheel_uploader.core import bounds
 from wheel_uploader.core.builders import BuildIdentity
 from wheel_uploader.core.errors import StorageError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Attestation, LocalAttestationFile
 from wheel_uploader.core.redaction import sanitize
 
@@ -78,7 +79,7 @@ class _Statement:
             }:
                 self.predicate_type, self.subject, self.sha256 = kind, name, sha256
             case {"subject": list(subjects)} if len(subjects) > 1:
-                raise ValueError(f"it describes {len(subjects)} files instead of one")
+                raise ValueError(f"it describes {format_count(len(subjects), 'file')} instead of one")
             case _:
                 raise ValueError("its statement does not name the file that it describes and its sha256")
 

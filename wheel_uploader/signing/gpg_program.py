@@ -15,6 +15,7 @@ from wheel_uploader.core.child_processes.environment import ChildKind
 from wheel_uploader.core.child_processes.outcome import ChildStartError, CompletedChild, describe_exit_status
 from wheel_uploader.core.errors import SigningError
 from wheel_uploader.core.filesystem import storage_errors
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import unquote_to_bytes
 
@@ -152,7 +153,7 @@ class Gpg:
 
     def _timeout_error(self) -> SigningError:
         return SigningError(
-            f"{sanitize(self.program)} did not finish within {self.timeout:g} seconds and was stopped",
+            f"{sanitize(self.program)} did not finish within {format_duration(self.timeout)} and was stopped",
             hint="Check whether gpg-agent hangs or a smart card is missing; 'gpgconf --kill all' resets it.",
         )
 

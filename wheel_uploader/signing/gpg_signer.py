@@ -11,6 +11,7 @@ from pathlib import Path
 
 from wheel_uploader.core.errors import FileError, SigningError
 from wheel_uploader.core.filesystem import OpenDirectory, storage_errors
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Signature
 from wheel_uploader.core.progress import Progress, SilentProgress
 from wheel_uploader.core.redaction import sanitize
@@ -127,7 +128,7 @@ def _select_key(keys: Sequence[SecretKey], identity: str | None) -> SecretKey | 
         return None
     if len(usable) > 1:
         raise SigningError(
-            f"gpg has {len(usable)} keys{scope}",
+            f"gpg has {format_count(len(usable), 'key')}{scope}",
             hint="Pass one of these fingerprints with --identity.",
             details=map(str, usable),
         )
@@ -215,7 +216,7 @@ def _signing_fingerprint(gpg: Gpg, answer: GpgResult, filename: str, key: str) -
         raise error
     if len(created) > 1:
         raise SigningError(
-            f"{sanitize(filename)}: gpg signed with {len(created)} keys at once",
+            f"{sanitize(filename)}: gpg signed with {format_count(len(created), 'key')} at once",
             hint="Remove 'local-user' from gpg.conf: a release is signed with one key.",
             details=[line[5] for line in created],
         )

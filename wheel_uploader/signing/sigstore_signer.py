@@ -13,6 +13,7 @@ from sigstore.oidc import IdentityError, IdentityToken, detect_credential
 from sigstore.sign import Signer, SigningContext
 
 from wheel_uploader.core.errors import SigningError, TransportError, UsageError
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.models import LocalFile
 from wheel_uploader.core.redaction import register_secret, sanitize
 from wheel_uploader.core.task_pool import start_call, wait_for_call
@@ -101,7 +102,7 @@ def _call_with_timeout(function: Callable[[], T]) -> T:
     """
     call = start_call(functools.partial(_call_with_network, function), "attest")
     if not wait_for_call(call, ATTEMPT_TIMEOUT):
-        raise TransportError(f"Sigstore did not respond within {ATTEMPT_TIMEOUT:g} s")
+        raise TransportError(f"Sigstore did not respond within {format_duration(ATTEMPT_TIMEOUT)}")
     error = call.exception()
     if error and not isinstance(error, SigningError | UsageError):
         raise TransportError(f"Sigstore: {_describe(error)}") from error

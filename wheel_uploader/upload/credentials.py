@@ -14,6 +14,7 @@ from twine import auth, utils
 from twine.exceptions import TrustedPublishingFailure
 
 from wheel_uploader.core.errors import CredentialsError
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.redaction import register_basic_auth, register_secret, sanitize, strip_url
 from wheel_uploader.core.urls import INVALID_VARIABLE_MESSAGE, may_contain_url
 from wheel_uploader.http.requests_network import Network, find_proxy_problem, libraries_follow_network
@@ -117,7 +118,9 @@ class CredentialsResolver(auth.Resolver):
         if lookup := self._lookup_missing():
             if not lookup.has_answered(lookup.limit if self._is_interactive else _FIRST_WAIT):
                 if not self._is_interactive:
-                    return f"keyring, which has not answered yet (time limit: {lookup.limit:g} s)"
+                    return (
+                        f"keyring, which has not answered yet (time limit: {format_duration(lookup.limit)})"
+                    )
             elif (entry := lookup.entry()).username and (password is not None or entry.password):
                 return self.describe(
                     entry.username, self.origins.username or _KEYRING, self.origins.password or _KEYRING

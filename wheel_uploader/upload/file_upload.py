@@ -19,6 +19,7 @@ from wheel_uploader.core.errors import (
     NetworkError,
     ReleaseError,
 )
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import (
     FileComparison,
     FileStatus,
@@ -168,7 +169,7 @@ class FileUpload:
         seconds = retry.compute_backoff(status, self.turn - 1)
         context.progress.debug(
             f"{self.file.filename}: {answer.summary}; checking the index, then attempt {self.turn} of "
-            f"{context.retries} in {seconds:.1f} s"
+            f"{context.retries} in {format_duration(seconds)}"
         )
         context.wait(seconds)
         return give_up if context.must_end() else Event.PAUSED
@@ -269,7 +270,7 @@ class FileUpload:
             # That it exists, or that it is refused, may be due to the upload without an answer.
             return DeadlineError(
                 f"{error.message}; an earlier upload of it got no answer, and the index did not list the "
-                f"file within {self.context.listing_timeout:.0f} s",
+                f"file within {format_duration(self.context.listing_timeout)}",
                 hint="The index may have stored this file: run the same command again to look for it.",
             )
         message = f"{error.message}; the index does not list the file, and may have stored it"
@@ -279,7 +280,9 @@ class FileUpload:
         return self.query_error.message if self.query_error else ""
 
     def _add_attempts(self, error: ReleaseError) -> ReleaseError:
-        return error.with_details(f"attempted {self.attempts} times") if self.attempts > 1 else error
+        if self.attempts < 2:
+            return error
+        return error.with_details(f"attempted {format_count(self.attempts, 'time')}")
 
     def _result(self, outcome: UploadOutcome, error: ReleaseError | None = None) -> UploadResult:
         return UploadResult(

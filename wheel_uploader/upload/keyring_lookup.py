@@ -9,6 +9,7 @@ from typing import Any
 from twine import auth
 
 from wheel_uploader.core import task_pool
+from wheel_uploader.core.formatting import format_duration
 
 
 def find_keyring() -> Any:
@@ -45,7 +46,7 @@ class KeyringLookup:
     def entry(self) -> KeyringEntry:
         """Return the answer; wait for it until the time limit."""
         if not self.has_answered(max(0.0, self._ends_at - time.monotonic())):
-            return KeyringEntry(problem=f"did not answer within {self.limit:g} s")
+            return KeyringEntry(problem=f"did not answer within {format_duration(self.limit)}")
         return self._call.result()
 
     def _ask(self) -> KeyringEntry:

@@ -18,6 +18,7 @@ from wheel_uploader.core.errors import (
     ReleaseError,
     UsageError,
 )
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import urljoin, urlsplit
 from wheel_uploader.http.proxy_errors import ProxyProblem
@@ -192,7 +193,7 @@ def _busy(status: int, words: str, wait: float | None, proxy: ProxyServer | None
         return UploadResponse(
             kind=ResponseKind.REJECTED,
             status=status,
-            diagnosis=f"{busy}, retry after {wait:.0f} s",
+            diagnosis=f"{busy}, retry after {format_duration(wait)}",
             hint="Run the same command again after that time; it continues where it stopped.",
             server_message=words,
         )

@@ -21,7 +21,7 @@ from wheel_uploader.core.errors import (
     RunInterrupted,
     most_important_error,
 )
-from wheel_uploader.core.formatting import format_share
+from wheel_uploader.core.formatting import format_duration, format_share, format_verb
 from wheel_uploader.core.models import (
     FileComparison,
     FileStatus,
@@ -222,7 +222,8 @@ class _UploadScheduler:
             if self.in_flight:
                 self.progress.info(
                     f"{self.cancel.error.message}: starting no more uploads; waiting up to "
-                    f"{self.cancel.grace_remaining():.0f} s for {', '.join(self.in_flight)}; "
+                    f"{format_duration(round(self.cancel.grace_remaining()))} for "
+                    f"{', '.join(self.in_flight)}; "
                     "press Ctrl-C again to stop now"
                 )
         return self.cancel.grace_remaining() <= 0
@@ -235,8 +236,8 @@ class _UploadScheduler:
         if self.concurrency.exceeds_server_limit(file.size):
             seconds = self.concurrency.estimated_seconds(file.size)
             self.progress.info(
-                f"{file.filename} takes {seconds:.0f} s at the current bandwidth; "
-                f"PyPI aborts an upload after {UPLOAD_TIME_LIMIT:.0f} s"
+                f"{file.filename} takes {format_duration(seconds)} at the current bandwidth; "
+                f"PyPI aborts an upload after {format_duration(UPLOAD_TIME_LIMIT)}"
             )
         self.in_flight[file.filename] = file
         self.pool.submit(self._upload_one, file)
@@ -299,7 +300,7 @@ class _UploadScheduler:
 
 _TOO_SLOW = (
     "The file takes too long for an index that aborts uploads after "
-    f"{UPLOAD_TIME_LIMIT:.0f} s, as PyPI does: run the same command over a faster connection."
+    f"{format_duration(UPLOAD_TIME_LIMIT)}, as PyPI does: run the same command over a faster connection."
 )
 
 
@@ -357,7 +358,7 @@ def _count(results: Sequence[UploadResult], uploaded: int) -> str:
     missing = len(results) - uploaded - unknown
     parts = [f"{format_share(uploaded, len(results), 'file', 'are')} on the index"]
     if missing:
-        parts.append(f"{missing} {'is' if missing == 1 else 'are'} not")
+        parts.append(f"{missing} {format_verb(missing, 'are')} not")
     if unknown:
         parts.append(f"{unknown} may be")
     return ", ".join(parts)

@@ -54,6 +54,7 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         monkeypatch.delenv(name)
     monkeypatch.setattr(redaction, "_secrets", SecretSet())
+    monkeypatch.setattr(redaction, "_uncommon_secrets", SecretSet())
 
 
 @pytest.mark.parametrize("kind", ChildKind)

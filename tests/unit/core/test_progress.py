@@ -48,7 +48,7 @@ def test_logs_a_line_for_each_stage_and_each_uploaded_file() -> None:
                 bar.advance(7)
     with display.stage("upload", files=1, size=7), display.file("c.whl", size=7) as bar:
         bar.advance(7)
-    assert stream.getvalue().splitlines() == [
+    assert re.sub(r"in \d+ m?s", "in 0 s", stream.getvalue()).splitlines() == [
         "downloaded 2 files, 1.2 MB, in 0 s",
         "uploaded a.whl (7 B)",
         "uploaded b.whl (7 B)",
@@ -61,7 +61,8 @@ def test_a_very_verbose_log_names_every_file() -> None:
     stream, display = make_log_progress(2)
     with display.stage("queue", files=1, size=7), display.file("x", size=7) as bar:
         bar.advance(7)
-    assert stream.getvalue().splitlines() == ["queued x (7 B)", "queued 1 file, 7 B, in 0 s"]
+    log = re.sub(r"in \d+ m?s", "in 0 s", stream.getvalue())
+    assert log.splitlines() == ["queued x (7 B)", "queued 1 file, 7 B, in 0 s"]
 
 
 def test_logs_the_progress_of_a_long_stage_at_intervals() -> None:
@@ -301,7 +302,7 @@ def test_draws_bars_on_a_terminal_and_removes_them(terminal: Terminal) -> None:
     display.info("the end")
     text = terminal.close()
     assert frame[0] == "talk in between"
-    assert re.fullmatch(r"download 0/4  25% \|.+\| 1.0 MB/4.0 MB(  .*/s  \d+:\d\d left)?", frame[1])
+    assert re.fullmatch(r"download 0/4  25% \|.+\| 1.0 MB/4.0 MB(  .*/s  \d+ m?s left)?", frame[1])
     assert sorted(re.findall(r"cp3\d\d-manylinux_2_17_x86_64 25%", " ".join(frame[2:]))) == [
         f"cp3{minor}-manylinux_2_17_x86_64 25%" for minor in range(10, 14)
     ]
@@ -399,9 +400,11 @@ def test_counts_down_the_waiting_time(terminal: Terminal) -> None:
         display.waiting("list: reading\x1b[31m"),
         display.waiting("waiting for cp313-win_amd64", seconds=600),
     ):
-        wait_until(lambda: re.search(r"(9:\d\d|10:00) left  waiting for cp313-win_amd64", terminal.text))
+        wait_until(
+            lambda: re.search(r"(9 min \d+ s|10 min) left  waiting for cp313-win_amd64", terminal.text)
+        )
     with display.waiting("list: reading"):
-        wait_until(lambda: re.search(r"0:\d\d  list: reading", terminal.text))
+        wait_until(lambda: re.search(r"\d+ s  list: reading", terminal.text))
         display.info("talk")
     text = terminal.close()
     assert render_screen(text) == ["talk"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import html
 import itertools
@@ -10,13 +11,15 @@ import re
 import threading
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tools.testing.tested_package import ROOT
 from wheel_uploader.core import redaction as core_redaction
 from wheel_uploader.core import secret_patterns
 from wheel_uploader.core.formatting import format_approximate_size, format_size
@@ -26,6 +29,7 @@ from wheel_uploader.core.redaction import (
     register_secret,
     register_url_secrets,
     sanitize,
+    sanitize_message,
     sanitize_url,
     strip_url,
 )
@@ -35,6 +39,7 @@ from wheel_uploader.core.secret_patterns import MASK, SecretSet
 @pytest.fixture(autouse=True)
 def no_registered_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_redaction, "_secrets", SecretSet())
+    monkeypatch.setattr(core_redaction, "_uncommon_secrets", SecretSet())
 
 
 # --- secrets recognized by their context -----------------------------------------------------------
@@ -195,6 +200,33 @@ def test_redacts_a_registered_secret_in_every_encoding(secret: str) -> None:
         assert redact_secrets(text).rstrip("!=") == "it said: ***", kind
         assert encoded not in sanitize(text)
         assert sanitize(text).startswith("it said: ***")
+
+
+def test_a_message_keeps_its_own_words_and_no_other_secret() -> None:
+    register_secret("wheel")
+    register_secret("xyzzyplugh")
+    text = "the wheel is named xyzzyplugh"
+    assert sanitize_message(text) == "the wheel is named ***"
+    assert sanitize(text) == "the *** is named ***"
+
+
+def test_no_sentence_of_the_program_is_masked() -> None:
+    own = [text for path in (ROOT / "wheel_uploader").rglob("*.py") for text in _find_strings(path)]
+    assert [text for text in own if redact_secrets(text) != text] == []
+
+
+def _find_strings(path: Path) -> Iterator[str]:
+    """Yield the string literals of a module, except for docstrings and parts of f-strings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    parts = {
+        value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr | ast.Expr)
+        for value in (node.values if isinstance(node, ast.JoinedStr) else [node.value])
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in parts:
+            yield node.value
 
 
 def test_ignores_whitespace_around_a_secret() -> None:

@@ -197,7 +197,7 @@ def test_slow_folders_are_a_gap() -> None:
     )
     gaps = [entry for entry in entries if isinstance(entry, ListingGap)]
     assert [gap.remedy for gap in gaps] == [GapRemedy.WAIT]
-    assert "not read within 120 s: xa/" in gaps[0].message
+    assert "not read within 2 min: xa/" in gaps[0].message
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader.core import filenames as core_filenames
-from wheel_uploader.core import formatting
 from wheel_uploader.core import formatting as core_formatting
 from wheel_uploader.core.errors import (
     CredentialsError,
@@ -287,19 +286,3 @@ def test_parses_durations(text: str, seconds: float) -> None:
 def test_rejects_invalid_durations(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration; use a form like 20m, 90s or 1h30m"):
         core_formatting.parse_duration(text)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (-1, "0 s"),
-        (90.4, "90 s"),
-        (1200, "20 min"),
-        (3600, "1 h"),
-        (5400, "1 h 30 min"),
-        (86400, "24 h"),
-    ],
-)
-def test_formats_durations(seconds: float, words: str) -> None:
-    assert formatting.format_duration(seconds) == words

@@ -327,14 +327,6 @@ def test_shows_warnings_in_the_summary() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [(0.0, "0 ms"), (0.04, "40 ms"), (0.4, "0.4 s"), (59.7, "1 min 0 s"), (12.2, "12 s")],
-)
-def test_formats_durations(seconds: float, expected: str) -> None:
-    assert outcome_view.format_duration(seconds) == expected
-
-
-@pytest.mark.parametrize(
     ("change", "expected"), [(0.0001, "±0 %"), (0.012, "+1.2 %"), (-0.5, "\N{MINUS SIGN}50.0 %")]
 )
 def test_formats_size_changes(change: float, expected: str) -> None:

@@ -14,6 +14,8 @@ from tests.support.in_process import run
 from tools.testing import reports, wheels
 from wheel_uploader.report import formats_table
 from wheel_uploader.report.formats.json import SCHEMA_VERSION as SCHEMA_NUMBER
+from wheel_uploader.report.views import file_rows, matrix_view
+from wheel_uploader.report.views.file_status import SYMBOLS
 
 SCHEMA = json.loads(
     resources.files("wheel_uploader.report.formats").joinpath("schema.json").read_text(encoding="utf-8")
@@ -94,6 +96,26 @@ def test_runs_print_reports_that_match_the_schema(
     assert exit_code in {None, result.exit_code}
 
 
+@pytest.mark.parametrize("kind", reports.ALL)
+def test_cells_and_files_have_the_words_of_the_other_formats(kind: str) -> None:
+    report = reports.ALL[kind]()
+    document = json.loads(formats_table.RENDERERS["json"](report, False))
+    statuses = {(each["sign"], each["word"], each["emphasis"]) for each in document["files"]}
+    statuses |= {(each["sign"], each["word"], each["emphasis"]) for each in document["matrix"]["cells"]}
+    legend = {(symbol.character, symbol.label, symbol.emphasis) for symbol in SYMBOLS.values()}
+    assert statuses <= legend
+    words = {each["filename"]: each["word"] for each in document["files"]}
+    for cell in document["matrix"]["cells"]:
+        assert not cell["files"] or cell["word"] in {words[filename] for filename in cell["files"]}
+    view = matrix_view.build_matrix_view(report, file_rows.build_file_rows(report))
+    shown = {cell.symbol.label for _, row in view.rows for cell in row if cell} if view else set()
+    assert not view or shown == {cell["word"] for cell in document["matrix"]["cells"]}
+
+
+def test_the_schema_has_every_word() -> None:
+    assert set(SCHEMA["$defs"]["word"]["enum"]) == {symbol.label for symbol in SYMBOLS.values()}
+
+
 def test_contains_the_matrix_and_accepted_findings() -> None:
     document = json.loads(formats_table.RENDERERS["json"](reports.incomplete(), False))
     matrix = document["matrix"]
@@ -107,6 +129,8 @@ def test_contains_the_matrix_and_accepted_findings() -> None:
         ("cp311", "win_arm64"): "missing",
         ("cp312", "macosx_arm64"): "new",
     }
+    words = {(cell["python"], cell["platform"]): cell["word"] for cell in matrix["cells"]}
+    assert words["cp310", "win_amd64"] == words["cp311", "win_arm64"] == "missing"
     accepted = json.loads(formats_table.RENDERERS["json"](reports.accepted(), False))
     assert accepted["idle_ignores"] == ["sdist"]
     assert {(item["check"], item["ignored"], item["reason"]) for item in accepted["findings"]} == {

@@ -50,7 +50,7 @@ def test_shows_a_published_release() -> None:
         "## `dipy` `1.11.0`: Published\n\nThe index serves 4 files, each with the sha256 that was checked.\n"
     )
     assert f"| To | `{INDEX}` |\n" in text
-    assert "| 0.2 s | 3.0 s | 40 ms | not run | 9.5 s | 2.0 s |\n" in text
+    assert "| 0.2 s | 3 s | 40 ms | not run | 9.5 s | 2 s |\n" in text
     assert (
         "| `cp311` | = skipped | ✓ confirmed |\n| `cp312` | ✓ confirmed |  |\n| sdist | ✓ confirmed |  |"
         in text

@@ -53,7 +53,7 @@ def test_shows_a_published_release() -> None:
         "signatures: 3 new, 1 reused, by AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
         "upload: 3 uploaded, 1 skipped\n"
         "confirmed: the index serves 4 of 4 files with the same sha256\n"
-        "seconds: list 0.2, download 3.0, check 0.0, upload 9.5, confirm 2.0\n"
+        "time: list 0.2 s, download 3 s, check 40 ms, upload 9.5 s, confirm 2 s\n"
         "Published: dipy 1.11.0 to https://index.example.com/legacy/ in 15 s\n"
         "  The index serves 4 files, each with the sha256 that was checked.\n"
     )
@@ -71,7 +71,7 @@ def test_shows_a_run_until_list() -> None:
         "4 files, 4.8 MB (1 other not selected, see above)\n"
         + FILES.replace("o checked", ". listed")
         + MATRIX.replace("o 4 checked", ". 4 listed").replace(" o", " .")
-        + "seconds: list 0.2\n"
+        + "time: list 0.2 s\n"
         "Listed: dipy 1.11.0 in 0.2 s\n"
         "  4 files of the release listed; not yet downloaded.\n"
     )
@@ -203,13 +203,21 @@ def test_wraps_lines_on_a_narrow_terminal() -> None:
     assert "not checked: what the release before\n  had: the index did not answer\n" in output
 
 
+def test_a_narrow_terminal_breaks_no_number_from_its_unit() -> None:
+    style = TerminalStyle(is_terminal=True, width=40)
+    lines = formats_table.render_for_terminal(reports.published(), style).splitlines()
+    summary = lines[next(number for number, line in enumerate(lines) if line.startswith("checks: ")) :]
+    assert [line for line in summary if len(line) > 40 and len(line.split()) > 1] == []
+    assert [line for line in lines if re.match(r" *(ms|s|min|kB|MB)\b", line)] == []
+
+
 # --- findings --------------------------------------------------------------------------------------
 
 LONG_MESSAGE = "'manylinux' is not a platform tag that any installer accepts for this wheel, on any machine"
 
 
 def findings_of(report: Report) -> str:
-    output = render(report).partition("seconds: ")[0]
+    output = render(report).partition("time: ")[0]
     return output[re.search(r"(?m)^(error|warning|note|ignored|not checked|checks): ", output).start() :]  # type: ignore[union-attr]
 
 
@@ -262,7 +270,7 @@ def test_shortens_a_hundred_findings() -> None:
     )
     member = f"        dipy/0_{'m' * 30}.pyd and 11 more\n"
     output = render(report)
-    assert output[output.index("error: native") :].partition("seconds")[0] == (
+    assert output[output.index("error: native") :].partition("time: ")[0] == (
         "error: native/missing-library: Compiled code requires a library that neither the\n"
         "  wheel nor the platform provides\n"
         "  it needs x.dll\n"
@@ -297,7 +305,7 @@ def test_does_not_repeat_the_name_of_a_single_file() -> None:
         filenames=WHEELS[1:2],
     )
     output = render(report)
-    assert output[output.index("error: ") :].partition("seconds")[0] == (
+    assert output[output.index("error: ") :].partition("time: ")[0] == (
         "error: name/platform-refused: Wheel has a platform tag that PyPI rejects\n"
         "  no index takes it\n"
         "error: archive/bad-crc: Archive member is corrupt\n"

@@ -633,7 +633,7 @@ def test_reads_retry_after(value: str, seconds: float | None) -> None:
 def test_rejects_a_retry_after_that_is_too_long(status: int) -> None:
     response = upload_response.classify_response(status, "", {"Retry-After": "3600"})
     assert (response.kind, response.error_type) == (ResponseKind.REJECTED, NetworkError)
-    assert "3600 s" in response.diagnosis
+    assert "1 h" in response.diagnosis
 
 
 # --- trusted publishing ------------------------------------------------------------------------------

@@ -771,7 +771,7 @@ def test_warns_about_a_file_that_takes_too_long() -> None:
         sleep=index.time.sleep,
         clock=index.time.clock,
     )
-    assert lines == [f"{SDIST} takes 300 s at the current bandwidth; PyPI aborts an upload after 240 s"]
+    assert lines == [f"{SDIST} takes 5 min at the current bandwidth; PyPI aborts an upload after 4 min"]
     error = results[1].error
     assert error is not None
     assert "run the same command over a faster connection" in error.hint

@@ -11,7 +11,7 @@ from typing import Literal
 from packaging.version import Version
 
 from wheel_uploader.core.errors import ReleaseError
-from wheel_uploader.core.formatting import format_count, join_some
+from wheel_uploader.core.formatting import format_count, format_verb, join_some
 from wheel_uploader.core.models.enums import FileStatus
 from wheel_uploader.core.models.files import LocalFile
 
@@ -66,9 +66,7 @@ class ComparisonReference:
         incomplete = [
             f"{version} ({format_count(count, 'file')})" for version, count in self.passed_over.items()
         ]
-        return (
-            f"{text}, because {join_some(incomplete, 5)} {'is' if len(incomplete) == 1 else 'are'} incomplete"
-        )
+        return f"{text}, because {join_some(incomplete, 5)} {format_verb(len(incomplete), 'are')} incomplete"
 
 
 class FileComparison(enum.StrEnum):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from wheel_uploader.core.formatting import format_verb
 from wheel_uploader.core.models.enums import Stage
 from wheel_uploader.core.models.option_rules import LATEST_VERSION, default_value, option_flag
 from wheel_uploader.core.models.run import Options
@@ -23,7 +24,7 @@ class IneffectiveOptions:
 
     def __str__(self) -> str:
         flags = ", ".join(map(option_flag, self.field_names))
-        return f"{flags} {'has' if len(self.field_names) == 1 else 'have'} no effect {self.reason}"
+        return f"{flags} {format_verb(len(self.field_names), 'have')} no effect {self.reason}"
 
 
 #: Options that every run uses, or that change nothing but its output.

@@ -17,6 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from wheel_uploader.core import bounds, builders
 from wheel_uploader.core.errors import OptionError, UsageError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Stage
 from wheel_uploader.core.models.target_settings import TargetSettings
 from wheel_uploader.core.redaction import sanitize
@@ -412,7 +413,7 @@ def validate_expected_count(count: int) -> None:
     if count > bounds.MAX_RELEASE_FILES:
         raise UsageError(f"cannot expect a release of more than {bounds.MAX_RELEASE_FILES} files", hint=hint)
     if count < 1:
-        raise UsageError(f"cannot expect a release of {count} files", hint=hint)
+        raise UsageError(f"cannot expect a release of {format_count(count, 'file')}", hint=hint)
 
 
 _VALIDATORS: tuple[Callable[[Options], None], ...] = (

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 from tqdm.utils import disp_trim
 
-from wheel_uploader.core.formatting import format_clock, format_size
+from wheel_uploader.core.formatting import format_duration, format_size
 from wheel_uploader.core.progress.stage_progress import FileProgress, StageProgress
 from wheel_uploader.core.redaction import sanitize
 
@@ -88,7 +88,7 @@ def _get_terminal_size(stream: TextIO) -> tuple[int, int]:
 
 
 def _arrange_bar(work: StageProgress, width: int) -> dict[str, object]:
-    """Return tqdm's values for ``download 12/21  57% |#####     | 105.0/184.6 MB  15.4 MB/s  0:05 left``."""
+    """Return tqdm's values for ``download 12/21  57% |#####     | 105.0/184.6 MB  15.4 MB/s  5 s left``."""
     share, left, speed = work.fraction_done, work.seconds_left(), work.speed
     head = "{desc}" if share is None else "{desc} {percentage:3.0f}%"
     tail = []
@@ -96,7 +96,7 @@ def _arrange_bar(work: StageProgress, width: int) -> dict[str, object]:
         size = f"/{format_size(work.total_bytes)}" if work.total_bytes else ""
         tail += [f"{format_size(work.bytes_done)}{size}"] if work.bytes_done or work.total_bytes else []
         tail += [f"{format_size(round(speed))}/s"] if speed and share != 1 else []
-    tail += [f"{format_clock(left)} left"] if left else []
+    tail += [f"{format_duration(round(left))} left"] if left else []
     if width < _MIN_BAR_WIDTH or share is None:
         # The most important part comes first, because the end may be cut off.
         bar_format = "  ".join([head, *reversed(tail)])

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from wheel_uploader.core.formatting import format_count, format_duration, format_size
 from wheel_uploader.core.progress.protocol import ProgressCounter
 from wheel_uploader.core.progress.stage_progress import FileProgress, StageProgress, StepCounter
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize_message
 
 #: Seconds between two status lines.
 _INTERVAL = 30.0
@@ -37,12 +37,12 @@ class PlainProgress:
 
     def info(self, text: str) -> None:
         """Print a line."""
-        self._write(sanitize(text))
+        self._write(sanitize_message(text))
 
     def debug(self, text: str) -> None:
         """Print a line, with ``-v`` only."""
         if self._verbose:
-            self._write(sanitize(text))
+            self._write(sanitize_message(text))
 
     def _write(self, line: str) -> None:
         with self._lock:
@@ -170,7 +170,7 @@ def _format_status(work: StageProgress) -> str:
             + (f" of {format_size(work.total_bytes)}" if work.total_bytes else ""),
             f"{format_size(round(work.speed))}/s",
         ]
-    return ", ".join([*parts, *([f"{format_duration(left)} left"] if left else [])])
+    return ", ".join([*parts, *([f"{format_duration(round(left))} left"] if left else [])])
 
 
 class _TolerantStream:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from wheel_uploader.core.formatting import format_clock
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.progress.plain import PlainProgress
 from wheel_uploader.core.progress.stage_progress import FileProgress, StageProgress
-from wheel_uploader.core.redaction import is_utf8_stream, sanitize
+from wheel_uploader.core.redaction import is_utf8_stream, sanitize_message
 
 if TYPE_CHECKING:
     from wheel_uploader.core.progress.bars import Display
@@ -61,13 +61,13 @@ class TerminalProgress(PlainProgress):
     @contextlib.contextmanager
     def waiting(self, description: str, *, seconds: float | None = None) -> Iterator[None]:
         """Show what the run waits for, and for how long it has waited or will wait."""
-        started_at, description = time.monotonic(), sanitize(description)
+        started_at, description = time.monotonic(), sanitize_message(description)
 
         def describe() -> str:
             elapsed = time.monotonic() - started_at
             if seconds is None:
-                return f"{format_clock(elapsed)}  {description}"
-            return f"{format_clock(max(0.0, seconds - elapsed))} left  {description}"
+                return f"{format_duration(round(elapsed))}  {description}"
+            return f"{format_duration(round(seconds - elapsed))} left  {description}"
 
         with self._lock:
             self._waits.append(describe)

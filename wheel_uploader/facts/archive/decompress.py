@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import BinaryIO, NamedTuple, Protocol
 
 from wheel_uploader.core.budget import Budget
+from wheel_uploader.core.formatting import format_count, format_verb
 from wheel_uploader.facts.archive.zip_structures import STORED, ZipEntry
 
 zlib_module: ModuleType = zlib
@@ -170,7 +171,8 @@ def _read_stored(stream: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
     if entry.compressed_size != entry.size:
         raise CorruptMember(
             "headers-disagree",
-            f"it is stored uncompressed in {entry.compressed_size} bytes, but declares {entry.size}",
+            f"it is stored uncompressed in {format_count(entry.compressed_size, 'byte')}, "
+            f"but declares {entry.size}",
         )
     remaining = entry.size
     while remaining:
@@ -197,7 +199,8 @@ def _read_deflated(stream: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
             raise CorruptMember("bad-crc", f"it cannot be decompressed ({error})") from None
         if len(chunk) > capacity:
             raise CorruptMember(
-                "hidden-deflate-data", f"it unpacks to more than the {entry.size} bytes that it declares"
+                "hidden-deflate-data",
+                f"it unpacks to more than the {format_count(entry.size, 'byte')} that it declares",
             )
         capacity -= len(chunk)
         if chunk:
@@ -205,6 +208,9 @@ def _read_deflated(stream: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
         elif decompressor.needs_input and not remaining:
             raise CorruptMember("bad-crc", "its compressed data ends before the end-of-stream marker")
     if extra := len(decompressor.unused_data) + remaining:
-        raise CorruptMember("hidden-deflate-data", f"{extra} bytes follow the end of its compressed stream")
+        follow = f"{format_count(extra, 'byte')} {format_verb(extra, 'follow')}"
+        raise CorruptMember("hidden-deflate-data", f"{follow} the end of its compressed stream")
     if capacity:
-        raise CorruptMember("bad-crc", f"it unpacks to {entry.size - capacity} bytes, not {entry.size}")
+        raise CorruptMember(
+            "bad-crc", f"it unpacks to {format_count(entry.size - capacity, 'byte')}, not {entry.size}"
+        )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.budget import COUNT_LIMITS, BudgetExceeded
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import WheelContent, WheelMember
 from wheel_uploader.core.string_cache import cached_for_short_strings
 
@@ -214,7 +215,7 @@ def iter_size_mismatches(content: WheelContent, record: ParsedRecord) -> Iterato
     """Yield (path, message) for each member whose size differs from RECORD."""
     for row, member in _rows_with_members(content, record):
         if row.size is not None and row.size != member.actual_size:
-            yield row.path, f"it has {member.actual_size} bytes, but RECORD lists {row.size}"
+            yield row.path, f"it has {format_count(member.actual_size, 'byte')}, but RECORD lists {row.size}"
 
 
 def iter_hash_mismatches(content: WheelContent, record: ParsedRecord) -> Iterator[tuple[str, str]]:

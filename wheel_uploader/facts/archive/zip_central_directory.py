@@ -10,6 +10,7 @@ import struct
 from typing import BinaryIO, NamedTuple
 
 from wheel_uploader.core.budget import Budget
+from wheel_uploader.core.formatting import format_count, format_verb
 from wheel_uploader.facts.archive import zip_local_headers
 from wheel_uploader.facts.archive.zip_structures import (
     ZIP64_SENTINEL_16,
@@ -101,7 +102,8 @@ def _read_end_record(stream: BinaryIO, size: int, structure: ZipStructure) -> _E
     if trailing < 0:
         raise UnreadableZip("it is truncated within the comment of its end record")
     if trailing:
-        structure.add_anomaly("trailing-bytes", f"{trailing} bytes follow the end of the archive")
+        follow = f"{format_count(trailing, 'byte')} {format_verb(trailing, 'follow')}"
+        structure.add_anomaly("trailing-bytes", f"{follow} the end of the archive")
     start = position
     if (
         position >= _END64_LOCATOR.size + _END64_RECORD.size
@@ -115,7 +117,8 @@ def _read_end_record(stream: BinaryIO, size: int, structure: ZipStructure) -> _E
         structure.add_anomaly("headers-disagree", "the end record describes an archive in several parts")
     if count > MAX_ZIP_MEMBERS or directory_size > MAX_DIRECTORY_SIZE:
         raise UnreadableZip(
-            f"it declares too much: {count} members and a central directory of {directory_size} bytes"
+            f"it declares too much: {format_count(count, 'member')} and a central directory of "
+            f"{format_count(directory_size, 'byte')}"
         )
     shift = start - directory_size - directory
     if shift < 0:
@@ -123,7 +126,8 @@ def _read_end_record(stream: BinaryIO, size: int, structure: ZipStructure) -> _E
             "its central directory is outside the file: it is truncated, or corrupt at its end"
         )
     if shift:
-        structure.add_anomaly("foreign-bytes", f"{shift} bytes precede the archive or its end record")
+        precede = f"{format_count(shift, 'byte')} {format_verb(shift, 'precede')}"
+        structure.add_anomaly("foreign-bytes", f"{precede} the archive or its end record")
     return _End(start - directory_size, directory_size, count, shift)
 
 
@@ -206,7 +210,8 @@ def _read_directory(stream: BinaryIO, end: _End, structure: ZipStructure) -> lis
     if len(entries) != end.members:
         structure.add_anomaly(
             "headers-disagree",
-            f"the end record counts {end.members} members, but the central directory lists {len(entries)}",
+            f"the end record counts {format_count(end.members, 'member')}, "
+            f"but the central directory lists {len(entries)}",
         )
     return entries
 
@@ -236,7 +241,9 @@ def _read_central(data: bytes, offset: int, shift: int, structure: ZipStructure)
             for value, is_in_zip64 in zip((size, compressed_size, header), in_zip64, strict=True)
         )
     if comment_length:
-        structure.add_anomaly("member-comment", f"its record has a comment of {comment_length} bytes", name)
+        structure.add_anomaly(
+            "member-comment", f"its record has a comment of {format_count(comment_length, 'byte')}", name
+        )
     if needed & 0xFF > _NEWEST_VERSION:
         structure.add_anomaly(
             "compression-method", f"it requires version {needed & 0xFF} of the ZIP format", name

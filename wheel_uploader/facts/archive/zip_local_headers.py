@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
+from wheel_uploader.core.formatting import format_count, format_verb
 from wheel_uploader.facts.archive.zip_structures import (
     DATA_DESCRIPTOR,
     DEFLATED,
@@ -79,7 +80,9 @@ def _report_gap(stream: BinaryIO, start: int, end: int, structure: ZipStructure)
         )
     else:
         structure.add_anomaly(
-            "foreign-bytes", f"{end - start} bytes at offset {start} do not belong to any member"
+            "foreign-bytes",
+            f"{format_count(end - start, 'byte')} at offset {start} "
+            f"{format_verb(end - start, 'do')} not belong to any member",
         )
 
 

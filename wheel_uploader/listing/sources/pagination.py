@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from wheel_uploader.core.errors import ListingError
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, make_limit_error
 from wheel_uploader.http.body import MAX_BODY_SIZE
@@ -37,7 +38,9 @@ def iter_pages(
         if len(seen) == MAX_PAGES:
             raise make_limit_error(f"{shown_url} has more than {MAX_PAGES} pages", _HINT)
         if started_at and clock() - started_at > MAX_SECONDS:
-            raise ListingError(f"{shown_url} did not finish within {MAX_SECONDS:.0f} s", hint=_HINT)
+            raise ListingError(
+                f"{shown_url} did not finish within {format_duration(MAX_SECONDS)}", hint=_HINT
+            )
         seen.add(url)
         page = fetch_page(url)
         started_at = started_at or clock()

@@ -19,7 +19,7 @@ from wheel_uploader.core.errors import (
     NothingFoundError,
     ReleaseError,
 )
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import GapRemedy, ListingGap, ListingNote, RemoteFile
 from wheel_uploader.facts.listing_page import MAX_LINKS
 from wheel_uploader.http.host_policy import find_permitting_option
@@ -278,11 +278,11 @@ class _Walk:
             message = f"more than {MAX_DEPTH} levels deep, and not read: {_join(unread.too_deep)}"
             yield self._gap(GapRemedy.LAYOUT, message, hint)
         if unread.over_limit:
-            limit = f"{self._limits.folders} folders or {MAX_LINKS} files"
+            limit = f"{format_count(self._limits.folders, 'folder')} or {MAX_LINKS} files"
             message = f"there are more than {limit}; not read: {_join(unread.over_limit)}"
             yield self._gap(GapRemedy.LAYOUT, message, hint)
         if unread.too_late:
-            message = f"not read within {self._limits.seconds:.0f} s: {_join(unread.too_late)}"
+            message = f"not read within {format_duration(self._limits.seconds)}: {_join(unread.too_late)}"
             yield self._gap(GapRemedy.WAIT, message, hint)
         if unread.too_many:
             message = f"{format_count(len(unread.too_many), 'folder')} not read: {_join(unread.too_many)}"

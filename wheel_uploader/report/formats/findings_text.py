@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Finding, Report, Severity, Stage
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 from wheel_uploader.report.formats.changes_text import format_changes
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
 from wheel_uploader.report.views.check_info import (
@@ -24,6 +25,9 @@ SEVERITY_ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 _MAX_SHOWN = 5
 #: Indentation of file names.
 _FILE_INDENT = "      "
+#: The space between a number and its unit, and the character that keeps it from being a line break.
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|min|h|days|B|kB|MB|GB)\b)")
+_GLUE = "\0"
 
 
 def format_findings(
@@ -52,13 +56,13 @@ def format_findings(
             indent = "  " if line.startswith(" ") else ""
             yield from wrap_text(line.strip(), indent, indent + "  ", style)
     yield from _format_checks_not_run(report, style, verbose=verbose)
-    yield f"checks: {format_counts(report)} (profile {report.profile})"
+    yield from wrap_text(f"checks: {format_counts(report)} (profile {report.profile})", "", "  ", style)
 
 
 def _format_checks_not_run(report: Report, style: TerminalStyle, *, verbose: bool) -> Iterator[str]:
     # Files that are checked on their own are not expected to form a complete release.
     for sentence in report.checks_not_run if report.options.project or verbose else ():
-        yield from wrap_text(f"not checked: {sanitize(sentence)}", "", "  ", style)
+        yield from wrap_text(f"not checked: {sanitize_message(sentence)}", "", "  ", style)
 
 
 def group_by_severity_and_check(findings: Sequence[Finding]) -> dict[tuple[Severity, str], list[Finding]]:
@@ -116,7 +120,7 @@ def _format_messages(report: Report, findings: Sequence[Finding], style: Termina
     most = len(findings) if report.options.verbose else _MAX_SHOWN
     messages = list(group_by_message(findings).items())
     for message, same_message in messages[:most]:
-        yield from wrap_text(sanitize(message), "  ", "  ", style)
+        yield from wrap_text(sanitize_message(message), "  ", "  ", style)
         yield from _format_subjects(report, same_message, most, style)
     if len(messages) > most:
         yield f"  and {len(messages) - most} more like these: -v shows all"
@@ -165,12 +169,13 @@ def format_counts(report: Report) -> str:
 
 
 def wrap_text(text: str, first_indent: str, next_indent: str, style: TerminalStyle) -> list[str]:
-    """Return ``text`` wrapped to the width of the terminal; long words are not broken."""
-    return textwrap.wrap(
-        text,
+    """Return ``text`` wrapped to the width of the terminal; long words are not broken, nor ``40 ms``."""
+    lines = textwrap.wrap(
+        _BEFORE_UNIT.sub(_GLUE, text),
         style.width,
         initial_indent=first_indent,
         subsequent_indent=next_indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(_GLUE, " ") for line in lines]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileStatus, Finding, Report, Severity, Stage
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 from wheel_uploader.report.formats.findings_text import group_by_message, group_by_severity_and_check
 from wheel_uploader.report.views import file_rows, matrix_view
 from wheel_uploader.report.views.check_info import RELEASE_SUBJECT, CheckInfos
@@ -52,7 +53,7 @@ def _build_annotations(report: Report, check_infos: CheckInfos, severity: Severi
     excess = len(annotations) - _MAX_ANNOTATIONS
     if excess > 0:
         annotations[_MAX_ANNOTATIONS - 1 :] = [
-            ("wheel-uploader", [f"{excess + 1} more checks have findings: see the log"])
+            ("wheel-uploader", [f"findings of {format_count(excess + 1, 'more check')}: see the log"])
         ]
     for title, messages in annotations:
         yield _format_command(_LEVELS[severity], title, messages)
@@ -78,8 +79,8 @@ def _format_messages(findings: Sequence[Finding]) -> list[str]:
 
 def _format_command(level: str, title: str, messages: list[str]) -> str:
     """Return a workflow command, escaped so that text from a wheel cannot start another one."""
-    text = "\n".join(sanitize(message) for message in messages)
-    return f"::{level} title={_escape_property(sanitize(title))}::{_escape_data(text)}"
+    text = "\n".join(sanitize_message(message) for message in messages)
+    return f"::{level} title={_escape_property(sanitize_message(title))}::{_escape_data(text)}"
 
 
 def _escape_data(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wheel_uploader import __version__
@@ -18,11 +18,13 @@ from wheel_uploader.core.models import (
     WheelName,
 )
 from wheel_uploader.core.models.changes import ReleaseChanges
-from wheel_uploader.core.redaction import sanitize, sanitize_source, strip_url
+from wheel_uploader.core.redaction import sanitize, sanitize_message, sanitize_source, strip_url
 from wheel_uploader.report.views import attestations, matrix
 from wheel_uploader.report.views.check_info import find_unused_ignores, get_ignore_reason
 from wheel_uploader.report.views.file_rows import FileRow, build_file_rows
+from wheel_uploader.report.views.file_status import Symbol
 from wheel_uploader.report.views.matrix import Matrix
+from wheel_uploader.report.views.matrix_view import build_cell_view
 
 #: Incremented when a key is removed or changes its meaning. New keys do not change it.
 SCHEMA_VERSION = 1
@@ -54,7 +56,7 @@ def render_json(report: Report) -> str:
 def build_json_document(report: Report) -> dict[str, Any]:
     """Return the report as a dictionary that json can serialize."""
     selection = report.selection
-    error = report.error
+    error, rows = report.error, build_file_rows(report)
     return {
         "schema": SCHEMA_VERSION,
         "program": f"wheel-uploader {__version__}",
@@ -72,7 +74,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
                 },
                 "confirmed": [confirmation.filename for confirmation in target.confirmations],
                 "exit_code": target.error.exit_code if target.error else 0,
-                "error": sanitize(target.error.message) if target.error else None,
+                "error": sanitize_message(target.error.message) if target.error else None,
             }
             for target in report.targets
         ],
@@ -83,20 +85,20 @@ def build_json_document(report: Report) -> dict[str, Any]:
         "exit_code": report.exit_code,
         "error": error
         and {
-            "message": sanitize(error.message),
-            "details": [sanitize(detail) for detail in error.details],
-            "next": sanitize(error.hint),
+            "message": sanitize_message(error.message),
+            "details": [sanitize_message(detail) for detail in error.details],
+            "next": sanitize_message(error.hint),
         },
-        "files": _build_files(report),
+        "files": _build_files(report, rows),
         "refused": [
             {
                 "filename": sanitize(refusal.filename),
                 "source": sanitize(refusal.source),
-                "reason": sanitize(refusal.reason),
+                "reason": sanitize_message(refusal.reason),
             }
             for refusal in (selection.excluded_files if selection else report.excluded_files)
         ],
-        "matrix": _build_matrix(matrix.build_report_matrix(report)),
+        "matrix": _build_matrix(matrix.build_report_matrix(report), rows),
         "comparison": _build_comparison(report.comparison),
         "changes": _build_changes(report.changes),
         "previous": [
@@ -124,14 +126,14 @@ def build_json_document(report: Report) -> dict[str, Any]:
             {
                 "filename": trial.filename,
                 "interpreter": sanitize(trial.interpreter),
-                "failure": sanitize(trial.failure),
+                "failure": sanitize_message(trial.failure),
                 "output": [sanitize(line) for line in trial.output.splitlines()],
                 "seconds": round(trial.seconds, 3),
             }
             for trial in report.smoke_results
         ],
-        "warnings": [sanitize(sentence) for sentence in report.warnings],
-        "not_checked": [sanitize(sentence) for sentence in report.checks_not_run],
+        "warnings": [sanitize_message(sentence) for sentence in report.warnings],
+        "not_checked": [sanitize_message(sentence) for sentence in report.checks_not_run],
         "idle_ignores": [sanitize(check_id) for check_id in find_unused_ignores(report)],
         "timings": {stage.name.lower(): round(seconds, 3) for stage, seconds in report.stage_seconds.items()},
     }
@@ -148,27 +150,28 @@ def _build_pruning(pruning: TargetPruning) -> dict[str, Any]:
                 "version": sanitize(file.version),
                 "outcome": str(file.outcome),
                 "labels": [sanitize(label) for label in file.labels],
-                "reason": sanitize(file.reason),
+                "reason": sanitize_message(file.reason),
             }
             for file in pruning.files
         ],
         "kept": [
-            {"version": sanitize(each.version), "files": each.count, "reason": sanitize(each.reason)}
+            {"version": sanitize(each.version), "files": each.count, "reason": sanitize_message(each.reason)}
             for each in pruning.kept
         ],
-        "error": sanitize(pruning.error.message) if pruning.error else None,
+        "error": sanitize_message(pruning.error.message) if pruning.error else None,
     }
 
 
-def _build_files(report: Report) -> list[dict[str, Any]]:
+def _build_files(report: Report, rows: Sequence[FileRow]) -> list[dict[str, Any]]:
     """Return one object per file of the release, with the results of every stage."""
     files = []
-    for row in build_file_rows(report):
+    for row in rows:
         name, remote = row.name, row.remote
         filename = row.filename
         entry: dict[str, Any] = {
             "filename": filename,
             "state": _get_state(row),
+            **_build_status(row.symbol),
             "kind": "sdist" if isinstance(name, SdistName) else "wheel",
             "tags": sorted(str(tag) for tag in name.tags) if isinstance(name, WheelName) else [],
             "url": strip_url(remote.url),
@@ -197,7 +200,7 @@ def _build_files(report: Report) -> list[dict[str, Any]]:
         if result := row.upload_result:
             entry["upload"] = {
                 "outcome": _STATUS_VALUES.get(result.outcome, result.outcome),
-                "reason": sanitize(result.reason),
+                "reason": sanitize_message(result.reason),
                 "attempts": result.attempts,
             }
         if confirmation := row.confirmation:
@@ -243,8 +246,14 @@ def _build_attestations(report: Report, filename: str) -> list[dict[str, Any]]:
     ]
 
 
-def _build_matrix(release_matrix: Matrix) -> dict[str, Any]:
+def _build_status(symbol: Symbol) -> dict[str, str]:
+    """Return the sign, word and emphasis that the other formats show for the same status."""
+    return {"sign": symbol.character, "word": symbol.label, "emphasis": symbol.emphasis}
+
+
+def _build_matrix(release_matrix: Matrix, rows: Sequence[FileRow]) -> dict[str, Any]:
     """Return the matrix of Pythons and platforms, without its empty cells."""
+    symbols = {row.filename: row.symbol for row in rows}
     return {
         "compared_with": release_matrix.compared_with or None,
         "pythons": list(release_matrix.pythons),
@@ -254,6 +263,7 @@ def _build_matrix(release_matrix: Matrix) -> dict[str, Any]:
                 "python": place.python,
                 "platform": str(place.platform),
                 "state": cell.state,
+                **_build_status(build_cell_view(cell, symbols).symbol),
                 "files": list(cell.files),
             }
             for place, cell in sorted(release_matrix.cells.items())
@@ -302,7 +312,7 @@ def _build_findings(report: Report) -> list[dict[str, Any]]:
             "severity": finding.severity,
             "subject": sanitize(finding.subject),
             "member": sanitize(finding.member) if finding.member is not None else None,
-            "message": sanitize(finding.message),
+            "message": sanitize_message(finding.message),
             "ignored": finding.is_ignored,
             "reason": sanitize(get_ignore_reason(report, finding)) if finding.is_ignored else "",
         }

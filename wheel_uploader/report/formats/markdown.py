@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import FileComparison, FileStatus, Report, Severity
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 from wheel_uploader.report.formats import release_notes
 from wheel_uploader.report.views import file_rows, install_matrix, matrix_view, sizes, stage_timings
 from wheel_uploader.report.views import finding_groups as views_finding_groups
@@ -110,7 +111,7 @@ def _format_fact(fact: SummaryField) -> str:
 
 
 def _format_step(step: stage_timings.StageTiming) -> str:
-    elapsed = "" if step.seconds is None else outcome_view.format_duration(step.seconds)
+    elapsed = "" if step.seconds is None else format_duration(step.seconds)
     return elapsed if step.status is stage_timings.StageStatus.DONE else f"{elapsed} {step.status}".strip()
 
 
@@ -179,7 +180,7 @@ def _render_smoke_tests(report: Report) -> Iterator[str]:
 
 
 def _render_group(group: FindingGroup) -> Iterator[str]:
-    affected = f" ({outcome_view.format_file_count(group.file_count)})" if group.file_count else ""
+    affected = f" ({format_count(group.file_count, 'file')})" if group.file_count else ""
     title = f"{escape_markdown(group.title)}: " if group.title else ""
     kind = f"ignored {group.severity}" if group.ignored else f"{_SIGNS[group.severity]} {group.severity}"
     yield f"#### {kind}: {title}{format_code(group.check)}{affected}"
@@ -253,7 +254,7 @@ def _format_remarks(row: FileRow) -> Iterator[str]:
 
 def format_code(text: str) -> str:
     """Return ``text`` as a code span, in which neither Markdown nor HTML is interpreted."""
-    safe = sanitize(text)
+    safe = sanitize_message(text)
     ticks = "`" * (1 + max(map(len, re.findall("`+", safe)), default=0))
     # Markdown strips one space on each side; an empty span would not be recognized as code.
     space = " " if not safe or "`" in safe else ""
@@ -262,7 +263,7 @@ def format_code(text: str) -> str:
 
 def escape_markdown(text: str) -> str:
     """Return our own text with the characters escaped that are special in Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&@$^])", r"\\\1", sanitize(text))
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&@$^])", r"\\\1", sanitize_message(text))
 
 
 def _format_code_block(lines: Iterable[str], count: int = 0) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wheel_uploader.core.models import DownloadOutcome, FileStatus, Report, Severity, Stage
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 from wheel_uploader.report.views import pruning as pruning_view
 from wheel_uploader.report.views.file_status import format_status_counts
 
@@ -61,11 +61,11 @@ def _get_stage(report: Report) -> Stage | None:
 def _format_release_warnings(report: Report) -> Iterator[str]:
     for finding in report.findings:
         if finding.check in _SHOWN_CHECKS and finding.severity is Severity.WARNING and not finding.is_ignored:
-            yield f"warning: {finding.check}: {sanitize(finding.message)}"
+            yield f"warning: {finding.check}: {sanitize_message(finding.message)}"
 
 
 def _format_lines(report: Report) -> Iterator[str]:
-    yield from (f"warning: {sanitize(warning)}" for warning in report.warnings)
+    yield from (f"warning: {sanitize_message(warning)}" for warning in report.warnings)
     if report.selection is None:
         return
     outcomes = [result.outcome for result in report.upload_results]

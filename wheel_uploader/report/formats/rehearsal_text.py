@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import InstallKind, InstallOutcome, Report
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, TerminalStyle
 from wheel_uploader.report.views import outcome as outcome_view
 
@@ -87,6 +87,6 @@ def _format_smoke_tests(report: Report) -> Iterator[str]:
     count = format_count(len(report.smoke_results), "smoke test")
     yield f"{len(report.smoke_results) - len(failed)} of {count} passed: {command}"
     for trial in failed:
-        yield f"  {trial.filename} with {trial.interpreter}: {sanitize(trial.failure)}"
+        yield f"  {trial.filename} with {trial.interpreter}: {sanitize_message(trial.failure)}"
         for line in trial.output.splitlines():
             yield f"    | {sanitize(line)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from wheel_uploader import __version__
 from wheel_uploader.core.models import Finding, Report, Stage
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 from wheel_uploader.core.urls import quote
 from wheel_uploader.report.formats.findings_text import SEVERITY_ORDER
 from wheel_uploader.report.views.check_info import (
@@ -59,7 +59,7 @@ def _build_rule(rule: CheckInfo) -> dict[str, Any]:
 
 
 def _build_result(report: Report, finding: Finding, index: dict[str, int]) -> dict[str, Any]:
-    message = sanitize(finding.message)
+    message = sanitize_message(finding.message)
     member = None if finding.member is None else sanitize(finding.member)
     result: dict[str, Any] = {
         "ruleId": finding.check,
@@ -107,13 +107,13 @@ def _compute_fingerprint(finding: Finding) -> str:
 def _build_invocation(report: Report) -> dict[str, Any]:
     """Return the outcome of the run; findings alone do not make it unsuccessful."""
     notifications = [
-        {"level": "warning", "message": {"text": f"not checked: {sanitize(sentence)}"}}
+        {"level": "warning", "message": {"text": f"not checked: {sanitize_message(sentence)}"}}
         for sentence in report.checks_not_run
     ]
     if report.comparison:
         notifications.insert(0, {"level": "note", "message": {"text": f"compared with {report.comparison}"}})
     if report.error:
-        text = f"{sanitize(report.error.message)}. Next: {sanitize(report.error.hint)}"
+        text = f"{sanitize_message(report.error.message)}. Next: {sanitize_message(report.error.hint)}"
         notifications.append({"level": "error", "message": {"text": text}})
     return {
         "executionSuccessful": Stage.CHECK in report.stage_seconds,

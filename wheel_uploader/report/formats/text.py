@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from wheel_uploader.core.formatting import format_count, format_size, join_some
+from wheel_uploader.core.formatting import format_count, format_duration, format_size, join_some
 from wheel_uploader.core.models import Report, WheelName
-from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.core.redaction import sanitize, sanitize_message, strip_url
 from wheel_uploader.report.formats import findings_text, matrix_text, rehearsal_text
 from wheel_uploader.report.formats.matrix_text import EMPHASIS_COLORS
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, TerminalStyle
@@ -73,7 +73,7 @@ def _format_files(report: Report, rows: Sequence[FileRow], style: TerminalStyle)
     if not rows:
         return
     total = ", ".join(filter(None, (format_count(len(rows), "file"), sizes.format_total_size(rows))))
-    yield f"{total}{_count_not_selected(report)}"
+    yield from _wrap_for_terminal(iter([f"{total}{_count_not_selected(report)}"]), style)
     if left_out := outcome_view.list_left_out(report):
         names = join_some(map(sanitize, left_out), _MAX_NAMED_FILES)
         yield from _wrap_for_terminal(iter([f"  left out by --exclude: {names}"]), style)
@@ -143,16 +143,14 @@ def _format_stage_results(report: Report) -> Iterator[str]:
     if report.upload_results:
         counts = file_status.format_status_counts(result.outcome for result in report.upload_results)
         yield f"upload: {counts}"
-        for result in report.upload_results:
-            if result.reason:
-                yield f"    {result.file.filename}: {sanitize(result.reason)}"
+        yield from (f"    {sanitize_message(reason)}" for reason in outcome_view.list_upload_reasons(report))
     yield from map(targets_view.describe_target, report.targets)
     if report.confirmations:
         total = len(report.upload_results) or len(report.confirmations)
         confirmed = f"{len(report.confirmations)} of {format_count(total, 'file')}"
         attested = attestations.describe_confirmed(report)
         yield f"confirmed: the index serves {confirmed} with the same sha256{attested}"
-    yield from (f"warning: {sanitize(warning)}" for warning in report.warnings)
+    yield from (f"warning: {sanitize_message(warning)}" for warning in report.warnings)
     for removal in report.pruned_releases:
         removed = "would be removed" if report.options.dry_run else "removed"
         size = f"{format_count(len(removal.filenames), 'file')}, {format_size(removal.size)}"
@@ -163,15 +161,21 @@ def _format_stage_results(report: Report) -> Iterator[str]:
         yield from pruning_view.warn_about_pruning(pruning)
     if report.stage_seconds:
         stages = ", ".join(
-            f"{stage.name.lower()} {seconds:.1f}" for stage, seconds in report.stage_seconds.items()
+            f"{stage.name.lower()} {format_duration(seconds)}"
+            for stage, seconds in report.stage_seconds.items()
         )
-        yield f"seconds: {stages}"
+        yield f"time: {stages}"
 
 
 def _wrap_for_terminal(lines: Iterator[str], style: TerminalStyle) -> Iterator[str]:
     """Wrap long lines at spaces if the output is a terminal."""
     for line in lines:
-        yield from findings_text.wrap_text(line, "", "  ", style) if style.is_terminal else [line]
+        indent = line[: len(line) - len(line.lstrip())]
+        yield from (
+            findings_text.wrap_text(line.lstrip(), indent, f"{indent}  ", style)
+            if style.is_terminal
+            else [line]
+        )
 
 
 def _format_outcome(report: Report, rows: Sequence[FileRow], style: TerminalStyle) -> Iterator[str]:
@@ -182,23 +186,17 @@ def _format_outcome(report: Report, rows: Sequence[FileRow], style: TerminalStyl
     symbols = {Emphasis.GOOD: "\N{CHECK MARK} ", Emphasis.BAD: "\N{BALLOT X} "}
     symbol = symbols.get(outcome.emphasis, "") if style.utf8 else ""
     release = f": {report.selection.project} {report.selection.version}" if report.selection else ""
-    elapsed = (
-        f" in {outcome_view.format_duration(sum(report.stage_seconds.values()))}"
-        if report.stage_seconds
-        else ""
-    )
+    elapsed = f" in {format_duration(sum(report.stage_seconds.values()))}" if report.stage_seconds else ""
     target = f" to {report.upload_url}" if report.upload_url and report.upload_results else ""
-    yield (
-        style.paint(f"{symbol}{outcome.headline}", EMPHASIS_COLORS[outcome.emphasis])
-        + release
-        + target
-        + elapsed
-    )
+    headline = f"{symbol}{outcome.headline}"
+    first, *others = _wrap_for_terminal(iter([f"{headline}{release}{target}{elapsed}"]), style)
+    yield first.replace(headline, style.paint(headline, EMPHASIS_COLORS[outcome.emphasis]), 1)
+    yield from others
     if not report.install_outcomes:
         # A rehearsal prints this sentence below its table.
-        yield from findings_text.wrap_text(sanitize(outcome.message), "  ", "  ", style)
-    yield from (f"    {sanitize(detail)}" for detail in outcome.details)
+        yield from findings_text.wrap_text(sanitize_message(outcome.message), "  ", "  ", style)
+    yield from (f"    {sanitize_message(detail)}" for detail in outcome.details)
     if outcome.next_step:
-        yield from findings_text.wrap_text(f"next: {sanitize(outcome.next_step)}", "  ", "  ", style)
+        yield from findings_text.wrap_text(f"next: {sanitize_message(outcome.next_step)}", "  ", "  ", style)
     if report.release_url:
         yield f"  {report.release_url}"

@@ -61,7 +61,7 @@ def build_matrix_view(report: Report, rows: Sequence[FileRow], *, limit: int = 6
     if not release_matrix.cells:
         return None
     symbols = {row.filename: row.symbol for row in rows}
-    squares = {place: _build_wheel_cell(cell, symbols) for place, cell in release_matrix.cells.items()}
+    squares = {place: build_cell_view(cell, symbols) for place, cell in release_matrix.cells.items()}
     pythons, platforms = release_matrix.pythons[:limit], release_matrix.platforms[:limit]
     sdist = _build_sdist_cell(report, symbols)
     shown = [*squares.values(), *([sdist] if sdist else [])]
@@ -119,7 +119,8 @@ def list_problems(report: Report, rows: Sequence[FileRow]) -> list[tuple[Symbol,
     return sorted([*missing, *files], key=lambda problem: -LEGEND_ORDER.index(problem[0]))
 
 
-def _build_wheel_cell(cell: matrix.CellContent, symbols: Mapping[str, Symbol]) -> CellView:
+def build_cell_view(cell: matrix.CellContent, symbols: Mapping[str, Symbol]) -> CellView:
+    """Return a cell as it is shown; ``symbols`` are those of the files, by name."""
     if status := _STATUS_BY_EMPTY_CELL_STATE.get(cell.state):
         return CellView(symbol=SYMBOLS[status])
     worst = max((symbols[filename] for filename in cell.files), key=LEGEND_ORDER.index)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from wheel_uploader.core.formatting import format_size
+from wheel_uploader.core.formatting import format_count, format_duration, format_size, format_verb
 from wheel_uploader.core.models import FileStatus, InstallKind, InstallSource, Report, Severity, Stage
 from wheel_uploader.report.formats import findings_text
 from wheel_uploader.report.views import attestations, sizes
@@ -56,7 +56,7 @@ def build_outcome(report: Report, rows: Sequence[FileRow]) -> Outcome:
             if error.exit_code in _RESUMABLE_EXIT_CODES or error.exit_code > 128
             else Emphasis.BAD,
             message=_end_sentence(error.message),
-            details=error.details,
+            details=list_error_details(report),
             next_step=_end_sentence(error.hint),
         )
     headline, sentence = _describe_success(report, rows)
@@ -64,10 +64,37 @@ def build_outcome(report: Report, rows: Sequence[FileRow]) -> Outcome:
         finding.severity is Severity.WARNING and not finding.is_ignored for finding in report.findings
     )
     if warnings:
-        sentence += f" There {'is 1 warning' if warnings == 1 else f'are {warnings} warnings'}."
+        sentence += f" There {format_verb(warnings, 'are')} {format_count(warnings, 'warning')}."
     is_confirmed = report.last_stage is Stage.CONFIRM
     tone = Emphasis.GOOD if is_confirmed else Emphasis.WARN if warnings else Emphasis.PLAIN
     return Outcome(headline=headline, emphasis=tone, message=sentence)
+
+
+def list_error_details(report: Report) -> tuple[str, ...]:
+    """Return the details of the error that the findings and the files of the report do not state already."""
+    if not report.error:
+        return ()
+    stated = set()
+    for finding in report.findings:
+        suffixes = ("", *(f" ({target.name})" for target in report.targets))
+        for message in {finding.message.removesuffix(suffix) for suffix in suffixes}:
+            fact = f"{finding.subject}: {message}"
+            stated |= {fact, f"{finding.check}: {fact}", f"{finding.check}: {message}"}
+    if not report.targets:
+        for result in report.upload_results:
+            name = result.file.filename
+            stated |= {f"in: {name}", f"not in: {name}: not tried", f"not in: {result.reason}"}
+            stated |= {f"unknown: {result.reason}"}
+    return tuple(detail for detail in report.error.details if detail.strip() not in stated)
+
+
+def list_upload_reasons(report: Report) -> Iterator[str]:
+    """Yield why files were not uploaded, unless the error states it."""
+    stated = " ".join([report.error.message, *list_error_details(report)]) if report.error else ""
+    for result in report.upload_results:
+        name = result.file.filename
+        if result.reason and result.reason not in stated:
+            yield f"{name}: {result.reason.removeprefix(f'{name}: ')}"
 
 
 def _choose_headline(report: Report) -> str:
@@ -89,26 +116,26 @@ def _describe_success(report: Report, rows: Sequence[FileRow]) -> tuple[str, str
     states = Counter(row.status for row in rows)
     skipped, absent = states[FileStatus.SKIPPED], states[FileStatus.WOULD_UPLOAD]
     uploaded = states[FileStatus.CONFIRMED] + states[FileStatus.UPLOADED]
-    count = format_file_count(len(rows))
+    count = format_count(len(rows), "file")
     match report.last_stage:
         case Stage.CONFIRM if report.options.verify:
             files = "this file" if len(rows) == 1 else f"these {count}"
             return "Verified", f"The index serves exactly {files}, with the same sha256."
         case Stage.CONFIRM if not uploaded:
-            have = "has" if len(rows) == 1 else "have"
+            have = format_verb(len(rows), "have")
             return "Already published", f"{count} {have} the same sha256 on the index; nothing was uploaded."
         case Stage.CONFIRM:
             separator = " " if len(rows) == 1 else ", each "
             return "Published", f"The index serves {count}{separator}with the sha256 that was checked."
         case Stage.UPLOAD if report.options.dry_run:
-            return "Dry run", f"{format_file_count(absent)} would be uploaded; {skipped} would be skipped."
+            return "Dry run", f"{format_count(absent, 'file')} would be uploaded; {skipped} would be skipped."
         case Stage.UPLOAD if report.options.write_only:
             return "Uploaded", (
-                f"{format_file_count(uploaded)} uploaded; nothing shows that the index serves "
+                f"{format_count(uploaded, 'file')} uploaded; nothing shows that the index serves "
                 f"{'it' if uploaded == 1 else 'them'}, because it is not read (--write-only)."
             )
         case Stage.UPLOAD:
-            return "Uploaded", f"{format_file_count(uploaded)} uploaded; not yet confirmed on the index."
+            return "Uploaded", f"{format_count(uploaded, 'file')} uploaded; not yet confirmed on the index."
         case Stage.SIGN:
             return "Signed", f"{count} checked and signed; nothing was uploaded."
         case Stage.CHECK if report.install_outcomes:
@@ -126,7 +153,7 @@ def _describe_success(report: Report, rows: Sequence[FileRow]) -> tuple[str, str
 def describe_rehearsal(report: Report) -> str:
     """Return one sentence about how many environments pip finds a wheel for, and who answered."""
     outcomes = report.install_outcomes
-    environments = "1 environment" if len(outcomes) == 1 else f"{len(outcomes)} environments"
+    environments = format_count(len(outcomes), "environment")
     wheels = sum(install.kind is InstallKind.WHEEL for install in outcomes)
     worse = sum(install.is_worse for install in outcomes)
     regressions = f", and none for {worse} that had one in the previous release" if worse else ""
@@ -163,13 +190,13 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
         label = "For" if report.options.rehearse else "Index" if report.options.verify else "To"
         yield SummaryField(label=label, code_texts=(report.upload_url,))
     if rows:
-        total = filter(None, (format_file_count(len(rows)), _format_total_size(report, rows)))
+        total = filter(None, (format_count(len(rows), "file"), _format_total_size(report, rows)))
         yield SummaryField(label="Files", text=f"{', '.join(total)}{_count_not_selected(report)}")
     if left_out := list_left_out(report):
         more = f" (the first {_MAX_NAMED})" if len(left_out) > _MAX_NAMED else ""
         yield SummaryField(
             label="Left out",
-            text=f"{format_file_count(len(left_out))} by --exclude{more}:",
+            text=f"{format_count(len(left_out), 'file')} by --exclude{more}:",
             code_texts=left_out[:_MAX_NAMED],
         )
     if report.upload_results:
@@ -200,7 +227,7 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
         yield SummaryField(label="Compared", text=f"with {report.comparison}")
     for removal in report.pruned_releases:
         removed = "would be removed" if report.options.dry_run else "removed"
-        size = f"{format_file_count(len(removal.filenames))}, {format_size(removal.size)}"
+        size = f"{format_count(len(removal.filenames), 'file')}, {format_size(removal.size)}"
         yield SummaryField(
             label="Wheelhouse", text=f"{removal.version} {removed} ({size}); the index serves it"
         )
@@ -216,11 +243,6 @@ def list_left_out(report: Report) -> tuple[str, ...]:
     """Return the names of the files that the user has left out, as raw text."""
     excluded_files = report.selection.excluded_files if report.selection else report.excluded_files
     return tuple(file.filename for file in excluded_files if file.is_left_out)
-
-
-def format_file_count(files: int) -> str:
-    """Return ``1 file``, ``2 files``."""
-    return "1 file" if files == 1 else f"{files} files"
 
 
 def _count_labels(labels: Iterator[str]) -> str:
@@ -255,13 +277,3 @@ def _format_start_and_duration(report: Report) -> str:
     elapsed = format_duration(sum(report.stage_seconds.values()))
     start = f"{report.started_at:%Y-%m-%d %H:%M} UTC, " if report.started_at else ""
     return f"{start}{elapsed}, exit code {report.exit_code}"
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration as text: ``35 ms``, ``0.4 s``, ``12 s``, ``3 min 20 s``."""
-    if seconds < 0.1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from wheel_uploader.core.formatting import format_count, join_some
 from wheel_uploader.core.models import PrunedFile, PruneOutcome, TargetPruning
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 
 #: Files that are named one by one; the JSON report has all.
 _MAX_FILES = 100
@@ -28,17 +28,18 @@ def describe_pruning(pruning: TargetPruning) -> str:
 def list_pruning(pruning: TargetPruning) -> Iterator[str]:
     """Yield one line for each file that the rule does not keep, and for each reason to keep others."""
     for file in pruning.files[:_MAX_FILES]:
-        reason = f": {sanitize(file.reason)}" if file.reason else ""
+        reason = f": {sanitize_message(file.reason)}" if file.reason else ""
         yield f"{sanitize(file.filename)}: {_describe_outcome(file)}{reason}"
     if len(pruning.files) > _MAX_FILES:
-        yield f"and {len(pruning.files) - _MAX_FILES} more files (--format json lists all)"
+        yield f"and {format_count(len(pruning.files) - _MAX_FILES, 'more file')} (--format json lists all)"
     reasons: Counter[str] = Counter()
     for each in pruning.kept:
         reasons[each.reason] += each.count
     for reason, count in reasons.items():
         versions = dict.fromkeys(each.version for each in pruning.kept if each.reason == reason)
         named = join_some([version for version in versions if version], 5)
-        yield f"{format_count(count, 'file')} kept, {sanitize(reason)}{f' ({named})' if named else ''}"
+        why = f"{sanitize_message(reason)}{f' ({named})' if named else ''}"
+        yield f"{format_count(count, 'file')} kept, {why}"
 
 
 def warn_about_pruning(pruning: TargetPruning) -> Iterator[str]:
@@ -46,7 +47,7 @@ def warn_about_pruning(pruning: TargetPruning) -> Iterator[str]:
     if pruning.error:
         yield (
             f"warning: the release is complete, and older files were not removed from "
-            f"{_name_target(pruning)}: {sanitize(pruning.error.message)}"
+            f"{_name_target(pruning)}: {sanitize_message(pruning.error.message)}"
         )
 
 

@@ -9,12 +9,13 @@ from wheel_uploader.report.views import file_status
 
 
 def describe_target(target: TargetReport) -> str:
-    """Return one line: the name, the files by status, and whether they are confirmed or what went wrong."""
+    """Return one line: the name, the files by status, and how many are confirmed.
+
+    What went wrong is in the details of the run's error.
+    """
     parts = []
     if target.upload_results:
         parts.append(file_status.format_status_counts(result.outcome for result in target.upload_results))
     if target.confirmations:
         parts.append(f"{format_count(len(target.confirmations), 'file')} confirmed")
-    if target.error:
-        parts.append(sanitize(target.error.message))
     return f"{sanitize(target.name)}: {'; '.join(parts) or 'nothing was uploaded'}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import HttpStatusError
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.http import retry
 from wheel_uploader.upload.response import UploadResponse
@@ -47,6 +48,7 @@ class Attempts:
         status = HttpStatusError(answer.status, "", retry_after=answer.retry_after)
         seconds = retry.compute_backoff(status, number)
         self.progress.debug(
-            f"{what}: {answer.summary}; looking, then attempt {number + 1} of {self.count} in {seconds:.1f} s"
+            f"{what}: {answer.summary}; looking, then attempt {number + 1} of {self.count} in "
+            f"{format_duration(seconds)}"
         )
         self.sleep(seconds)

@@ -14,7 +14,7 @@ from wheel_uploader.core.errors import (
     HttpStatusError,
     NetworkError,
 )
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import Confirmation
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize, strip_url
@@ -145,7 +145,7 @@ class Confirmer:
     def _build_error(
         self, problems: Mapping[str, str], count: int, timeout: float, *, was_uploaded: bool
     ) -> DeadlineError:
-        after = f"after {timeout:.0f} s " if timeout else ""
+        after = f"after {format_duration(timeout)} " if timeout else ""
         error = DeadlineError(
             f"{after}the release {self.assets.release.shown_tag} does not serve "
             f"{len(problems)} of {format_count(count, 'file')}",
@@ -176,7 +176,7 @@ def _compare(response: StreamedResponse, content: AssetContent) -> str:
         total = response.headers.get("content-length", "")
     size = bounds.parse_whole_number(total, bounds.MAX_FILE_SIZE)
     if size is not None and size != content.size:
-        return f"its download has {size} bytes instead of {content.size} ({kind})"
+        return f"its download has {format_count(size, 'byte')} instead of {content.size} ({kind})"
     beginning = next(iter(response.iter_chunks(len(content.beginning))), b"")[: len(content.beginning)]
     if beginning and content.beginning.startswith(beginning):
         return ""

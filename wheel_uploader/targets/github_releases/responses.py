@@ -14,6 +14,7 @@ from wheel_uploader.core.errors import (
     TransportError,
     UsageError,
 )
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http import retry
 from wheel_uploader.upload.response import UploadResponse
@@ -121,7 +122,9 @@ def is_rate_limited(headers: Mapping[str, str], message: str) -> bool:
 
 def _rate_limited(status: int, headers: Mapping[str, str], message: str) -> UploadResponse:
     wait = retry.parse_rate_limit(headers)
-    diagnosis = "GitHub is rate-limiting" + (f", retry after {wait:.0f} s" if wait is not None else "")
+    diagnosis = "GitHub is rate-limiting" + (
+        f", retry after {format_duration(wait)}" if wait is not None else ""
+    )
     is_long = wait is not None and wait > retry.MAX_RETRY_AFTER
     return UploadResponse(
         kind=ResponseKind.REJECTED if is_long else ResponseKind.RETRY,

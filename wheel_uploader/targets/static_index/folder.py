@@ -25,6 +25,7 @@ from wheel_uploader.core.filesystem import (
     storage_errors,
     sync_file,
 )
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.targets.static_index.object_store import (
     CHUNK_SIZE,
@@ -225,7 +226,8 @@ class FolderStore:
                 except Timeout:
                     if time.monotonic() >= deadline:
                         raise LockedError(
-                            f"another run has held the lock of {self.location} for {_LOCK_TIMEOUT:.0f} s",
+                            f"another run has held the lock of {self.location} for "
+                            f"{format_duration(_LOCK_TIMEOUT)}",
                             hint="Wait until that run ends, then run the same command again.",
                         ) from None
                 except NotImplementedError:

@@ -22,6 +22,7 @@ from wheel_uploader.core.errors import (
     TransportError,
     UsageError,
 )
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.redaction import register_secret, sanitize
 from wheel_uploader.core.urls import quote
 from wheel_uploader.http.retry import parse_retry_after
@@ -293,7 +294,9 @@ class GcsStore:
             raise
         expected = bounds.parse_whole_number(response.headers.get("content-length", ""), bounds.MAX_FILE_SIZE)
         if expected is not None and received < expected:
-            raise TransportError(f"{self.location}{key}: only {received} of {expected} bytes arrived")
+            raise TransportError(
+                f"{self.location}{key}: only {received} of {format_count(expected, 'byte')} arrived"
+            )
 
     def _read(self, response: Any, key: str, limit: int) -> bytes:
         data = bytearray()

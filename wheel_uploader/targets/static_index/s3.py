@@ -22,6 +22,7 @@ from wheel_uploader.core.errors import (
     TransportError,
     UsageError,
 )
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.redaction import register_secret, sanitize
 from wheel_uploader.core.urls import quote, urlsplit
 from wheel_uploader.http.retry import parse_retry_after
@@ -149,7 +150,9 @@ class S3Store:
                 data = body.read(MAX_PAGE_SIZE + 1)
         length = answer.get("ContentLength")
         if isinstance(length, int) and len(data) < min(length, MAX_PAGE_SIZE):
-            raise TransportError(f"{self.location}{key}: only {len(data)} of {length} bytes arrived")
+            raise TransportError(
+                f"{self.location}{key}: only {len(data)} of {format_count(length, 'byte')} arrived"
+            )
         headers = {name: answer[name] for name in (*_KEPT, *_KEPT_STORAGE) if answer.get(name)}
         return StoredPage(data=data, version=str(answer["ETag"]), headers=headers)
 

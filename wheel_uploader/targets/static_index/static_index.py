@@ -16,7 +16,7 @@ from wheel_uploader.core.errors import (
     NetworkError,
     TransportError,
 )
-from wheel_uploader.core.formatting import format_count, join_some
+from wheel_uploader.core.formatting import format_count, format_duration, join_some
 from wheel_uploader.core.models import IndexFile, LocalFile
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize
@@ -299,7 +299,8 @@ class StaticIndex:
         if not retry.is_retryable(error) or failures >= self._retries:
             raise error
         pause = retry.compute_backoff(error, failures)
-        self._progress.debug(f"{error.message}; attempt {failures + 1} of {self._retries} in {pause:.1f} s")
+        attempt = f"attempt {failures + 1} of {self._retries} in {format_duration(pause)}"
+        self._progress.debug(f"{error.message}; {attempt}")
         self._sleep(pause)
 
     def _make_page(self, project: str, form: PageForm, key: str) -> IndexPage:

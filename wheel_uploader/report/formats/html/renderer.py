@@ -12,9 +12,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from wheel_uploader import __version__
-from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import Report
-from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.redaction import sanitize, sanitize_message
 from wheel_uploader.report.formats import findings_text, release_notes
 from wheel_uploader.report.views import (
     file_rows,
@@ -106,7 +106,7 @@ def _get_environment() -> Environment:
     environment.filters |= {
         "breakable": _make_breakable,
         "count": format_count,
-        "duration": outcome_view.format_duration,
+        "duration": format_duration,
         "file_size": sizes.format_file_size,
     }
     return environment
@@ -121,7 +121,7 @@ def _read_trusted(name: str) -> Markup:
 
 def _make_printable(value: Any) -> Any:
     """Return a template value, made printable unless it is already safe markup."""
-    return sanitize(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    return sanitize_message(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _make_breakable(name: str) -> Markup:
