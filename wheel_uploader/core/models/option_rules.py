@@ -82,6 +82,7 @@ _URL_FIELDS = ("repository_url", "index_url", "compare_index")
 MUTUALLY_EXCLUSIVE = (
     ("compare_with", "no_compare"),
     ("diff", "no_compare"),
+    ("compare_index", "no_compare"),
     ("repository", "repository_url"),
     ("ask", "non_interactive"),
     *(("verify", name) for name in ("sign", "attest", "ask", "dry_run", "rehearse", "write_only")),
