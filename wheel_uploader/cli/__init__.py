@@ -19,6 +19,7 @@ from wheel_uploader.cli.config_sources import (
     config_options,
     drop_unused_settings,
     effective_values,
+    find_misspelled_variables,
     name_origin,
     set_options_lines,
     show_config_lines,
@@ -94,6 +95,8 @@ def command(show_config: bool, doctor: bool, **values: Any) -> NoReturn:
                 color=cli_output.has_color(sys.stderr),
             )
             cancel.clear_display = display.clear_display
+            for line in find_misspelled_variables(context.command):
+                display.info(line)
             options = drop_unused_settings(context, _options(**effective_values(context, values)))
             release_words.require_place(context, values)
             cancel.raise_if_cancelled()
