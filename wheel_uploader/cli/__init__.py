@@ -19,6 +19,7 @@ from wheel_uploader.cli.config_sources import (
     config_options,
     drop_unused_settings,
     effective_values,
+    find_misspelled_variables,
     name_origin,
     set_options_lines,
     show_config_lines,
@@ -94,6 +95,8 @@ def command(show_config: bool, doctor: bool, **values: Any) -> NoReturn:
                 color=cli_output.has_color(sys.stderr),
             )
             cancel.clear_display = display.clear_display
+            for line in find_misspelled_variables(context.command):
+                display.info(line)
             options = drop_unused_settings(context, _options(**effective_values(context, values)))
             release_words.require_place(context, values)
             cancel.raise_if_cancelled()
@@ -246,6 +249,16 @@ def _silence_library_logs() -> None:
     log.propagate = False
 
 
+def _run_command(cancel: cancellation.CancellationToken) -> None:
+    """Run the command; report an output such as ``--help`` that cannot be written as an error of the disk."""
+    try:
+        command(prog_name="wheel-uploader", obj=cancel)
+    except OSError as error:
+        if write_error := cli_output.as_write_error(error):
+            cli_output.exit_with(write_error)
+        raise
+
+
 def main(cancel: cancellation.CancellationToken | None = None) -> None:
     """Run the command and exit; report unexpected exceptions as bugs."""
     standard_streams.open_closed_streams()
@@ -255,7 +268,7 @@ def main(cancel: cancellation.CancellationToken | None = None) -> None:
         as_unexpected_error(hook.exc_value or hook.exc_type())
     )
     try:
-        command(prog_name="wheel-uploader", obj=cancel)
+        _run_command(cancel)
     except SystemExit as exit_request:
         code = int(exit_request.code or 0)
         cancel.mark_output_complete(code)

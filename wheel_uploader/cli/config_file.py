@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.ownership import explain_untrusted
 from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.user_files import read_user_file
 
 if TYPE_CHECKING:
     from wheel_uploader.core.models.target_settings import TargetSettings
@@ -149,8 +150,8 @@ def _table(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        with path.open("rb") as stream:
-            document = tomllib.load(stream)
+        # Editors on Windows write a byte order mark.
+        document = tomllib.loads(read_user_file(path).decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

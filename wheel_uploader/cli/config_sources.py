@@ -238,6 +238,7 @@ _SECRETS = (
     *("TWINE_PASSWORD", f"{VARIABLE_PREFIX}_URL_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "CI_JOB_TOKEN"),
     *("ANACONDA_API_TOKEN", "BINSTAR_API_TOKEN"),
 )
+_PREFIX = f"{VARIABLE_PREFIX}_"
 #: Variables without an option.
 _OTHER_VARIABLES = (f"{VARIABLE_PREFIX}_ANACONDA_API",)
 
@@ -307,11 +308,32 @@ def _other_variables(command: click.Command) -> Iterator[str]:
     for variable in _SECRETS:
         if variable in os.environ:
             yield f"# {variable} is set (hidden)"
+    for variable in _unknown_variables(command):
+        yield f"# {sanitize(variable)} is set, but no option has this variable"
+
+
+def find_misspelled_variables(command: click.Command) -> Iterator[str]:
+    """Yield a line about each variable that is almost that of an option, such as ``..._DRY_RUM``.
+
+    Others are not named: a workflow may have variables of its own with this prefix.
+    """
+    unknown = _unknown_variables(command)
+    if not unknown:
+        return
+    import difflib
+
+    names = [name.removeprefix(_PREFIX) for name in _valid_variables(command)]
+    for variable in unknown:
+        for close in difflib.get_close_matches(variable.removeprefix(_PREFIX), names, n=1, cutoff=0.8):
+            yield f"{sanitize(variable)} has no effect: did you mean {_PREFIX}{close}?"
+
+
+def _unknown_variables(command: click.Command) -> list[str]:
+    valid = _valid_variables(command)
+    return sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in valid)
+
+
+def _valid_variables(command: click.Command) -> set[str]:
     options = [parameter for parameter in command.params if isinstance(parameter, AliasedOption)]
-    valid_names = {variable for option in options for variable in option.variables} | {
-        *_SECRETS,
-        *_OTHER_VARIABLES,
-    }
-    for variable in sorted(os.environ):
-        if variable.startswith(f"{VARIABLE_PREFIX}_") and variable not in valid_names:
-            yield f"# {sanitize(variable)} is set, but no option has this variable"
+    variables = {variable for option in options for variable in option.variables}
+    return variables | {*_SECRETS, *_OTHER_VARIABLES}

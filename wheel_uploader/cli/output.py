@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shlex
@@ -23,6 +24,7 @@ from wheel_uploader.core.errors import (
     RunInterrupted,
     StorageError,
 )
+from wheel_uploader.core.filesystem import DISK_FULL_ERRNOS
 from wheel_uploader.core.redaction import is_utf8_stream, sanitize, sanitize_message
 from wheel_uploader.core.secret_patterns import MASK
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 TYPED_ARGUMENTS_KEY = f"{__name__}.typed"
 #: In characters; no system accepts a longer command.
 _LONGEST_COMMAND = 2_000_000
+#: Errors of a standard output that is on a full or broken disk, or that is open for reading only.
+_WRITE_ERRNOS = {*DISK_FULL_ERRNOS, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
 def print_report(result: Report, report_format: str, quiet: int | None = None) -> StorageError | None:
@@ -107,6 +111,17 @@ def _print_to_stderr(text: str, *, nl: bool = True) -> None:
     """Print to standard error, if it can be written to."""
     with contextlib.suppress(OSError):
         click.echo(text, err=True, nl=nl, color=True)
+
+
+def as_write_error(error: OSError) -> StorageError | None:
+    """Return what to report if standard output could not take what was printed; None for another error."""
+    # Only an error of a write has no file name.
+    if error.filename is not None or error.errno not in _WRITE_ERRNOS:
+        return None
+    return StorageError(
+        f"cannot write to standard output: {error.strerror}",
+        hint="Free space there, or redirect the output to another file.",
+    )
 
 
 def flush_streams() -> None:

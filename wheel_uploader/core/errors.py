@@ -22,12 +22,13 @@
     +-- DeadlineError       10  a time limit expired
     +-- LockedError         11  another run has locked the wheelhouse
     +-- SigningError        12  gpg or Sigstore could not sign, or the result did not verify
-    +-- StorageError        13  the local disk is full or read-only, or an I/O error occurred
+    +-- StorageError        13  the local disk is full or read-only, or an I/O error; or memory ran out
     +-- RunInterrupted   128+N  a signal stopped the run
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from typing import Self
 
@@ -254,7 +255,7 @@ class SigningError(ReleaseError):
 
 
 class StorageError(ReleaseError):
-    """The local disk cannot be read or written."""
+    """The local disk cannot be read or written, or a limit of the process is too low."""
 
     exit_code = 13
     default_hint = "Free space or fix the permissions, then run the same command again."
@@ -297,8 +298,36 @@ def most_important_error(errors: Iterable[ReleaseError]) -> ReleaseError:
     return min(errors, key=priority)
 
 
+def _find_shortage(exception: BaseException | None) -> StorageError | None:
+    """Return the error if an exception, or one that it was raised from, is about a limit of the process."""
+    while exception is not None:
+        match exception:
+            case OSError(errno=errno.EMFILE | errno.ENFILE):
+                return StorageError(
+                    "too many files are open for a limit of this user or machine",
+                    hint="Raise the limit, for example with 'ulimit -n 1024', and run the command again.",
+                )
+            case MemoryError() | OSError(errno=errno.ENOMEM):
+                return StorageError(
+                    "there is not enough memory, or a limit of this user is too low",
+                    hint="Free memory or raise the limit (ulimit -v), then run the same command again.",
+                )
+            case RuntimeError() if "start new thread" in str(exception):
+                return StorageError(
+                    "no thread could be started: a limit of this user or machine is too low",
+                    hint="Raise the limit of processes (ulimit -u), then run the same command again.",
+                )
+        exception = exception.__cause__ or exception.__context__
+    return None
+
+
 def as_unexpected_error(exception: BaseException) -> ReleaseError:
-    """Return an unexpected exception as a ReleaseError, with its traceback in the details."""
+    """Return an unexpected exception as a ReleaseError, with its traceback in the details.
+
+    Where the machine ran out of something, the traceback says nothing, and the error is a StorageError.
+    """
+    if shortage := _find_shortage(exception):
+        return shortage
     # Not at the top, because this module is imported at startup, which must be fast.
     import traceback
 

@@ -58,6 +58,12 @@ class CertificatePath:
             raise UsageError(
                 f"cannot read the certificates in {self}: No such file or directory", hint=self._hint
             )
+        for path in self.existing:
+            # OpenSSL would wait for a pipe, and read a device without end, deaf to signals.
+            if not os.path.isfile(path) and not os.path.isdir(path):  # noqa: PTH112, PTH113 (null bytes)
+                raise UsageError(
+                    f"cannot read the certificates in {self}: not a regular file", hint=self._hint
+                )
 
     def load_into(self, context: ssl.SSLContext) -> None:
         """Make ``context`` trust these certificates. Raises UsageError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import netrc as netrc_file
 import os
 import re
@@ -14,6 +15,7 @@ from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.models.run import URL_TOKEN_VARIABLE
 from wheel_uploader.core.redaction import register_basic_auth, register_secret, sanitize
 from wheel_uploader.core.urls import urlsplit
+from wheel_uploader.core.user_files import MAX_FILE_SIZE
 from wheel_uploader.http.host_policy import InvalidUrl, parse_origin
 
 #: The hosts of anaconda.org, whose pages link to its API. Its scheme for tokens is "token", not "Bearer".
@@ -92,7 +94,12 @@ def _read_netrc() -> netrc_file.netrc:
     path = _netrc_path()
     shown_path = sanitize(str(path))
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
+        mode = status.st_mode
+        # The parser would wait for a pipe, and read an endless device into memory.
+        is_ordinary = stat.S_ISREG(mode) and status.st_size <= MAX_FILE_SIZE
+        if not is_ordinary and str(path) != os.devnull:
+            raise OSError(errno.EINVAL, "it is not a regular file of ordinary size")
         # Windows has no such mode bits; there, the profile directory is private.
         if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o077:
             raise UsageError(

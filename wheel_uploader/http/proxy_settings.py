@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.redaction import register_basic_auth, sanitize, sanitize_url
-from wheel_uploader.core.urls import quote
+from wheel_uploader.core.urls import parse_port, quote, urlsplit
 from wheel_uploader.http.host_policy import Origin, parse_origin
 from wheel_uploader.http.hostnames import InvalidHost, canonicalize_host
 from wheel_uploader.http.httpx_import import httpx
@@ -28,8 +28,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5h": 1080}
 #: All mean the same here: the proxy resolves names, so that no lookup reveals them. Desktops set "socks".
 _SOCKS_SCHEME = re.compile(r"(?i:socks5?h?)://")
 _CHECK_PROXY_HINT = (
-    "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY: the schemes are http, https and socks5, and a password "
-    "must be percent-encoded."
+    "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY: the schemes are http, https and socks5, the port is a "
+    "number from 1 to 65535, and a password must be percent-encoded."
 )
 
 
@@ -176,7 +176,8 @@ def _parse_proxy(url: str) -> ProxyServer:
     full_url = url if "://" in url else f"http://{url}"
     try:
         parsed = httpx.Proxy(_SOCKS_SCHEME.sub("socks5h://", full_url, count=1))
-        if not parsed.url.host:
+        # httpx takes any number for a port, and the system only its last 16 bits.
+        if not parsed.url.host or parse_port(urlsplit(full_url.strip())) == 0:
             raise ValueError
     except (ValueError, httpx.InvalidURL):
         # The messages of these exceptions quote a part of the URL, possibly of its password.

@@ -107,18 +107,19 @@ def has_ci_identity() -> bool:
 def find_certificate(path: str | None, variable: str = "") -> Path | None:
     """Return the path of a certificate file, which ``variable`` may name.
 
-    Raises UsageError if it does not exist.
+    Raises UsageError if it does not exist, or cannot be a certificate: TLS would wait for a pipe.
     """
     if not path:
         return None
-    file, exists = Path(path), False
+    file, exists, is_readable = Path(path), False, False
     # The name may be too long, or ~NAME may be unknown.
     with contextlib.suppress(OSError, RuntimeError):
         file = file.expanduser()
-        exists = file.exists()
-    if not exists:
+        exists, is_readable = file.exists(), file.is_file() or file.is_dir()
+    if not is_readable:
+        problem = "is not a regular file" if exists else "not found"
         raise UsageError(
-            f"certificate file {sanitize(path)} not found{f' ({variable})' if variable else ''}",
+            f"certificate file {sanitize(path)} {problem}{f' ({variable})' if variable else ''}",
             hint=f"Correct {variable or '--cert, --client-cert or .pypirc'}.",
         )
     return file

@@ -16,12 +16,10 @@ from wheel_uploader.core.models import Options, RemoteFile, Selection
 from wheel_uploader.core.models.option_rules import LATEST_VERSION
 from wheel_uploader.core.platforms import matrix
 from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.user_files import read_user_file
 from wheel_uploader.listing import expected_files, sha256sums
 from wheel_uploader.listing import trusted_hashes as listing_trusted_hashes
 from wheel_uploader.listing.expected_files import Expectation
-
-#: Maximum size of such a file in bytes; a release of a thousand files needs a fifth of a megabyte.
-_MAX_FILE_SIZE = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,16 +127,10 @@ def _read_text(path: Path) -> str:
     """Return the text of a file that the user named. Raises UsageError."""
     displayed_path = sanitize(str(path))
     try:
-        with path.expanduser().open("rb") as stream:
-            data = stream.read(_MAX_FILE_SIZE + 1)
+        data = read_user_file(path.expanduser())
     except (OSError, RuntimeError, ValueError) as error:  # A missing file, an unknown ~USER, an invalid path.
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{displayed_path} cannot be read: {reason}", hint="Check the path.") from None
-    if len(data) > _MAX_FILE_SIZE:
-        raise UsageError(
-            f"{displayed_path} is larger than {_MAX_FILE_SIZE >> 20} MiB, the limit for such a file",
-            hint="Check the path.",
-        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

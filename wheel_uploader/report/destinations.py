@@ -130,10 +130,15 @@ def write_github_outputs(report: Report, exit_code: int, environment: Mapping[st
         if not path:
             continue
         try:
-            with Path(path).open("ab") as stream:
+            with open(path, "ab", opener=_open_without_waiting) as stream:
                 stream.write(render(SUMMARY_LIMIT - stream.tell()).encode("utf-8", "backslashreplace"))
         except OSError as error:
             yield f"could not write to {variable}: {sanitize(error.strerror or str(error))}"
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file for ``open``; one that is a pipe without a reader is an error, not a reason to wait."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def _format_step_output(name: str, value: str) -> str:

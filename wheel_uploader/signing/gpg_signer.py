@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -109,6 +110,15 @@ def _other_keys(answer: GpgResult, signer: SecretKey, keys: Sequence[SecretKey])
     return () if any(_DEFAULT_KEY_USED in text for text in answer.messages) else others
 
 
+def _describe_home() -> list[str]:
+    """Return a line about GNUPGHOME if it is set: the keys may be in another directory."""
+    home = os.environ.get("GNUPGHOME")
+    if not home:
+        return []
+    problem = "" if Path(home).is_dir() else ", which is not a directory"
+    return [f"GNUPGHOME is {sanitize(home, limit=200)}{problem}"]
+
+
 def _select_key(keys: Sequence[SecretKey], identity: str | None) -> SecretKey | None:
     """Return the key that matches ``identity``; None without an identity, so that gpg chooses."""
     scope = f" for {sanitize(identity, limit=200)!r}" if identity else ""
@@ -116,6 +126,7 @@ def _select_key(keys: Sequence[SecretKey], identity: str | None) -> SecretKey | 
         raise SigningError(
             f"gpg has no secret key{scope}",
             hint="Check 'gpg --list-secret-keys'; import the key, or select another with --identity.",
+            details=_describe_home(),
         )
     usable = [key for key in keys if not key.problem]
     if not usable:

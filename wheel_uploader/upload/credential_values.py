@@ -18,11 +18,22 @@ TOKEN_PREFIX = "pypi-"  # noqa: S105 (the prefix of every token of PyPI)
 _LINE_ENDS = "\r\n"
 #: Opening to closing quotation mark, as shells, files and word processors write them.
 _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019", "\u201e": "\u201c"}
+#: The beginning of every token of PyPI: the prefix, and the version and first field in base64.
+_TOKEN_START = re.compile(rf"{TOKEN_PREFIX}AgE", re.IGNORECASE)
 #: Characters of a token: base64, and what tokens of other indexes add.
 _TOKEN_CHARACTERS = re.compile(r"[A-Za-z0-9_.=+/~-]*\Z")
 
 #: Text that only a template has: no shell, CI or tool replaced it.
 _TEMPLATE = re.compile(r"\{\{[^{}]{0,200}\}\}")
+#: A reference to a secret store, or the encrypted value, in the notation of common tools.
+_SECRET_REFERENCE = re.compile(
+    r"(?:op|vault|ref\+[a-z]{1,20}|secretref|keeper|bws|akv|gcpsm|awssm)://\S{1,500}"
+    r"|arn:aws[\w-]{0,20}:(?:secretsmanager|ssm):\S{1,500}|@Microsoft\.KeyVault\(.{1,500}\)"
+    r"|ENC\[AES256_GCM,.{1,5000}\]|<%.{1,200}%>"
+)
+_VAULT_HEADER = "$ANSIBLE_VAULT;"
+#: What programs print for a variable without a value.
+_NO_VALUES = frozenset({"none", "null", "nil", "undefined", "(null)", "<nil>", "[object object]"})
 #: The whole value is a reference to a variable. Lower case may be a password.
 _VARIABLE = re.compile(
     r"\$\{\w{1,200}\}|\$\([\w.]{1,200}\)|\$\[\w{1,200}\]|\$[A-Z_][A-Z0-9_]{1,200}|\$(?i:env):\w{1,200}"
@@ -74,7 +85,8 @@ def _check(value: str, *, subject: str, origin: str, is_pypi: bool) -> CheckedVa
     cleaned = value.strip(_LINE_ENDS)
     if cleaned != value:
         removed.append(f"{subject} ends or begins with a line end, which is left out")
-    is_token = is_pypi or _strip_quotes(cleaned.strip()).startswith(TOKEN_PREFIX)
+    bare = _strip_quotes(cleaned.strip())
+    is_token = is_pypi or bare.startswith(TOKEN_PREFIX) or bool(_TOKEN_START.search(cleaned))
     if is_token and cleaned.strip() != cleaned:
         cleaned = cleaned.strip()
         removed.append(f"{subject} has blanks around it, which are left out")
@@ -83,8 +95,12 @@ def _check(value: str, *, subject: str, origin: str, is_pypi: bool) -> CheckedVa
         raise CredentialsError(f"{problems[0]}; nothing was sent", details=problems[1:], hint=_hint(origin))
     if is_pypi and _PLACEHOLDER.fullmatch(cleaned):
         raise CredentialsError(f"{subject} {_NOT_REPLACED}; nothing was sent", hint=_hint(origin))
-    if _strip_quotes(cleaned).startswith(TOKEN_PREFIX) and not _TOKEN_CHARACTERS.match(cleaned):
+    if bare.startswith(TOKEN_PREFIX) and not _TOKEN_CHARACTERS.match(cleaned):
         raise CredentialsError(f"{subject} {_NO_TOKEN}; nothing was sent", hint=_hint(origin))
+    if bare == TOKEN_PREFIX or (bare.startswith(TOKEN_PREFIX) and bare.endswith("..")):
+        raise CredentialsError(f"{subject} {_CUT_TOKEN}; nothing was sent", hint=_hint(origin))
+    if _TOKEN_START.search(cleaned) and not bare.startswith(TOKEN_PREFIX):
+        raise CredentialsError(f"{subject} {_WRAPPED_TOKEN}; nothing was sent", hint=_hint(origin))
     return CheckedValue(value=cleaned, warnings=(*removed, *problems))
 
 
@@ -94,6 +110,14 @@ def _hint(origin: str) -> str:
 
 def _strip_quotes(text: str) -> str:
     return text.strip("".join({*_QUOTES, *_QUOTES.values()}))
+
+
+def _is_secret_reference(text: str) -> bool:
+    return text.startswith(_VAULT_HEADER) or _SECRET_REFERENCE.fullmatch(text) is not None
+
+
+def _is_no_value(text: str) -> bool:
+    return text.lower() in _NO_VALUES
 
 
 def _is_quoted(text: str) -> bool:
@@ -114,7 +138,10 @@ def _has_invisible_characters(text: str) -> bool:
 
 
 _NO_TOKEN = "begins like an API token and contains characters that no token has"  # noqa: S105 (a message)
+_CUT_TOKEN = "is only the beginning of an API token"  # noqa: S105 (a message)
+_WRAPPED_TOKEN = "contains an API token with other text before it, or in capitals"  # noqa: S105 (a message)
 _NOT_REPLACED = "is a placeholder: the name of a variable or secret, not its value"
+_NOT_RESOLVED = "is a reference to a secret, or its encrypted form, and not the secret"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +157,8 @@ _PROBLEMS = (
     _Problem("is not valid text in UTF-8", _is_undecodable, is_fatal=True),
     _Problem(_NOT_REPLACED, _TEMPLATE.search, is_fatal=True),
     _Problem(_NOT_REPLACED, _VARIABLE.fullmatch),
+    _Problem(_NOT_RESOLVED, _is_secret_reference),
+    _Problem("is the word for a value that is not set", _is_no_value),
     _Problem("is enclosed in quotation marks", _is_quoted),
     _Problem("has blanks around it", _has_blanks_around),
     _Problem("contains control or invisible characters", _has_invisible_characters),

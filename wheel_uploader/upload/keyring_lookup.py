@@ -59,9 +59,11 @@ class KeyringLookup:
                 username = found.username if found else None
             subject = "password"
             password = keyring.get_password(self._system, username) if username else None
-        except Exception as error:  # noqa: BLE001 (backends raise anything)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (backends raise anything)
             if type(error).__name__ == "NoKeyringError":
                 return KeyringEntry(problem="is not available")
             auth.logger.warning(f"Error getting {subject} from keyring", exc_info=error)
             return KeyringEntry(problem=f"failed ({type(error).__name__})")
+        if not all(isinstance(value, str | None) for value in (username, password)):
+            return KeyringEntry(problem="returned something that is not text")
         return KeyringEntry(username=username, password=password)

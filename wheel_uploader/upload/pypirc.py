@@ -19,6 +19,7 @@ from wheel_uploader.core.models import Options
 from wheel_uploader.core.models.target_settings import SETTING_KEYS, TargetSettings
 from wheel_uploader.core.ownership import explain_untrusted
 from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.user_files import read_user_file
 from wheel_uploader.index.target import selected_repository
 
 _TWINE_KEYS = ("repository", "username", "password", "ca_cert", "client_cert")
@@ -87,9 +88,9 @@ def read_pypirc(path: str) -> Pypirc:
             raise _unreadable(path, error) from None
     except OSError as error:
         raise _unreadable(path, error) from None
-    except (configparser.Error, ValueError):
+    except (configparser.Error, ValueError) as error:
         raise UsageError(
-            f"cannot parse {sanitize(path)} as .pypirc",
+            f"cannot parse {sanitize(path)} as .pypirc{_describe_parse_error(error)}",
             hint="It needs a [distutils] section with index-servers, and a section for each of them.",
         ) from None
     listed = parser.get("distutils", "index-servers", fallback="pypi testpypi")
@@ -135,7 +136,7 @@ def is_readable_by_others(path: Path) -> bool:
 
 
 def _read_text(path: Path) -> str:
-    data = path.read_bytes()
+    data = read_user_file(path)
     for mark, encoding in _MARKED_ENCODINGS:
         if data.startswith(mark):
             return data.decode(encoding)
@@ -143,6 +144,21 @@ def _read_text(path: Path) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode(locale.getencoding())
+
+
+def _describe_parse_error(error: Exception) -> str:
+    """Return the cause of an error, to follow the message, without quoting the file."""
+    match error:
+        case UnicodeDecodeError():
+            return ": it is not UTF-8 text"
+        case configparser.DuplicateSectionError() | configparser.DuplicateOptionError():
+            kind = "option" if isinstance(error, configparser.DuplicateOptionError) else "section"
+            return f": the {kind} in line {error.lineno} was there before"
+        case configparser.MissingSectionHeaderError():
+            return f": line {error.lineno} comes before the first section"
+        case configparser.ParsingError() if error.errors:
+            return f": line {error.errors[0][0]} is neither a section nor an option"
+    return ""
 
 
 def _settings(parser: configparser.RawConfigParser, name: str) -> dict[str, str]:

@@ -75,12 +75,14 @@ RESPONSE_RULES = (
         is_final=False,
     ),
     ResponseRule(
-        pattern=r"previously used by a file that has since been deleted",
+        pattern=r"has since been deleted|name (?:has|was|had) (?:already |previously )(?:been )?used|"
+        r"name .{0,80}(?:cannot|can't|can not|may not|must not) be (?:re-?used|used again)",
         diagnosis="a file with this name was deleted from the index, and the name can never be used again",
         hint=PUBLISH_NEW_VERSION_HINT,
     ),
     ResponseRule(
-        pattern=r"older than \d+ days",
+        pattern=r"(?:older|more) than \d+ days|(?:release|version)(?: .{1,80})? "
+        r"(?:is|was|has been) (?:already )?(?:closed|locked|frozen|sealed|immutable)|immutable release",
         diagnosis="the release is closed: the index accepts no new files for a version this old",
         hint="Publish the files under a new version.",
     ),

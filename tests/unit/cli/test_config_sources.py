@@ -261,3 +261,13 @@ def test_accepts_a_file_of_root_or_of_a_private_group(
         assert run("--show-config").exit_code == 2
     else:
         assert run("--show-config").exit_code == 0
+
+
+def test_a_variable_that_is_almost_that_of_an_option_is_named(tmp_path: Path) -> None:
+    """A misspelled ``--dry-run`` must not publish in silence; variables of a workflow are its own."""
+    result = run(
+        *("--until", "list", "-u", str(tmp_path), "dipy", "1.11.0"),
+        env={"WHEEL_UPLOADER_DRY_RUM": "1", "WHEEL_UPLOADER_VERSION": "1", "WHEEL_UPLOADER_TIMEOUT": "9"},
+    )
+    assert "WHEEL_UPLOADER_DRY_RUM has no effect: did you mean WHEEL_UPLOADER_DRY_RUN?\n" in result.stderr
+    assert result.stderr.count("WHEEL_UPLOADER_") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import itertools
 import re
@@ -192,6 +193,30 @@ def test_an_error_without_a_priority_comes_last() -> None:
 def test_rejects_an_empty_list_of_errors() -> None:
     with pytest.raises(ValueError, match="empty"):
         most_important_error([])
+
+
+@pytest.mark.parametrize(
+    ("shortage", "hint"),
+    [
+        (OSError(errno.EMFILE, "Too many open files", "/x/module.py"), "ulimit -n"),
+        (OSError(errno.ENFILE, "Too many open files in system"), "ulimit -n"),
+        (MemoryError(), "ulimit -v"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "ulimit -v"),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+    ],
+)
+def test_a_limit_of_the_process_is_not_a_bug(shortage: Exception, hint: str) -> None:
+    """It may be hit anywhere, also while another error is handled."""
+    for error in (as_unexpected_error(shortage), as_unexpected_error(_raised_from(shortage))):
+        assert (error.exit_code, error.details) == (13, ())
+        assert hint in error.hint
+
+
+def _raised_from(cause: Exception) -> Exception:
+    try:
+        raise ImportError("cannot import name") from cause
+    except ImportError as error:
+        return error
 
 
 def test_an_unexpected_error_has_a_traceback() -> None:

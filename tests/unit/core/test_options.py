@@ -213,6 +213,30 @@ def test_the_api_rejects_what_the_command_line_rejects(
     assert "Traceback" not in typed.output
 
 
+@pytest.mark.parametrize("name", ["allow_hosts", "allow_insecure_hosts"])
+def test_rejects_a_host_that_no_url_has(name: str) -> None:
+    """It would permit nothing, without a word."""
+    for text in (
+        *("https://h.example", "h.example/x", "me@h.example", "*.h.example", "a.example,b.example"),
+        *("h.example:", "h.example:0", "h.example:65536", "h.example:8_0", "h.example:\u0668\u0660", ":80"),
+        *("[::1]:99999", "h.example:" + "9" * 5000),
+    ):
+        with pytest.raises(UsageError, match="is not a host") as caught:
+            Options(**{**REQUIRED, name: (text,)})
+        assert len(str(caught.value)) < 500
+    good = (
+        "h.example",
+        "h.example:8443",
+        "10.0.0.1",
+        "::1",
+        "[::1]",
+        "[::1]:5",
+        "b\u00fccher.example",
+        " h ",
+    )
+    assert getattr(Options(**{**REQUIRED, name: good}), name) == good
+
+
 @pytest.mark.parametrize(
     "fields",
     [

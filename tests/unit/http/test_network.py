@@ -377,6 +377,17 @@ def test_finds_the_proxy_for_a_url(
     assert str(ProxySettings().find_proxy(url)) == expected
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "99999", "-1", "8_0", "0x50", "\u0668\u0660", "9" * 500])
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+def test_a_port_that_does_not_exist_is_not_replaced(
+    scheme: str, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"{scheme}://me:s3cret@127.0.0.1:{port}")
+    with pytest.raises(UsageError, match="is invalid") as caught:
+        ProxySettings()
+    assert "s3cret" not in caught.value.message
+
+
 def test_a_proxy_is_shown_without_its_login(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://me:p%2Fw@p:1")
     proxy = ProxySettings().find_proxy("https://x.example/")

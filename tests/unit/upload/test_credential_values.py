@@ -35,6 +35,13 @@ def refusal(value: str, *, is_pypi: bool = False) -> str:
         (f"{TOKEN[:9]} {TOKEN[9:]}", "characters that no token has"),
         (f"{TOKEN}\\n", "characters that no token has"),
         ("pypi-...***", "characters that no token has"),
+        ("pypi-", "only the beginning of an API token"),
+        (f"{TOKEN[:9]}...", "only the beginning of an API token"),
+        (f"TWINE_PASSWORD={TOKEN}", "an API token with other text before it"),
+        (f"Bearer {TOKEN}", "an API token with other text before it"),
+        (f"__token__:{TOKEN}", "an API token with other text before it"),
+        (f"\ufeff{TOKEN}", "control or invisible characters"),
+        (TOKEN.replace("pypi", "PYPI"), "in capitals"),
         ("${{ secrets.PYPI_TOKEN }}", "is a placeholder"),
         ("{{ pypi_token }}", "is a placeholder"),
         ("secret-\udce9", "is not valid text in UTF-8"),
@@ -88,6 +95,17 @@ def test_cuts_blanks_around_a_token_off(value: str) -> None:
         (" hunter2", "has blanks around it"),
         ("'hunter2'", "is enclosed in quotation marks"),
         ("hunter2\x16", "contains control or invisible characters"),
+        *((value, "is the word for a value that is not set") for value in ("None", "undefined", "null")),
+        *(
+            (value, "is a reference to a secret, or its encrypted form, and not the secret")
+            for value in (
+                "op://vault/index/password",
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:index",
+                "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/index)",
+                "ENC[AES256_GCM,data:abc=,iv:def=,tag:ghi=,type:str]",
+                '<%= ENV["TOKEN"] %>',
+            )
+        ),
     ],
 )
 def test_sends_another_password_as_it_is_with_a_warning(value: str, reason: str) -> None:
@@ -110,6 +128,7 @@ def test_sends_another_password_as_it_is_with_a_warning(value: str, reason: str)
             "a b",
             'say "hi"',
         ),
+        *("nothing", "nullable", "opera://", "<%", "my-pypi-token", "ENC[]"),
         *("it's", "", "'", "p@ss@", "<3", "{x}", "\U0001f511", "e\u0301"),
     ],
 )

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twine import auth
@@ -148,6 +149,24 @@ def test_finds_the_login_in_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(CredentialsError) as caught:
         start(options(repository_url=URL))
     assert "the keyring has no entry" in caught.value.details
+
+
+@pytest.mark.parametrize("answer", [b"bytes", 5, ["a"], SystemExit(3), RecursionError("deep")])
+def test_a_backend_that_does_not_behave_has_failed(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends neither the run nor in a traceback, and its answer is not shown."""
+
+    class Odd(Keyring):
+        def get_password(self, _system: str, _name: str) -> Any:
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+    monkeypatch.setattr(auth, "keyring", Odd())
+    with pytest.raises(CredentialsError) as caught:
+        start(options(repository_url=URL, username="me"))
+    reason = f"failed ({type(answer).__name__})" if isinstance(answer, BaseException) else "not text"
+    assert reason in caught.value.details[-1]
+    assert "bytes" not in str(caught.value.details)
 
 
 def test_a_hanging_keyring_delays_neither_the_start_nor_the_end(

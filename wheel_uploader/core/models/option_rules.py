@@ -26,6 +26,10 @@ from wheel_uploader.core.urls import is_folder_or_bucket, parse_port, urlsplit
 #: models.run.Options; its module imports this one, so the type cannot be imported here.
 Options = Any
 
+_MAX_PORT = 65535
+#: Characters of a URL around its host, and wildcards.
+_NOT_IN_HOST = re.compile(r"[\s/\\@*?#,]")
+
 #: The VERSION argument that selects the newest version.
 LATEST_VERSION = "latest"
 
@@ -83,6 +87,7 @@ _URL_FIELDS = ("repository_url", "index_url", "compare_index")
 MUTUALLY_EXCLUSIVE = (
     ("compare_with", "no_compare"),
     ("diff", "no_compare"),
+    ("compare_index", "no_compare"),
     ("repository", "repository_url"),
     ("ask", "non_interactive"),
     *(("verify", name) for name in ("sign", "attest", "ask", "dry_run", "rehearse", "write_only")),
@@ -331,6 +336,28 @@ def _validate_urls(options: Options) -> None:
             )
 
 
+def _validate_hosts(options: Options) -> None:
+    """Reject a host that no URL can have: the option would silently permit nothing."""
+    for name in ("allow_hosts", "allow_insecure_hosts"):
+        for text in getattr(options, name):
+            if not _is_host(text.strip()):
+                raise _make_option_error(
+                    name,
+                    f"'{sanitize(text, limit=100)}' is not a host, or a host and a port up to {_MAX_PORT}",
+                    hint="Give the host alone, without scheme, path, login or wildcard: files.example.org, "
+                    "files.example.org:8443 or [fd00::1]:8443.",
+                )
+
+
+def _is_host(text: str) -> bool:
+    """Return whether a text is ``HOST``, ``HOST:PORT``, ``[IPV6]``, ``[IPV6]:PORT`` or ``IPV6``."""
+    is_address = text.count(":") > 1 and not text.startswith("[")
+    host, colon, port = ("", "", "") if is_address or text.endswith("]") else text.rpartition(":")
+    if _NOT_IN_HOST.search(text) or not text:
+        return False
+    return not colon or bool(host and bounds.parse_whole_number(port, _MAX_PORT))
+
+
 def _explain_invalid_url(url: str) -> str:
     """Return the reason, in one clause, why a URL is not a valid http or https URL; empty if it is one."""
     try:
@@ -424,6 +451,7 @@ _VALIDATORS: tuple[Callable[[Options], None], ...] = (
     _validate_targets,
     _validate_comparison,
     _validate_urls,
+    _validate_hosts,
     _validate_exclusive,
     _validate_verification,
     _validate_signing,
