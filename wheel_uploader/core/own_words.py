@@ -1,4 +1,4 @@
-"""The words of this program's own sentences, which are no secret even if a password is among them."""
+"""The words of this program's messages, which stay readable even if a password is one of them."""
 
 from __future__ import annotations
 
