@@ -87,9 +87,9 @@ def test_accepts_a_complete_release() -> None:
 def test_expected_files_from_a_file() -> None:
     Path("expected.txt").write_text("cp311-win_amd64\ncp312-win_amd64\ncp313-win_amd64\nsdist\n")
     result = list_files(Site(FILES), "--expect", "expected.txt")
-    assert (result.exit_code, stderr_lines(result)[1:-1]) == (
+    assert (result.exit_code, stderr_lines(result)[:-1]) == (
         3,
-        ["  missing: a wheel for cp313 on win_amd64"],
+        ["error: dipy 1.11.0 is incomplete: missing from the listing: a wheel for cp313 on win_amd64"],
     )
 
 
@@ -104,9 +104,9 @@ def test_expected_files_from_a_file() -> None:
 def test_expected_matrix_from_the_configuration(table: str) -> None:
     Path("pyproject.toml").write_text(f"[tool.wheel-uploader]\n{table}\n")
     result = list_files(Site(FILES))
-    assert (result.exit_code, stderr_lines(result)[1:-1]) == (
+    assert (result.exit_code, stderr_lines(result)[:-1]) == (
         3,
-        ["  missing: a wheel for cp313t on win_amd64"],
+        ["error: dipy 1.11.0 is incomplete: missing from the listing: a wheel for cp313t on win_amd64"],
     )
     # The command line overrides the configuration, and can also unset it.
     assert list_files(Site(FILES), "--expect", "3").exit_code == 0
@@ -166,7 +166,7 @@ def test_waits_for_all_files_and_bypasses_caches() -> None:
     assert "3 files\n" in result.stdout
     lines = stderr_lines(result)
     assert "waiting for 2 of 3 files (1 listed); 20 min left" in lines
-    assert "all 3 files listed; checking again in 0 s" in lines
+    assert any(line.startswith("all 3 files listed; checking again in ") for line in lines)
     assert sum(line.endswith(": Age 812, X-Cache Hit from \\x1b[31mthe edge") for line in lines) == 4
 
 
