@@ -302,7 +302,7 @@ def test_full_disk_stops_all_downloads(small_disk: Path) -> None:
         with pytest.raises(StorageError) as caught:
             fetch(server, wheelhouse, *(remote(server, name) for name in names), jobs=1)
         assert len(server.requests) == 2
-    assert caught.value.details == ("1 of 5 files are in the wheelhouse, 3 were not started or not finished",)
+    assert caught.value.details == ("1 of 5 files is in the wheelhouse; not started or not finished: 3",)
 
 
 def test_file_size_limit(tmp_path: Path) -> None:

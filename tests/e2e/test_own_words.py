@@ -1,4 +1,4 @@
-"""A password that is a word of our own sentences: they stay readable, and what servers repeat is masked."""
+"""With a password that is a word of the messages, they stay readable, and server text is masked."""
 
 from __future__ import annotations
 

@@ -69,7 +69,8 @@ def test_incomplete_release_is_reported_before_downloading() -> None:
     result = list_files(site, "--expect", "3", until="download")
     assert result.exit_code == 3
     assert stderr_lines(result) == [
-        "error: dipy 1.11.0 is incomplete: missing from the listing: 2 of 3 files",
+        "error: dipy 1.11.0 is incomplete",
+        "  missing: 2 of 3 files",
         (
             "next: Nothing was downloaded. Wait until the build has finished and run this again, "
             "or wait for the files with --wait 20m."
@@ -166,7 +167,7 @@ def test_waits_for_all_files_and_bypasses_caches() -> None:
     assert "3 files\n" in result.stdout
     lines = stderr_lines(result)
     assert "waiting for 2 of 3 files (1 listed); 20 min left" in lines
-    assert "all 3 files listed; checking again in 0 s" in lines
+    assert any(line.startswith("all 3 files listed; checking again in ") for line in lines)
     assert sum(line.endswith(": Age 812, X-Cache Hit from \\x1b[31mthe edge") for line in lines) == 4
 
 

@@ -70,7 +70,7 @@ def test_a_rejected_upload_is_described_once(command: CommandLine, served: Serve
     assert_ends_with_one_next_step(text)
 
 
-def test_what_failed_at_one_of_two_targets_is_described_once(command: CommandLine, served: Served) -> None:
+def test_a_conflict_with_one_of_two_targets_is_described_once(command: CommandLine, served: Served) -> None:
     with scripted_index() as second:
         second.index.files[WHEEL] = b"other bytes"
         pypirc = command.home / ".pypirc"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from wheel_uploader.core import bounds
 from wheel_uploader.core.redaction import sanitize
 
 _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
@@ -94,6 +93,9 @@ def parse_duration(text: str) -> float:
         raise ValueError(f"'{shown}' is not a duration; use a form like 20m, 90s or 1h30m")
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     total = days * 86400 + hours * 3600 + minutes * 60 + seconds
+    # Imported here to keep --help fast.
+    from wheel_uploader.core import bounds
+
     if bounds.bounded_seconds(total) is None:
         raise ValueError(f"'{sanitize(text, limit=100)}' is longer than ten years")
     return total

@@ -1,12 +1,11 @@
-"""The words of this program's own sentences, which are no secret even if a password is among them."""
+"""The words of this program's messages, which stay readable even if a password is one of them."""
 
 from __future__ import annotations
 
 import functools
-import importlib.resources
-from collections.abc import Iterator
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
+_PACKAGE = Path(__file__).parents[1]
 #: Longer secrets are not words, so that the texts need not be read for them.
 _MAX_LENGTH = 24
 
@@ -19,15 +18,8 @@ def contains(secret: str) -> bool:
 @functools.cache
 def _read_texts() -> str:
     """Return the source of this package, which has all messages; empty if it is not installed with it."""
+    files = [path for path in _PACKAGE.rglob("*") if path.suffix in {".py", ".html"}]
     try:
-        return "\n".join(_read_files(importlib.resources.files("wheel_uploader")))
+        return "\n".join(path.read_text(encoding="utf-8") for path in files)
     except OSError:
         return ""
-
-
-def _read_files(folder: Traversable) -> Iterator[str]:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            yield from _read_files(entry)
-        elif entry.name.endswith((".py", ".html")):
-            yield entry.read_text(encoding="utf-8")

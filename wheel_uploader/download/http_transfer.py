@@ -255,9 +255,7 @@ class HttpTransfer:
             if not partial.size:
                 self._reject_markup(chunk)
                 if self._remote.size not in {None, size}:
-                    raise Mismatch(
-                        f"the server has {format_count(size, 'byte')}, but {self._remote.size} were listed"
-                    )
+                    raise Mismatch(f"the server has {size} bytes, but {self._remote.size} were listed")
             if size is not None and partial.size + len(chunk) > size:
                 raise Mismatch(f"the server sent more than the expected {format_count(size, 'byte')}")
             partial.write(chunk)

@@ -75,17 +75,17 @@ class ReleaseRequirements:
         missing = expected.find_missing([name for name, _ in selection.files]) if expected else ()
         if missing:
             raise NothingFoundError(
-                f"{selection.project} {selection.version} is incomplete: {_describe_missing(missing)}",
-                details=[f"missing: {item}" for item in missing] if len(missing) > 1 else (),
+                f"{selection.project} {selection.version} is incomplete{_count_missing(missing)}",
+                details=[f"missing: {item}" for item in missing],
                 hint="Nothing was downloaded. Wait until the build has finished and run this again"
                 + (", or wait for the files with --wait 20m." if self._can_wait else "."),
             )
 
 
-def _describe_missing(missing: Sequence[str]) -> str:
-    if len(missing) == 1:
-        return f"missing from the listing: {missing[0]}"
-    return f"{format_count(len(missing), 'expected item')} are missing from the listing"
+def _count_missing(missing: Sequence[str]) -> str:
+    """Return the number of missing items; one item may be several files ("2 of 8 files")."""
+    count = format_count(len(missing), "expected item")
+    return f": {count} are missing from the listing" if len(missing) > 1 else ""
 
 
 def read_requirements(options: Options) -> ReleaseRequirements:

@@ -83,7 +83,7 @@ def test_keeps_the_members_that_checks_and_index_need(tmp_path: Path) -> None:
             wheel_bytes()[100:],
             "its central directory is outside the file: it is truncated, or corrupt at its end",
         ),
-        (wheel_bytes() + b"\0", "1 bytes follow the end of the archive"),
+        (wheel_bytes() + b"\0", "1 byte follows the end of the archive"),
         (
             wheel_bytes(without=("dipy/__init__.py",)),
             "dipy/__init__.py: it is listed in RECORD but missing",

@@ -138,7 +138,7 @@ def get_missing(requirements: expectations.ReleaseRequirements, *files: RemoteFi
     with pytest.raises(NothingFoundError) as caught:
         requirements.enforce(select_release(*requirements.apply_trusted_hashes(files)))
     assert caught.value.exit_code == 3
-    assert str(caught.value).startswith("dipy 1.11.0 is incomplete: ")
+    assert str(caught.value).startswith("dipy 1.11.0 is incomplete")
     # Without an explicit version, --wait would be refused.
     wait = ", or wait for the files with --wait 20m" if requirements.options.version else ""
     assert caught.value.hint == (

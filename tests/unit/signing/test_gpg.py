@@ -525,7 +525,7 @@ def test_reports_an_invalid_key_listing(garbage: str, tmp_path: Path) -> None:
 
 def test_stops_a_hanging_program_and_its_children(tmp_path: Path, files: list[Path]) -> None:
     fake_program = fake_gpg(tmp_path / "bin", 'sleep 300 & echo $! > "$0.child"; wait')
-    message = f"{fake_program} did not finish within 2 seconds and was stopped"
+    message = f"{fake_program} did not finish within 2 s and was stopped"
     assert str(expect_no_signer(program=fake_program, timeout=2)) == message
     assert_gone(int(Path(f"{fake_program}.child").read_text()))
     signer = GpgSigner(program=fake_program, fingerprint="A" * 40, primary_fingerprint="A" * 40)
@@ -609,7 +609,7 @@ def test_reports_an_agent_that_does_not_respond(private_ring: Keyring) -> None:
     key = private_ring.make_key("Key <key@example.com>")
     with stopped_agent(private_ring):
         error = expect_no_signer(key, timeout=1)
-    assert "did not finish within 1 seconds" in str(error)
+    assert "did not finish within 1 s" in str(error)
     assert error.hint == (
         "Check whether gpg-agent hangs or a smart card is missing; 'gpgconf --kill all' resets it."
     )

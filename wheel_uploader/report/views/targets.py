@@ -11,7 +11,7 @@ from wheel_uploader.report.views import file_status
 def describe_target(target: TargetReport) -> str:
     """Return one line: the name, the files by status, and how many are confirmed.
 
-    What went wrong is in the details of the run's error.
+    The details of the run's error have the errors of the targets.
     """
     parts = []
     if target.upload_results:

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from wheel_uploader.core.errors import FileError, NetworkError
-from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import LocalFile
 from wheel_uploader.core.progress import Progress, ProgressCounter
 from wheel_uploader.core.redaction import sanitize
@@ -176,8 +175,7 @@ class ReleaseAssets:
         return replace(
             answer,
             kind=ResponseKind.RETRY,
-            diagnosis=f"GitHub stored other bytes than were sent: sha256 {asset.sha256}, "
-            f"{format_count(asset.size, 'byte')}; "
+            diagnosis=f"GitHub stored other bytes than were sent: sha256 {asset.sha256}, {asset.size} bytes; "
             "the asset was deleted",
         )
 
