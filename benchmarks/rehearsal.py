@@ -56,7 +56,8 @@ def main(requirements: tuple[str, ...], cache: Path, runs: int) -> None:
     for requirement in requirements or ("dipy==1.11.0", "numpy==2.3.4"):
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rehearsal-")))
-            files = releases.get_wheels(*requirement.split("=="), cache.absolute())
+            project, _, version = requirement.partition("==")
+            files = releases.get_wheels(project, version, cache.absolute())
             url = stack.enter_context(serve_previous_release(files, folder / "previous"))
             report = folder / "report.json"
             contender = Contender(name=requirement, run=functools.partial(rehearse, files, url, report))

@@ -104,8 +104,8 @@ class Resolver:
     def resolve(self, choices: Mapping[Target, Choice]) -> dict[Target, tuple[str, InstallSource]]:
         """Return the file name of the wheel, or an empty string, for each environment, and who answered.
 
-        pip is asked for the environments whose choice is uncertain and for a sample of the others; if it
-        disagrees, it is asked for all of them. Raises NetworkError.
+        This runs pip for the environments whose choice is uncertain and for a sample of the others; if it
+        disagrees with the sample, for all of them. Raises NetworkError.
         """
         sample = choose_sample(choices)
         asked = [target for target, choice in choices.items() if not choice.is_certain]

@@ -267,7 +267,7 @@ class Step:
     kind: ChildKind
     #: Environment variables that replace inherited ones.
     variables: Mapping[str, str] = field(default_factory=dict)
-    #: What to do instead if it fails: pip accepts more than uv, and finds more.
+    #: The step to run instead if it fails: pip accepts more than uv, and finds more.
     alternative: Step | None = None
 
 

@@ -24,7 +24,7 @@ _ARGUMENTS = {
     "constraint": "--constraint",
     "requirement": "--requirement",
 }
-#: Settings of pip that do not decide what is installed.
+#: Settings of pip that have no influence on the installed files.
 _NEUTRAL = frozenset(
     {
         *(

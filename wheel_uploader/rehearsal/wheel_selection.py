@@ -1,8 +1,8 @@
 """The wheel of a release that pip selects for an environment, by pip's rules and without running pip.
 
 pip takes the wheel with the best tag; of several with the same tag, the one with the highest build number. A
-wheel whose Requires-Python does not admit the Python is not considered. Where pip's choice depends on more
-than that, the choice is marked as uncertain, and pip itself must be asked.
+wheel whose Requires-Python does not admit the Python is not considered. If pip's choice depends on more than
+that, the choice is marked as uncertain, and the caller runs pip.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class InstallKind(enum.StrEnum):
 
 
 class InstallSource(enum.StrEnum):
-    """How the file that an installer uses was found."""
+    """The origin of the answer which file an installer uses."""
 
     #: pip resolved the release for the environment.
     PIP = "pip"
