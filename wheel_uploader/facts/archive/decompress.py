@@ -6,9 +6,8 @@ import contextlib
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import ModuleType
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from wheel_uploader.core.budget import Budget
 from wheel_uploader.facts.archive.zip_structures import STORED, ZipEntry
@@ -82,8 +81,7 @@ class CorruptMember(Exception):
         self.kind = kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecompressedMember:
+class DecompressedMember(NamedTuple):
     """The result of decompressing a member to its end."""
 
     size: int
@@ -108,20 +106,14 @@ def decompress_member(
     """Decompress the member of ``entry`` and return its size, hashes and, with ``keep``, its bytes.
 
     The caller must limit the size of a member to keep. ``algorithm`` is the hashlib name of a hash to
-    compute in addition to sha256; every chunk is passed to each of ``consumers``. Raises CorruptMember,
-    after at most one byte more than the record declares.
+    compute in addition to sha256; every chunk is passed to each of ``consumers``, which must do no more than
+    copy bytes, since their time counts as unpacking. Raises CorruptMember, after at most one byte more than
+    the record declares.
     """
     budget = budget or Budget()
-
-    def consume_unmeasured(chunk: bytes) -> None:
-        budget.stop_unpacking()
-        for consume in consumers:
-            consume(chunk)
-        budget.start_unpacking()
-
     budget.start_unpacking()
     try:
-        return _decompress(stream, entry, keep, algorithm, (consume_unmeasured,))
+        return _decompress(stream, entry, keep, algorithm, consumers)
     finally:
         budget.stop_unpacking()
 

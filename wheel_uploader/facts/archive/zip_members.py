@@ -260,8 +260,9 @@ def _unpack_member(
 def _add_text_facts(
     facts: tuple[TextFact, ...], source: bytes | None, entry: ZipEntry, contents: ZipContent
 ) -> None:
-    contents.budget.count_items("remarks", len(facts))
-    contents.text_facts += facts
+    if facts:
+        contents.budget.count_items("remarks", len(facts))
+        contents.text_facts += facts
     if source is None or len(source) > contents.free_source_size:
         return
     contents.free_source_size -= len(source)
