@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -78,6 +77,8 @@ def _configured_targets(context: click.Context) -> list[str]:
 
 def _pypirc_sections(context: click.Context) -> list[str]:
     """Return the names of the sections, without twine, whose import would delay the completion."""
+    import configparser
+
     parser = configparser.RawConfigParser()
     path = context.params.get("config_file") or Path("~/.pypirc")
     try:

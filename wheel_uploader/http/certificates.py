@@ -7,7 +7,6 @@ names the machine's own certificates says nothing new, so the next one counts: m
 
 from __future__ import annotations
 
-import filecmp
 import functools
 import os
 import re
@@ -157,6 +156,8 @@ def _join(paths: Sequence[CertificatePath]) -> str:
 
 def _is_same(one: CertificatePath, other: CertificatePath) -> bool:
     """Return whether two variables name the same certificates."""
+    import filecmp
+
     try:
         return filecmp.cmp(one.value, other.value, shallow=False)
     except (OSError, ValueError):

@@ -36,7 +36,7 @@ from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.httpx_import import httpx
 from wheel_uploader.listing import sources
-from wheel_uploader.listing.sources import ci_artifacts, github_actions, gitlab_jobs
+from wheel_uploader.listing.sources import artifact_unpacker, github_actions, gitlab_jobs
 from wheel_uploader.listing.sources.github_actions import GitHubActionsRun, read_artifacts
 from wheel_uploader.listing.sources.github_releases import GitHubRelease, read_assets
 from wheel_uploader.listing.sources.gitlab_jobs import GitLabJob
@@ -680,10 +680,10 @@ def test_lists_both_members_with_the_same_name(token: str) -> None:
 def test_rejects_artifacts_that_are_too_large(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = wheels.wheel_bytes(files={"dipy/x.bin": bytes(range(256)) * 40})
     packed = make_zip((WHEEL, data))
-    monkeypatch.setattr(ci_artifacts, "MAX_TOTAL_BYTES", len(packed) - 1)
+    monkeypatch.setattr(artifact_unpacker, "MAX_TOTAL_BYTES", len(packed) - 1)
     with pytest.raises(FileError, match="all artifacts together exceed"):
         list_files(RUN, run(packed))
-    monkeypatch.setattr(ci_artifacts, "MAX_TOTAL_BYTES", len(packed) + len(data) - 1)
+    monkeypatch.setattr(artifact_unpacker, "MAX_TOTAL_BYTES", len(packed) + len(data) - 1)
     with pytest.raises(FileError, match=f"{WHEEL} in .* unpacks to .*, which is too large"):
         list_files(RUN, run(packed))
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import CredentialsError, ListingError, NothingFoundError
@@ -25,8 +25,11 @@ from wheel_uploader.http.github_api import (
 )
 from wheel_uploader.listing.sources import pagination
 from wheel_uploader.listing.sources.base import ReleaseQuery, can_parse, set_query_parameters
-from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource, ArtifactUnpacker
+from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource
 from wheel_uploader.listing.sources.github_releases import next_page_url
+
+if TYPE_CHECKING:
+    from wheel_uploader.listing.sources.artifact_unpacker import ArtifactUnpacker
 
 _RUN_PATH = re.compile(
     r"/(?P<repository>[\w.-]+/[\w.-]+)/actions/runs/(?P<run>\d{1,18})(?:/artifacts/(?P<artifact>\d{1,18}))?(?:/.*)?\Z"
@@ -119,6 +122,8 @@ class GitHubActionsRun(ArtifactSource):
 
     def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
         """Yield the files in the artifacts, and each expired artifact as an unavailable file."""
+        from wheel_uploader.listing.sources.artifact_unpacker import ArtifactUnpacker
+
         api = _open_api(self._http, self.api_url, self._run.location)
         run_url = api.build_url(f"{self._run.repository}/actions/runs/{self._run.run_id}")
         self._check_run_completed(api.get(run_url), self._run.run_id)
@@ -161,6 +166,8 @@ class GitHubWorkflow(ArtifactSource):
 
     def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
         """Yield the files in the artifacts of the run, which is announced. Raises NothingFoundError."""
+        from wheel_uploader.listing.sources.artifact_unpacker import ArtifactUnpacker
+
         api = _open_api(self._http, self.api_url, self._workflow.location)
         run = self._find_run(api)
         unpacker = ArtifactUnpacker(self._http, self.unpack_directory, query.project)

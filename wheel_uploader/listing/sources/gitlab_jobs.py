@@ -14,7 +14,7 @@ from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import UnclaimedUrl, parse_qs, quote, unquote, urlsplit, urlunsplit
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.listing.sources.base import ReleaseQuery
-from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource, ArtifactUnpacker
+from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource
 from wheel_uploader.listing.sources.gitlab_api import (
     GitLabApi,
     ProjectPage,
@@ -40,6 +40,8 @@ class GitLabJob(ArtifactSource):
 
     def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
         """Yield the files in the job's archive, for which GitLab lists no hash."""
+        from wheel_uploader.listing.sources.artifact_unpacker import ArtifactUnpacker
+
         url = artifact_archive_url(self._url)
         send_token(self._http, url)
         artifact = Artifact(
@@ -90,6 +92,8 @@ class GitLabBranch(ArtifactSource):
 
     def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
         """Yield the files in the archives of the pipeline's jobs. Raises NothingFoundError."""
+        from wheel_uploader.listing.sources.artifact_unpacker import ArtifactUnpacker
+
         api = GitLabApi(self._http, self._page)
         unpacker = ArtifactUnpacker(self._http, self.unpack_directory, query.project)
         for job in self._find_jobs(api):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -107,6 +106,8 @@ def _list_zip(stream: BinaryIO, size: int) -> list[str]:
 
 def _list_tar(stream: BinaryIO) -> list[str]:
     """Return the names of the members up to the limits, or to where the archive is damaged."""
+    import tarfile
+
     names: list[str] = []
     ends_at = time.monotonic() + _MAX_TAR_SECONDS
     try:
