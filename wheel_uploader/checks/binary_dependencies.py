@@ -191,10 +191,11 @@ def needs_visual_cpp(wheel: WheelContent) -> Iterator[Observation]:
     C++ standard library, comes with Microsoft's redistributable package, with many programs, and with
     packages that may be loaded earlier; most computers have it. On a fresh Windows installation, for example
     in a container, the import fails with "DLL load failed". This is a warning because well-known wheels rely
-    on the library on purpose. vcomp140.dll (OpenMP) and mfc140.dll also belong to the redistributable, but
-    almost nothing else installs them: native/missing-library reports them as errors. The usual cause is C++
-    code compiled with /MD in a wheel that was not repaired. Run delvewheel, which adds a copy under a unique
-    name to the wheel, or link the C++ library statically.
+    on the library on purpose. The same holds for mfc140u.dll, the library of windows and dialogs.
+    vcomp140.dll (OpenMP) also belongs to the redistributable, but no well-known wheel relies on it:
+    native/missing-library reports it as an error. The usual cause is C++ code compiled with /MD in a wheel
+    that was not repaired. Run delvewheel, which adds a copy under a unique name to the wheel, or link the C++
+    library statically.
     """
     yield from group_by_message(
         wheel,

@@ -187,14 +187,30 @@ def hole_in_matrix(release: ReleaseContent) -> Iterator[Observation]:
 def metadata_differs(release: ReleaseContent) -> Iterator[Observation]:
     """Files of the release have different metadata.
 
-    Requires-Dist, Requires-Python, Provides-Extra, the license and the description must be the same in all
-    files: an index shows those of the file that was uploaded first, and resolvers apply any file's
-    dependencies to all. Common causes are a wheel from a different checkout, and dependencies that setup.py
-    computes on the build machine (use environment markers instead). An sdist may leave a field to its wheels
-    by listing it as Dynamic. Only the beginning of a full license text is compared, since repair tools append
-    to it. Build all files from the same commit.
+    Requires-Dist, Requires-Python, Provides-Extra and the license must be the same in all files: an index
+    shows those of the file that was uploaded first, and resolvers apply any file's dependencies to all.
+    Common causes are a wheel from a different checkout, and dependencies that setup.py computes on the build
+    machine (use environment markers instead). An sdist may leave a field to its wheels by listing it as
+    Dynamic. Only the beginning of a full license text is compared, since repair tools append to it. Build all
+    files from the same commit.
     """
-    for field in ("Requires-Dist", "Requires-Python", "Provides-Extra", "License", "Description"):
+    return _find_differences(release, "Requires-Dist", "Requires-Python", "Provides-Extra", "License")
+
+
+@check("release/description-differs", Severity.WARNING)
+def description_differs(release: ReleaseContent) -> Iterator[Observation]:
+    """Files of the release have different descriptions.
+
+    An index shows the description of the file that was uploaded first. The files install all the same, so
+    this is a warning. The usual causes are a wheel from a different checkout, and a README that was read with
+    another encoding on Windows. Build all files from the same commit, and read the README as UTF-8.
+    """
+    return _find_differences(release, "Description")
+
+
+def _find_differences(release: ReleaseContent, *fields: str) -> Iterator[Observation]:
+    """Yield the files whose values of one of ``fields`` are not those of most files that declare it."""
+    for field in fields:
         values_of = [
             (summary, summary.metadata[field]) for summary in release.summaries if _declares(summary, field)
         ]
@@ -302,6 +318,7 @@ CHECKS = (
     duplicate_slot,
     hole_in_matrix,
     metadata_differs,
+    description_differs,
     requires_python_vs_tags,
     expected,
     no_sdist,

@@ -528,14 +528,15 @@ def test_a_common_visual_cpp_runtime_is_a_warning_and_any_other_an_error() -> No
     files = {
         "dipy/a.pyd": pe(needed=("MSVCP140.dll", "VCOMP140.DLL")),
         "dipy/b.pyd": pe(needed=("msvcp140_1.dll",)),
+        "dipy/gui.pyd": pe(needed=("mfc140u.dll",)),
     }
     assert run_checks("cp312-cp312-win32", {name: pe("x86", needed=("MSVCP140.dll",)) for name in files}) == {
         "native/needs-visual-cpp": [
-            "dipy/a.pyd: it requires MSVCP140.dll, which Python does not provide (and 1 more file)"
+            "dipy/a.pyd: it requires MSVCP140.dll, which Python does not provide (and 2 more files)"
         ]
     }
     both = run_checks(WIN, files)
-    assert len(both["native/needs-visual-cpp"]) == 2
+    assert len(both["native/needs-visual-cpp"]) == 3
     assert len(both["native/missing-library"]) == 1
     assert "VCOMP140.DLL" in both["native/missing-library"][0]
     # delvewheel mangles the names of its copies; a plain copy in the same folder works as well.

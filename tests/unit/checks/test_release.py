@@ -272,7 +272,7 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
     ),
     "another description": (
         release(changed={WINDOWS: metadata(Description=("301 characters",))}),
-        "release/metadata-differs",
+        "release/description-differs",
         WINDOWS,
     ),
     "an sdist unlike its one wheel": (

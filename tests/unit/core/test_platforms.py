@@ -173,9 +173,12 @@ def test_recognizes_the_visual_cpp_runtime() -> None:
         "msvcp140_atomic_wait.dll",
         "concrt140.dll",
         "vccorlib140.DLL",
+        "mfc140.dll",
+        "MFC140U.dll",
+        "mfcm140u.dll",
     ):
         assert policies.is_visual_cpp_runtime(library), library
-    for library in ("vcomp140.dll", "mfc140u.dll", "msvcp140d.dll", "msvcp120.dll", "msvcp140-a4c2229b.dll"):
+    for library in ("vcomp140.dll", "mfc140ud.dll", "msvcp140d.dll", "msvcp120.dll", "msvcp140-a4c2229b.dll"):
         assert not policies.is_visual_cpp_runtime(library), library
 
 

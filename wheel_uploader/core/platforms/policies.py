@@ -27,9 +27,9 @@ _DRIVER_LIBRARY = re.compile(
 _PYTHON_DLL = re.compile(r"python3\d*t?(?:_d)?\.dll|libpypy[\d.]*-c\.dll|python-native\.dll", re.IGNORECASE)
 #: The part of Microsoft's runtime that CPython bundles; it does not include msvcp140.dll.
 _VCRUNTIME_DLL = re.compile(r"vcruntime140(?:_1)?\.dll", re.IGNORECASE)
-#: The rest of Microsoft.VC140.CRT in Visual Studio; vcomp140.dll (OpenMP) and mfc140.dll are separate.
+#: The rest of Microsoft.VC140.CRT in Visual Studio, and MFC; vcomp140.dll (OpenMP) is separate.
 _VISUAL_CPP_DLL = re.compile(
-    r"(?:msvcp140(?:_1|_2|_atomic_wait|_codecvt_ids)?|concrt140|vccorlib140|vcruntime140_threads)\.dll",
+    r"(?:msvcp140(?:_1|_2|_atomic_wait|_codecvt_ids)?|concrt140|vccorlib140|vcruntime140_threads|mfcm?140u?)\.dll",
     re.IGNORECASE,
 )
 #: API sets: names that Windows maps to the implementing libraries.
