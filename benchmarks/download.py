@@ -3,7 +3,9 @@
 ``python -m benchmarks.download numpy 2.3.4 --cache DIR`` serves the wheels with nginx and TLS behind a line
 of 80 ms and 1 Gbit/s, and lets each contender download them, in turn, three times. Ours lists, downloads
 and verifies (every CRC, hash and RECORD). The other programs are given the URLs, and the scripts read the
-listing; they verify nothing. ``--size 192`` serves one generated wheel of 192 MB instead.
+listing; they verify nothing, with two exceptions for comparing CPU time: curl followed by sha256sum and
+``unzip -t``, and a program that does the least possible work (benchmarks/rig/least.py). ``--size 192`` serves
+one generated wheel of 192 MB instead.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from benchmarks.rig.measure import Contender, Cost
 from wheel_uploader import __version__
 
 OURS, AGAIN = "wheel-uploader, verified", "run again, nothing to do"
+UNPACKED = "curl -Z, then sha256sum and unzip -t"
 #: Contenders that take a minute or more, which are run in one round only.
 SLOW = ("historic script",)
 
@@ -39,10 +42,11 @@ def contenders(staged: Staged) -> Iterator[Contender]:
     urls = [f"{staged.url}{name}" for name in staged.names]
     yield Contender(name=OURS, run=lambda folder: staged.run(build_command(staged, folder), folder))
     for name, build in _PROGRAMS.items():
-        if shutil.which(name.split()[0].strip(",")):
+        if shutil.which(name.split()[0].strip(",")) and (name != UNPACKED or shutil.which("unzip")):
             yield Contender(name=name, run=functools.partial(_run_program, staged, urls, build))
     for name, method in _SCRIPTS.items():
         yield Contender(name=name, run=functools.partial(_run_script, staged, method), once=name in SLOW)
+    yield Contender(name="the least possible", run=functools.partial(_run_least, staged))
     yield Contender(name=AGAIN, run=functools.partial(_run_again, staged))
 
 
@@ -55,6 +59,10 @@ def _run_program(staged: Staged, urls: Sequence[str], build: CommandBuilder, fol
 
 def _run_script(staged: Staged, method: str, folder: Path) -> Cost:
     return staged.run([sys.executable, "-m", "benchmarks.rig.ways", method, staged.url, str(folder)], folder)
+
+
+def _run_least(staged: Staged, folder: Path) -> Cost:
+    return staged.run([sys.executable, "-m", "benchmarks.rig.least", staged.url, str(folder)], folder)
 
 
 def build_command(staged: Staged, folder: Path) -> list[str]:
@@ -90,6 +98,13 @@ def _build_curl_and_hash(staged: Staged, urls: Sequence[str], folder: Path) -> l
     return ["sh", "-c", '"$@" && sha256sum *.whl', "sh", *command]
 
 
+def _build_curl_and_unpack(staged: Staged, urls: Sequence[str], folder: Path) -> list[str]:
+    command = _build_curl(staged, urls, folder, concurrency=16)
+    # unzip treats several arguments as the members of the first one.
+    script = '"$@" && sha256sum *.whl && for wheel in *.whl; do unzip -tqq "$wheel" || exit; done'
+    return ["sh", "-c", script, "sh", *command]
+
+
 def _build_wget(staged: Staged, urls: Sequence[str], folder: Path) -> list[str]:
     url_list = folder / "urls"
     url_list.write_text("\n".join(urls), encoding="utf-8")
@@ -111,6 +126,7 @@ _PROGRAMS: Mapping[str, CommandBuilder] = {
     "aria2c, 16 ranges of each": lambda *arguments: _build_aria2c(*arguments, concurrency=1, ranges=16),
     "curl -Z, 16 at once": lambda *arguments: _build_curl(*arguments, concurrency=16),
     "curl -Z, then sha256sum": _build_curl_and_hash,
+    UNPACKED: _build_curl_and_unpack,
     "wget": _build_wget,
 }
 _SCRIPTS = {"httpx, one by one": "one-by-one", "numpy's script": "numpy", "historic script": "historic"}
