@@ -17,7 +17,6 @@ from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.pipeline import release_gate
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
-from wheel_uploader.rehearsal import rehearsal, smoke_test
 from wheel_uploader.signing import attestations, build_evidence
 from wheel_uploader.targets.protocol import INDEX_COMPARISON, IndexState, PublishTarget
 
@@ -225,6 +224,9 @@ def run_smoke_tests(context: RunContext, downloaded: DownloadedRelease) -> None:
     options = context.options
     if not options.smoke:
         return
+    # Imported only if asked for: installing takes much longer than the imports.
+    from wheel_uploader.rehearsal import smoke_test
+
     results = smoke_test.run_smoke_tests(
         downloaded.files,
         downloaded.summaries,
@@ -238,6 +240,8 @@ def run_smoke_tests(context: RunContext, downloaded: DownloadedRelease) -> None:
 
 def rehearse(context: RunContext, selection: Selection, downloaded: DownloadedRelease) -> None:
     """Find out what pip would install for users; runs instead of the stages that sign and publish."""
+    from wheel_uploader.rehearsal import rehearsal
+
     outcomes = rehearsal.rehearse(context.report, selection, downloaded.summaries, context.progress)
     context.record(install_outcomes=outcomes)
     rehearsal.raise_if_worse(context.report)
