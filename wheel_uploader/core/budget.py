@@ -76,6 +76,7 @@ class Budget:
         "_units_until_check",
         "_unpacking_seconds",
         "_unpacking_started_at",
+        "_used_elapsed_seconds",
         "_used_seconds",
         "member",
         "memory",
@@ -93,8 +94,9 @@ class Budget:
         self.memory = 0
         self._counts: dict[str, int] = {}
         self._shared_names: dict[str, str] = {}
-        #: CPU seconds of earlier ``measure_cpu_time`` blocks, and the start of the current one.
+        #: CPU and elapsed seconds of earlier ``measure_cpu_time`` blocks, and the start of the current one.
         self._used_seconds = 0.0
+        self._used_elapsed_seconds = 0.0
         self._started_at: float | None = None
         self._started_at_elapsed = 0.0
         self._extra_seconds = 0.0
@@ -113,7 +115,7 @@ class Budget:
             yield
         finally:
             if outermost and self._started_at is not None:
-                self._used_seconds += max(0.0, _clock() - self._started_at)
+                self._used_seconds, self._used_elapsed_seconds = self._measure_used()
                 self._started_at = None
 
     @contextlib.contextmanager
@@ -165,15 +167,29 @@ class Budget:
             return
         if self._used_seconds + _elapsed_clock() - self._started_at_elapsed <= BASE_CPU_SECONDS:
             return
-        used = self._used_seconds + _clock() - self._started_at
-        if used > self.cpu_limit:
-            message = f"reading and checking it takes more than {format_duration(self.cpu_limit)} of CPU time"
+        used, limit = self._measure_used()[0], self.cpu_limit
+        if used > limit:
+            message = f"reading and checking it takes more than {format_duration(limit)} of CPU time"
             raise BudgetExceeded(message, self.member or self._costliest_member)
 
     @property
     def cpu_limit(self) -> float:
         """The limit of CPU time for the file, in seconds."""
-        return BASE_CPU_SECONDS + self._extra_seconds + UNPACKING_FACTOR * self._unpacking_seconds
+        used, elapsed = self._measure_used()
+        # On a busy machine, the elapsed time of unpacking is many times its CPU time, which is estimated:
+        # reading the clock of CPU time for every member takes too long.
+        cpu_share = min(1.0, used / elapsed) if elapsed else 1.0
+        unpacking = self._unpacking_seconds * cpu_share
+        return BASE_CPU_SECONDS + self._extra_seconds + UNPACKING_FACTOR * unpacking
+
+    def _measure_used(self) -> tuple[float, float]:
+        """Return the CPU and the elapsed seconds that were used until now."""
+        if self._started_at is None:
+            return self._used_seconds, self._used_elapsed_seconds
+        return (
+            self._used_seconds + max(0.0, _clock() - self._started_at),
+            self._used_elapsed_seconds + max(0.0, _elapsed_clock() - self._started_at_elapsed),
+        )
 
     def reserve_memory(self, size: int) -> None:
         """Count ``size`` bytes of memory that are retained until the file is finished."""

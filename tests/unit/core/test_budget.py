@@ -155,15 +155,24 @@ def test_counts_a_cached_member_like_a_new_one() -> None:
     assert first.budget.item_counts() == second.budget.item_counts()
 
 
-def test_counts_only_working_time_and_allows_more_for_decompression() -> None:
+def test_allows_more_for_decompression_but_not_for_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = elapsed = 0.0
+    monkeypatch.setattr(budget, "_clock", lambda: cpu)
+    monkeypatch.setattr(budget, "_elapsed_clock", lambda: elapsed)
     spent = Budget()
     with spent.measure_cpu_time():
+        spent.start_unpacking()
+        # A busy machine: this process gets a tenth of a core.
+        cpu, elapsed = 1.0, 10.0
+        spent.stop_unpacking()
+        assert spent.cpu_limit == budget.BASE_CPU_SECONDS + budget.UNPACKING_FACTOR
+        cpu, elapsed = 4.9, 49.0
         spent.check_time()
-    spent.start_unpacking()
-    sum(range(300_000))
-    spent.stop_unpacking()
-    assert spent.cpu_limit > budget.BASE_CPU_SECONDS
+        cpu, elapsed = 5.1, 51.0
+        with pytest.raises(BudgetExceeded, match=r"more than 5\.0 s of CPU time"):
+            spent.check_time()
     # Time outside measure_cpu_time() does not count.
+    cpu = elapsed = 1000.0
     spent.count_work(10**9)
 
 
