@@ -153,7 +153,9 @@ def _test_in_one_environment(
             VerifiedFile(file.path, file.sha256).close()
             environment = None if failure else environment
             seconds = time.monotonic() - started_at
-            progress.debug(f"smoke: {file.filename} with {python}: {failure or 'passed'} ({format_duration(seconds)})")
+            progress.debug(
+                f"smoke: {file.filename} with {python}: {failure or 'passed'} ({format_duration(seconds)})"
+            )
             results[file, python] = SmokeResult(
                 filename=file.filename,
                 interpreter=str(python),
