@@ -93,3 +93,11 @@ def test_a_redirect_to_a_host_that_is_not_permitted_is_not_a_failure(served: Ser
     served.index.file_reply = Reply(302, headers={"Location": "http://127.0.0.2:9/signed"})
     code, _, errors = publish(served, tmp_path)
     assert code == 0, errors
+
+
+def test_a_file_on_a_private_host_that_may_not_be_asked_is_no_problem(served: Served, tmp_path: Path) -> None:
+    """Pulp serves the files at another port; a run without --allow-host does not connect to it."""
+    with indexes.redirect_server("/") as elsewhere:
+        served.index.file_reply = Reply(302, headers={"Location": f"{elsewhere}{NAME}"})
+        code, _, errors = publish(served, tmp_path)
+    assert code == 0, errors

@@ -17,6 +17,7 @@ from wheel_uploader.core.errors import (
     HttpStatusError,
     IndexNotFoundError,
     NetworkError,
+    PrivateHostError,
     RedirectNotAllowed,
     SignInPageError,
     StorageError,
@@ -319,7 +320,7 @@ class IndexClient:
                 answer = f"{host} answered {error.status}{f' ({error.reason})' if error.reason else ''}"
                 if error.status not in _STATUSES_WITHOUT_RANGES:
                     break
-            except RedirectNotAllowed:
+            except (RedirectNotAllowed, PrivateHostError):
                 return ""  # To a host that this run may not ask, in contrast to users.
         return answer
 
