@@ -40,6 +40,8 @@ def publish(served: Served, folder: Path) -> tuple[int, str, str]:
         (Reply(401), "rejected the credentials of u"),
         (Reply(503), "answered 503"),
         (Reply(200, body="<html>no</html>"), "answered 200 with 15 bytes instead of"),
+        # Without a Content-Range, the answer shows no size.
+        (Reply(206, body="PK"), "answered 206 with other contents"),
     ],
     ids=lambda value: str(getattr(value, "status", "")),
 )

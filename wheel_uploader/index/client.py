@@ -357,7 +357,7 @@ def _compare_beginning(response: StreamedResponse, file: LocalFile) -> str:
     if size is not None and size != file.size:
         return f"{size} bytes instead of {file.size}{kind}"
     beginning = next(iter(response.iter_chunks(_PROBED_BYTES)), b"")[:_PROBED_BYTES]
-    if beginning and _read_beginning(file).startswith(beginning):
+    if beginning and beginning == _read_beginning(file):
         return ""
     # The served bytes are not compared with a file that was changed after it had been uploaded.
     try:
