@@ -97,7 +97,7 @@ def test_a_redirect_to_a_host_that_is_not_permitted_is_not_a_failure(served: Ser
     assert code == 0, errors
 
 
-def test_a_file_on_a_private_host_that_may_not_be_asked_is_no_problem(served: Served, tmp_path: Path) -> None:
+def test_confirms_a_file_on_a_private_host_without_a_request(served: Served, tmp_path: Path) -> None:
     """Pulp serves the files at another port; a run without --allow-host does not connect to it."""
     with indexes.redirect_server("/") as elsewhere:
         served.index.file_reply = Reply(302, headers={"Location": f"{elsewhere}{NAME}"})
