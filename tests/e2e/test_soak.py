@@ -12,7 +12,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("there is no fork", allow_module_level=True)
 
-from tests.soak import Skipped, cuts, disk, fuzz, runs, signals, swaps, syscalls
+from tests.soak import Skipped, cuts, disk, fuzz, prunes, runs, signals, swaps, syscalls
 from tests.soak.hostile import FORBIDDEN, HostileRuns
 from wheel_uploader.core.verified_file import VerifiedFile
 from wheel_uploader.inspection import verification
@@ -23,6 +23,19 @@ def test_only_one_of_eight_runs_works_on_a_wheelhouse() -> None:
     with runs.start_processes() as forks:
         for stage in runs.HELD:
             assert runs.contend(forks, held_at=stage) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["anaconda.org", "folder"])
+def test_a_run_that_is_killed_while_it_prunes_is_finished_by_the_same_command(place: str) -> None:
+    with prunes.open_sweep(place) as sweep:
+        first, last = sweep.points()
+        tally = prunes.PruneTally()
+        for point in range(last - 4, first, -max(1, (last - first) // 5)):
+            tally.add(sweep.kill_at(point))
+    assert tally.problems == []
+    assert tally.points >= 5
+    assert 0 < tally.begun < tally.points
 
 
 @pytest.mark.slow

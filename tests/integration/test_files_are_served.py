@@ -40,6 +40,8 @@ def publish(served: Served, folder: Path) -> tuple[int, str, str]:
         (Reply(401), "rejected the credentials of u"),
         (Reply(503), "answered 503"),
         (Reply(200, body="<html>no</html>"), "answered 200 with 15 bytes instead of"),
+        # Without a Content-Range, the answer shows no size.
+        (Reply(206, body="PK"), "answered 206 with other contents"),
     ],
     ids=lambda value: str(getattr(value, "status", "")),
 )
@@ -92,4 +94,12 @@ def test_files_are_requested_with_a_login_if_they_require_one(served: Served, tm
 def test_a_redirect_to_a_host_that_is_not_permitted_is_not_a_failure(served: Served, tmp_path: Path) -> None:
     served.index.file_reply = Reply(302, headers={"Location": "http://127.0.0.2:9/signed"})
     code, _, errors = publish(served, tmp_path)
+    assert code == 0, errors
+
+
+def test_confirms_a_file_on_a_private_host_without_a_request(served: Served, tmp_path: Path) -> None:
+    """Pulp serves the files at another port; a run without --allow-host does not connect to it."""
+    with indexes.redirect_server("/") as elsewhere:
+        served.index.file_reply = Reply(302, headers={"Location": f"{elsewhere}{NAME}"})
+        code, _, errors = publish(served, tmp_path)
     assert code == 0, errors

@@ -339,7 +339,7 @@ def parts_store(parts_place: Place) -> Iterator[S3Store]:
 
 
 def list_unfinished(place: Place) -> str:
-    """Return the multipart uploads that were begun, as the bucket describes them."""
+    """Return the bucket's list of unfinished multipart uploads."""
     bucket_url = place.served_url.removesuffix(f"/{static_stores.PREFIX}/")
     return httpx.get(f"{bucket_url}?uploads", trust_env=False).text
 

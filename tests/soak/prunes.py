@@ -1,7 +1,7 @@
 """The kill sweep over ``--prune``: a run is killed at every point of its last stage, and then runs again.
 
-Verified are the files that the target has: none that must stay is ever gone, nothing goes before the new
-release is there, and the same command finishes the job.
+Verified are the files that the target has: the files to keep are always there, older ones are removed only
+after the new release is there, and the same command finishes the job.
 """
 
 from __future__ import annotations

@@ -146,6 +146,10 @@ class TransportError(NetworkError):
     """
 
 
+class PrivateHostError(NetworkError):
+    """A private address was not asked, because the user did not name it."""
+
+
 class RedirectNotAllowed(NetworkError):
     """A server redirected to a URL that the host rules do not allow.
 

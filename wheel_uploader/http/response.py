@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from wheel_uploader.core import bounds
-from wheel_uploader.core.errors import HttpStatusError, NetworkError, RedirectNotAllowed, TransportError
+from wheel_uploader.core.errors import (
+    HttpStatusError,
+    NetworkError,
+    PrivateHostError,
+    RedirectNotAllowed,
+    TransportError,
+)
 from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.redaction import sanitize, sanitize_url, strip_url
 from wheel_uploader.core.urls import may_contain_url, urlsplit
@@ -271,7 +277,7 @@ def _explain_cause(cause: BaseException, host: str, certificate_hint: str) -> Ne
     match cause:
         case PrivateAddressError():
             name = host.partition(":")[0]
-            return NetworkError(
+            return PrivateHostError(
                 f"refusing to connect to {host}: {sanitize(str(cause))}",
                 hint=f"--allow-host {name} permits it.",
             )

@@ -17,6 +17,7 @@ from wheel_uploader.core.errors import (
     HttpStatusError,
     IndexNotFoundError,
     NetworkError,
+    PrivateHostError,
     RedirectNotAllowed,
     SignInPageError,
     StorageError,
@@ -320,7 +321,7 @@ class IndexClient:
                 answer = f"{host} answered {error.status}{f' ({error.reason})' if error.reason else ''}"
                 if error.status not in _STATUSES_WITHOUT_RANGES:
                     break
-            except RedirectNotAllowed:
+            except (RedirectNotAllowed, PrivateHostError):
                 return ""  # To a host that this run may not ask, in contrast to users.
         return answer
 
@@ -357,7 +358,7 @@ def _compare_beginning(response: StreamedResponse, file: LocalFile) -> str:
     if size is not None and size != file.size:
         return f"{format_count(size, 'byte')} instead of {file.size}{kind}"
     beginning = next(iter(response.iter_chunks(_PROBED_BYTES)), b"")[:_PROBED_BYTES]
-    if beginning and _read_beginning(file).startswith(beginning):
+    if beginning and beginning == _read_beginning(file):
         return ""
     # The served bytes are not compared with a file that was changed after it had been uploaded.
     try:

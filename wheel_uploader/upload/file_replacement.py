@@ -34,7 +34,7 @@ class OldFile:
     """The file that is replaced, as it was when it was saved."""
 
     sha256: str
-    #: What the target lists instead of the sha256, if it knows only another hash.
+    #: The text that comparisons show instead of the sha256, if the target knows only another hash.
     listed_hash: str = ""
     #: The saved and verified bytes; None if the target listed the file and no longer has its bytes.
     saved: LocalFile | None = None

@@ -158,7 +158,7 @@ class FileUpload:
         return Event.SAYS_EXISTS if answer.kind is ResponseKind.EXISTS else Event.REFUSE
 
     def _pause(self) -> Event:
-        """Wait before the next look, unless there must be no other attempt."""
+        """Wait before the next look, or give up if another attempt is not permitted."""
         context, answer = self.context, self.answer
         give_up = Event.GIVE_UP_IN_DOUBT if self.may_be_stored else Event.GIVE_UP
         is_blind = context.query_index is None and self.may_be_stored and not context.repeats_are_safe

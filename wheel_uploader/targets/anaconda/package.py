@@ -155,7 +155,7 @@ class AnacondaPackage:
 
 
 def describe_md5(md5: str) -> str:
-    """Return what stands for the SHA-256 of a file of which the API knows only the MD5."""
+    """Return the substitute for the SHA-256 of a file of which the API knows only the MD5."""
     return f"unknown (md5 {md5})"
 
 

@@ -165,7 +165,7 @@ class AnacondaReplacer:
 
 
 def _find_sha256(entry: RemoteEntry) -> str:
-    """Return the SHA-256 of a file, or what stands for it in a comparison if only its MD5 is known."""
+    """Return the SHA-256 of a file, or its substitute if only the MD5 is known."""
     return entry.hashes.get("sha256") or describe_md5(entry.hashes["md5"])
 
 
