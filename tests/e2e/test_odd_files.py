@@ -90,7 +90,7 @@ def test_reads_a_configuration_with_a_byte_order_mark(command: CommandLine) -> N
         (b"[my]\nsecret-1\n", "line 2 is neither a section nor an option"),
     ],
 )
-def test_names_what_is_wrong_with_pypirc(text: bytes, reason: str, command: CommandLine) -> None:
+def test_names_the_mistake_in_pypirc(text: bytes, reason: str, command: CommandLine) -> None:
     (command.home / ".pypirc").write_bytes(text)
     ended = command.run("-r", "my", "-u", "staged", "dipy", "1.11.0", LC_ALL="C.UTF-8")
     assert ended.exit_code == 2

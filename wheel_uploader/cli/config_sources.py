@@ -315,7 +315,7 @@ def _other_variables(command: click.Command) -> Iterator[str]:
 def find_misspelled_variables(command: click.Command) -> Iterator[str]:
     """Yield a line about each variable that is almost that of an option, such as ``..._DRY_RUM``.
 
-    Others are not named: a workflow may have variables of its own with this prefix.
+    Others are not named: a workflow may use this prefix for other variables.
     """
     unknown = _unknown_variables(command)
     if not unknown:

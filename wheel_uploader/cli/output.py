@@ -114,7 +114,7 @@ def _print_to_stderr(text: str, *, nl: bool = True) -> None:
 
 
 def as_write_error(error: OSError) -> StorageError | None:
-    """Return what to report if standard output could not take what was printed; None for another error."""
+    """Return the error to report if it is from a write to standard output; None for any other."""
     # Only an error of a write has no file name.
     if error.filename is not None or error.errno not in _WRITE_ERRNOS:
         return None

@@ -328,7 +328,7 @@ def _find_shortage(exception: BaseException | None) -> StorageError | None:
 def as_unexpected_error(exception: BaseException) -> ReleaseError:
     """Return an unexpected exception as a ReleaseError, with its traceback in the details.
 
-    Where the machine ran out of something, the traceback says nothing, and the error is a StorageError.
+    If a limit of the process was hit, no traceback would help: the error is a StorageError.
     """
     if shortage := _find_shortage(exception):
         return shortage

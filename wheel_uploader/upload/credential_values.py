@@ -32,7 +32,7 @@ _SECRET_REFERENCE = re.compile(
     r"|ENC\[AES256_GCM,.{1,5000}\]|<%.{1,200}%>"
 )
 _VAULT_HEADER = "$ANSIBLE_VAULT;"
-#: What programs print for a variable without a value.
+#: Words that programs print for a variable without a value.
 _NO_VALUES = frozenset({"none", "null", "nil", "undefined", "(null)", "<nil>", "[object object]"})
 #: The whole value is a reference to a variable. Lower case may be a password.
 _VARIABLE = re.compile(

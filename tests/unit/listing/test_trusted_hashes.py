@@ -219,7 +219,10 @@ def test_trusted_hashes_satisfy_require_hashes(tmp_path: Path) -> None:
         ({"sha256sums": Path("nowhere")}, "nowhere cannot be read: No such file or directory"),
         ({"expect": "binary"}, "binary is not UTF-8 text"),
         ({"sha256sums": Path("binary")}, "binary is not UTF-8 text"),
-        ({"sha256sums": Path("long")}, "long is larger than 4 MiB, the limit for such a file"),
+        (
+            {"sha256sums": Path("long")},
+            "long cannot be read: it is larger than 4 MiB, the limit for such a file",
+        ),
     ],
 )
 def test_reports_unreadable_requirements(
