@@ -64,6 +64,11 @@ REJECTED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
         "--compare-with and --no-compare are mutually exclusive",
     ),
     (
+        {"compare_index": SOURCE_URL, "no_compare": True},
+        ("-u", SOURCE_URL, "--compare-index", SOURCE_URL, "--no-compare", "dipy", "1.11.0"),
+        "--compare-index and --no-compare are mutually exclusive",
+    ),
+    (
         {"repository": "testpypi", "repository_url": "https://index.example.com/"},
         (
             "-u",

@@ -390,6 +390,10 @@ def test_reports_an_empty_keyring(private_ring: Keyring) -> None:
     assert error.hint == "Check 'gpg --list-secret-keys'; import the key, or select another with --identity."
 
 
+def test_names_the_home_of_gpg_if_there_is_no_key(private_ring: Keyring) -> None:
+    assert expect_no_signer().details == (f"GNUPGHOME is {private_ring.home}",)
+
+
 @pytest.mark.parametrize("identity", ["nobody@example.com", "A" * 40, "--help", "%s%n", "ö"])
 def test_reports_a_missing_key(ring: Keyring, identity: str) -> None:
     assert str(expect_no_signer(identity)) == f"gpg has no secret key for '{identity}'"
