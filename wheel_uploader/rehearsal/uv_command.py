@@ -26,33 +26,9 @@ _ARGUMENTS = {
 }
 #: Settings of pip that have no influence on the installed files.
 _NEUTRAL = frozenset(
-    {
-        *(
-            "timeout",
-            "default-timeout",
-            "retries",
-            "disable-pip-version-check",
-            "no-input",
-            "quiet",
-            "verbose",
-        ),
-        *(
-            "cache-dir",
-            "no-cache-dir",
-            "progress-bar",
-            "no-color",
-            "root-user-action",
-            "compile",
-            "no-compile",
-        ),
-        *(
-            "no-warn-script-location",
-            "require-virtualenv",
-            "break-system-packages",
-            "no-python-version-warning",
-        ),
-        "config-file",
-    }
+    "break-system-packages cache-dir compile config-file default-timeout disable-pip-version-check no-cache-dir "
+    "no-color no-compile no-input no-python-version-warning no-warn-script-location progress-bar quiet "
+    "require-virtualenv retries root-user-action timeout verbose".split()
 )
 
 

@@ -132,3 +132,11 @@ def test_show_config_lists_the_targets(folder: Path) -> None:
     write_config(folder, 'url = "https://index.example/legacy/"')
     done = in_process.run("--show-config")
     assert "# target nightly: https://index.example/legacy/" in done.stdout
+
+
+def test_labels_have_no_effect_at_an_index_and_a_line_says_so(folder: Path, served: Served) -> None:
+    arguments = ("--repository-url", served.upload_url, "--label", "dev", "--dry-run")
+    login = {"TWINE_USERNAME": "u", "TWINE_PASSWORD": TOKEN, "HOME": str(folder)}
+    ended = in_process.run("-u", "staged", *arguments, "demo", "1.0", env=login)
+    assert ended.exit_code == 0, ended.stderr
+    assert ended.stderr.count("--label has no effect: only anaconda.org has labels") == 1
