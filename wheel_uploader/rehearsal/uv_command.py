@@ -26,9 +26,27 @@ _ARGUMENTS = {
 }
 #: Settings of pip that have no influence on the installed files.
 _NEUTRAL = frozenset(
-    "break-system-packages cache-dir compile config-file default-timeout disable-pip-version-check no-cache-dir "
-    "no-color no-compile no-input no-python-version-warning no-warn-script-location progress-bar quiet "
-    "require-virtualenv retries root-user-action timeout verbose".split()
+    {
+        "break-system-packages",
+        "cache-dir",
+        "compile",
+        "config-file",
+        "default-timeout",
+        "disable-pip-version-check",
+        "no-cache-dir",
+        "no-color",
+        "no-compile",
+        "no-input",
+        "no-python-version-warning",
+        "no-warn-script-location",
+        "progress-bar",
+        "quiet",
+        "require-virtualenv",
+        "retries",
+        "root-user-action",
+        "timeout",
+        "verbose",
+    }
 )
 
 
