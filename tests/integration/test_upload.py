@@ -706,7 +706,12 @@ def test_times_out_if_the_tls_handshake_does_not_start(
         started = time.monotonic()
         response = run(url, timeout=0.2).uploader.upload(release[0])
         assert time.monotonic() - started < 5
-    assert (response.kind, response.diagnosis) == (ResponseKind.RETRY, "the index did not answer in time")
+    assert response.kind is ResponseKind.RETRY
+    # On a busy machine the connection may be as late as the handshake.
+    assert response.diagnosis in {
+        "the index did not answer in time",
+        "cannot connect to the index (timed out)",
+    }
 
 
 def test_reports_a_refused_connection(release: list[LocalFile], run: Callable[..., UploadRun]) -> None:

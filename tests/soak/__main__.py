@@ -18,6 +18,7 @@ from tests.soak import (
     hostile,
     kills,
     leaks,
+    long_tests,
     mutants,
     prunes,
     runs,
@@ -45,6 +46,7 @@ SOAKS = {
     "states": states.soak,
     "mutants": mutants.soak,
     "selection": selection.soak,
+    "long": long_tests.soak,
 }
 
 

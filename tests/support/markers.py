@@ -1,4 +1,4 @@
-"""Marks tests as ``server``, ``gpg`` and ``slow``.
+"""Marks tests as ``server``, ``gpg``, ``slow`` and ``long``.
 
 ``server`` and ``gpg`` are found automatically: a test has the marker if it can reach a function that starts
 one. A test reaches the names in it, its fixtures, its parameters and the helpers below ``_HELPERS``, also
@@ -11,7 +11,8 @@ from __future__ import annotations
 import functools
 import os
 import types
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
 
 import pytest
 
@@ -89,10 +90,35 @@ _SWEEPS = frozenset(
     )
 )
 
+#: Tests that take more than about ten seconds of CPU, and large versions of others. They are left out, unless
+#: ``-m long`` selects them, as ``python -m tests.soak long`` does.
+_LONG_TESTS = frozenset(
+    (
+        "test_a_fault_leaves_old_or_new_bytes_or_a_way_to_repair",
+        "test_a_hostile_mebibyte_takes_little_time_and_memory",
+        "test_a_kill_at_each_request_is_repaired_by_the_same_command",
+        "test_detects_slow_expressions_only",
+        "test_every_python_gives_the_same_results",
+        "test_limits_the_cost_of_thousands_of_native_members",
+        "test_lists_a_folder_of_50000_files",
+        "test_lists_a_release_of_50000_files",
+        "test_next_run_completes_a_killed_run",
+        "test_reading_time_is_proportional_to_length",
+        "test_reads_a_large_json_page",
+        "test_reads_a_large_page_of_the_target",
+        "test_reads_hostile_input_in_limited_time_and_memory",
+        "test_redacts_thousands_of_secrets_in_a_long_text",
+        "test_runs_at_the_same_moment_lose_nothing",
+        "test_the_next_run_completes_a_killed_run",
+    )
+)
+
 #: The packages of the helpers of tests.
 _HELPERS = ("tests", "tools.testing")
 
 _markers_cache: dict[object, frozenset[str]] = {}
+#: The markers of each test function, which are those of all its parameters.
+_function_markers: dict[object, frozenset[str]] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -102,26 +128,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _markers(item: pytest.Item) -> set[str]:
-    function = getattr(item, "originalname", item.name)
-    is_slow = "e2e" in item.path.parts or item.path.stem in _SLOW_MODULES or function in _SLOW_TESTS | _SWEEPS
-    markers = {"slow"} if is_slow else set()
+    name = getattr(item, "originalname", item.name)
+    is_long = name in _LONG_TESTS
+    is_slow = (
+        is_long
+        or "e2e" in item.path.parts
+        or item.path.stem in _SLOW_MODULES
+        or name in _SLOW_TESTS | _SWEEPS
+    )
+    markers = {"long"} if is_long else set()
+    markers |= {"slow"} if is_slow else set()
     # Replayed tests start no servers.
     if item.get_closest_marker("vcr") and item.config.getoption("--record-mode") in {None, "none"}:
         return markers
-    for root in _roots(item):
-        markers |= _reachable_markers(root, set())
+    function = getattr(item, "function", None)
+    if function not in _function_markers:
+        _function_markers[function] = _markers_of_function(function, getattr(item, "_fixtureinfo", None))
+    markers |= _function_markers[function]
+    parameters = getattr(item, "callspec", None)
+    markers |= _markers_of_all(parameters.params.values() if parameters else (), set())
     # Starting a server takes seconds.
     return markers | {"slow"} if "server" in markers else markers
 
 
-def _roots(item: pytest.Item) -> Iterator[object]:
-    """Yield the function, the fixtures and the parameters of a test."""
-    yield getattr(item, "function", None)
-    fixtures = getattr(item, "_fixtureinfo", None)
+def _markers_of_function(function: object, fixtures: Any) -> frozenset[str]:
+    """Return the markers of a test function and of its fixtures."""
+    markers = _reachable_markers(function, set())
     for definitions in fixtures.name2fixturedefs.values() if fixtures else ():
-        yield from (definition.func for definition in definitions)
-    parameters = getattr(item, "callspec", None)
-    yield from parameters.params.values() if parameters else ()
+        for definition in definitions:
+            markers |= _reachable_markers(definition.func, set())
+    return markers
 
 
 def _reachable_markers(thing: object, visiting: set[int]) -> frozenset[str]:

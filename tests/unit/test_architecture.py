@@ -244,15 +244,15 @@ def test_the_root_contains_only_packages() -> None:
     assert packages | {"__init__", "__main__"} == set(import_table())
 
 
-@pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_a_package_imports_only_what_the_table_allows(module: Module) -> None:
-    allowed = import_table()[module.package]
-    assert not {
-        name
+def test_a_package_imports_only_what_the_table_allows() -> None:
+    table = import_table()
+    assert not [
+        f"{module.name} imports {name}"
+        for module in modules()
         for name in module.own_imports()
         if name.partition(".")[0] != module.package
-        and not any(name == prefix or name.startswith(f"{prefix}.") for prefix in allowed)
-    }
+        and not any(name == prefix or name.startswith(f"{prefix}.") for prefix in table[module.package])
+    ]
 
 
 @pytest.mark.parametrize("folder", INDEPENDENT)
@@ -300,10 +300,13 @@ def test_modules_have_no_circular_imports() -> None:
     assert list(graphlib.TopologicalSorter(graph).static_order())
 
 
-@pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_modules_import_no_private_names(module: Module) -> None:
-    for name in module.own_imports():
-        assert not re.search(r"(^|\.)_(?!_)", name), name
+def test_modules_import_no_private_names() -> None:
+    assert not [
+        f"{module.name} imports {name}"
+        for module in modules()
+        for name in module.own_imports()
+        if re.search(r"(^|\.)_(?!_)", name)
+    ]
 
 
 def test_every_pattern_matches_a_module() -> None:
@@ -318,18 +321,14 @@ def test_every_pattern_matches_a_module() -> None:
     }
 
 
-@pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_every_library_is_imported_only_by_its_modules(module: Module) -> None:
-    for imported in module.imports():
-        library = imported.partition(".")[0]
-        if library == "wheel_uploader" or (
-            library in sys.stdlib_module_names and library not in IMPORTING_MODULES
-        ):
-            continue
-        assert library in IMPORTING_MODULES, f"add {library} to IMPORTING_MODULES in this test"
-        assert matches_any(module.name, IMPORTING_MODULES[library]), (
-            f"{library} may be imported only by {IMPORTING_MODULES[library]}"
-        )
+def test_every_library_is_imported_only_by_its_modules() -> None:
+    imported = {(module.name, name.partition(".")[0]) for module in modules() for name in module.imports()}
+    free = sys.stdlib_module_names - IMPORTING_MODULES.keys() | {"wheel_uploader"}
+    assert not [
+        f"{name} imports {library}, which is for {IMPORTING_MODULES.get(library, 'no module yet')}"
+        for name, library in sorted(imported)
+        if library not in free and not matches_any(name, IMPORTING_MODULES.get(library, ()))
+    ]
 
 
 def test_declared_libraries_match_the_imported_ones() -> None:
@@ -353,22 +352,30 @@ def test_declared_libraries_match_the_imported_ones() -> None:
     assert declared - needed <= NOT_IMPORTED
 
 
-@pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_a_pure_module_has_no_side_effects(module: Module) -> None:
-    if not matches_any(module.name, PURE_MODULES) or module.name in IMPURE_MODULES:
-        return
-    for imported in module.imports():
-        assert (
-            matches_any(imported, SIDE_EFFECT_FREE)
-            or imported.partition(".")[0] not in MODULES_WITH_SIDE_EFFECTS
-        ), imported
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call):
-            called = node.func
-            if isinstance(called, ast.Name):
-                assert called.id not in {"open", "input", "exec", "eval", "__import__"}, node.lineno
-            elif isinstance(called, ast.Attribute):
-                assert called.attr not in DISK_METHODS, f"line {node.lineno}: .{called.attr}()"
+def test_a_pure_module_has_no_side_effects() -> None:
+    pure = [
+        module
+        for module in modules()
+        if matches_any(module.name, PURE_MODULES) and module.name not in IMPURE_MODULES
+    ]
+    assert not [
+        f"{module.name} imports {name}"
+        for module in pure
+        for name in module.imports()
+        if name.partition(".")[0] in MODULES_WITH_SIDE_EFFECTS and not matches_any(name, SIDE_EFFECT_FREE)
+    ]
+    assert not [
+        f"{module.name}, line {node.lineno}: {ast.unparse(node.func)}()"
+        for module in pure
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and has_side_effects(node.func)
+    ]
+
+
+def has_side_effects(called: ast.expr) -> bool:
+    if isinstance(called, ast.Name):
+        return called.id in {"open", "input", "exec", "eval", "__import__"}
+    return isinstance(called, ast.Attribute) and called.attr in DISK_METHODS
 
 
 def test_threads_are_started_in_few_modules() -> None:
@@ -388,12 +395,12 @@ def test_threads_are_started_in_few_modules() -> None:
     assert (starters, executors) == (THREAD_STARTERS, set())
 
 
-@pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_a_module_has_a_docstring_and_a_specific_name(module: Module) -> None:
-    first, *rest = (ast.get_docstring(module.tree) or "").splitlines()
-    assert first.endswith("."), first
-    assert not rest or not rest[0]
-    assert not re.search("^utils?$|^helpers?$|^common$|^misc$", module.name.rpartition("/")[2])
+def test_a_module_has_a_docstring_and_a_specific_name() -> None:
+    for module in modules():
+        first, *rest = (ast.get_docstring(module.tree) or "").splitlines() or [""]
+        assert first.endswith("."), module.name
+        assert not rest or not rest[0], module.name
+        assert not re.search("^utils?$|^helpers?$|^common$|^misc$", module.name.rpartition("/")[2])
 
 
 def test_the_package_asserts_nothing() -> None:
@@ -406,13 +413,14 @@ def test_the_package_asserts_nothing() -> None:
     ]
 
 
-@pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_only_the_demo_prints(module: Module) -> None:
-    if module.name == "rehearsal/demo":
-        return
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id != "print", f"line {node.lineno}"
+def test_only_the_demo_prints() -> None:
+    printing = {
+        module.name
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    }
+    assert printing == {"rehearsal/demo"}
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version"])

@@ -12,6 +12,7 @@
     |   |   +-- UnsupportedVersionError     an index page has a version that this program cannot read (2)
     |   +-- TransportError      no complete response was received; a retry may help
     |   +-- HttpStatusError          a server returned an unexpected status
+    |   +-- PrivateHostError       a private address was not asked, because the user did not name it
     |   +-- RedirectNotAllowed     a server redirected to a host that is not allowed (2)
     |   +-- RedirectLoopError      a server redirected too often, as some do without a login
     |   +-- IndexNotFoundError     the URL of the index's pages cannot be derived from the upload URL (2)

@@ -27,9 +27,15 @@ _TOKEN_CHARACTERS = re.compile(r"[A-Za-z0-9_.=+/~-]*\Z")
 _TEMPLATE = re.compile(r"\{\{[^{}]{0,200}\}\}")
 #: A reference to a secret store, or the encrypted value, in the notation of common tools.
 _SECRET_REFERENCE = re.compile(
-    r"(?:op|vault|ref\+[a-z]{1,20}|secretref|keeper|bws|akv|gcpsm|awssm)://\S{1,500}"
-    r"|arn:aws[\w-]{0,20}:(?:secretsmanager|ssm):\S{1,500}|@Microsoft\.KeyVault\(.{1,500}\)"
-    r"|ENC\[AES256_GCM,.{1,5000}\]|<%.{1,200}%>"
+    "|".join(
+        (
+            r"(?:op|vault|ref\+[a-z]{1,20}|secretref|keeper|bws|akv|gcpsm|awssm)://\S{1,500}",
+            r"arn:aws[\w-]{0,20}:(?:secretsmanager|ssm):\S{1,500}",
+            r"@Microsoft\.KeyVault\(.{1,500}\)",
+            r"ENC\[AES256_GCM,.{1,5000}\]",
+            r"<%.{1,200}%>",
+        )
+    )
 )
 _VAULT_HEADER = "$ANSIBLE_VAULT;"
 #: Words that programs print for a variable without a value.

@@ -169,7 +169,7 @@ def test_allows_more_for_decompression_but_not_for_waiting(monkeypatch: pytest.M
         cpu, elapsed = 4.9, 49.0
         spent.check_time()
         cpu, elapsed = 5.1, 51.0
-        with pytest.raises(BudgetExceeded, match=r"more than 5\.0 s of CPU time"):
+        with pytest.raises(BudgetExceeded, match=r"more than 5 s of CPU time"):
             spent.check_time()
     # Time outside measure_cpu_time() does not count.
     cpu = elapsed = 1000.0
