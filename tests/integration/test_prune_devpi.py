@@ -14,6 +14,9 @@ from tests.support import in_process
 from tools.testing import indexes, wheels
 from tools.testing.indexes import Devpi
 
+#: One worker starts the server, which takes many seconds of CPU.
+pytestmark = pytest.mark.xdist_group("devpi")
+
 OLD = ["0.9.dev1", "0.9.dev2", "0.9.dev10"]
 
 

@@ -227,6 +227,7 @@ def test_pypiserver_reports_an_existing_file(
     assert isinstance(results[1].error, ConflictError)
 
 
+@pytest.mark.xdist_group("devpi")
 @pytest.mark.parametrize("volatile", [False, True])
 def test_uploads_a_release_to_devpi(
     devpi: Devpi, release: list[LocalFile], run: Callable[..., UploadRun], volatile: bool
@@ -242,6 +243,7 @@ def test_uploads_a_release_to_devpi(
     assert outcomes(again.publish(release)) == {FileStatus.SKIPPED}
 
 
+@pytest.mark.xdist_group("devpi")
 def test_devpi_rejects_uploads(
     tmp_path: Path, devpi: Devpi, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:

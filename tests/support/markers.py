@@ -48,6 +48,7 @@ _SLOW_TESTS = frozenset(
     (
         "test_agrees_with_packaging_for_every_glibc",
         "test_agrees_with_packaging_for_every_macos",
+        "test_every_expression_is_linear",
         "test_explains_every_rejection_by_pypi",
         "test_both_libraries_agree_on_every_stream",
         "test_cut_without_length_or_hash_is_detected",

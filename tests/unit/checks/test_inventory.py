@@ -97,8 +97,8 @@ def test_leaves_out_paths_that_would_break_its_lines() -> None:
 
 
 def test_is_bounded() -> None:
-    """4,000 modules of other texts fit, 60,000 do not; the result of the file stays cacheable."""
-    for count, fits in ((4000, True), (60_000, False)):
+    """4,000 modules of other texts fit, 30,000 do not; the result of the file stays cacheable."""
+    for count, fits in ((4000, True), (30_000, False)):
         files = {f"dipy/m{number}.py": str(number).encode() for number in range(count)}
         summary = file_summary.summarize_file(content(wheel_bytes(files=files), WHEEL))
         assert len(summary.inventory) <= inventory.MAX_PACKED_SIZE
