@@ -22,7 +22,10 @@ def read_user_file(path: Path) -> bytes:
     A named pipe that no process writes to is an error: opening it would wait for ever, and a signal could not
     end that.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError:  # Its text differs between versions of Python.
+        raise OSError(errno.EINVAL, "its name has a null character") from None
     with open(descriptor, "rb") as stream:  # noqa: PTH123 (a descriptor)
         start = b""
         if sys.platform != "win32":

@@ -128,7 +128,7 @@ def _read_text(path: Path) -> str:
     displayed_path = sanitize(str(path))
     try:
         data = read_user_file(path.expanduser())
-    except (OSError, RuntimeError, ValueError) as error:  # A missing file, an unknown ~USER, an invalid path.
+    except (OSError, RuntimeError) as error:  # A missing file, an unknown ~USER.
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{displayed_path} cannot be read: {reason}", hint="Check the path.") from None
     try:

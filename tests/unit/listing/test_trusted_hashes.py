@@ -215,7 +215,7 @@ def test_trusted_hashes_satisfy_require_hashes(tmp_path: Path) -> None:
             {"expect": "~nobody-of-that-name/x"},
             "~nobody-of-that-name/x cannot be read: Could not determine home directory.",
         ),
-        ({"expect": "a\0b"}, "a\\x00b cannot be read: embedded null byte"),
+        ({"expect": "a\0b"}, "a\\x00b cannot be read: its name has a null character"),
         ({"sha256sums": Path("nowhere")}, "nowhere cannot be read: No such file or directory"),
         ({"expect": "binary"}, "binary is not UTF-8 text"),
         ({"sha256sums": Path("binary")}, "binary is not UTF-8 text"),
