@@ -94,7 +94,7 @@ def redact_by_pattern(text: str) -> str:
 def _redact_by_pattern(text: str) -> str:
     text = _USERINFO.sub(rf"\1{MASK}\2", text)
     text = _ENCODED_USERINFO.sub(rf"\1{MASK}\2", text)
-    # What is left of a password after a login that was masked may end with an encoded "@".
+    # The rest of a password after a masked login may end with an encoded "@".
     text = _USERINFO.sub(rf"\1{MASK}\2", replace_unencoded_logins(text, f"//{MASK}@"))
     text = TOKEN_PATH_PATTERN.sub(rf"\1{MASK}", text)
     text = mask_spans(text, find_secret_parameters(text))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import os
 import stat
 from collections import OrderedDict
@@ -19,6 +18,7 @@ from typing import Protocol, Self
 from wheel_uploader.core.errors import FileError, StorageError
 from wheel_uploader.core.filesystem import READ_FLAGS, storage_errors
 from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.seekable_reader import SeekableReader
 
 #: Bytes that are read and compared together.
 BLOCK_SIZE = 1 << 20
@@ -75,7 +75,7 @@ def open_regular_file(path: Path | str, opener: Callable[[], int] | None = None)
     )
 
 
-class VerifiedFile(io.RawIOBase):
+class VerifiedFile(SeekableReader):
     """A stream over the file at ``path`` that returns only the bytes with ``sha256``; close it after use."""
 
     def __init__(self, path: Path, sha256: str, *, extra_hash: Updatable | None = None) -> None:
@@ -87,7 +87,6 @@ class VerifiedFile(io.RawIOBase):
         self._descriptor = -1
         self._location = sanitize(str(path))
         self._descriptor = open_regular_file(path)
-        self._position = 0
         self.size = 0
         #: The state of the hash before each block, with which one block can be compared by itself.
         self._states: list[_Sha256] = []
@@ -157,27 +156,7 @@ class VerifiedFile(io.RawIOBase):
             self._blocks.popitem(last=False)
         return block
 
-    # --- io.RawIOBase ----------------------------------------------------------------------------------
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the current position."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to ``offset`` bytes from ``whence``; return the new position."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
-        if start + offset < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        self._position = start + offset
-        return self._position
+    # --- SeekableReader ----------------------------------------------------------------------------------
 
     def readinto(self, buffer: memoryview | bytearray, /) -> int:  # type: ignore[override]
         """Read bytes of one block into ``buffer``; return their number, 0 at the end."""

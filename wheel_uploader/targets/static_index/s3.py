@@ -24,6 +24,7 @@ from wheel_uploader.core.errors import (
 )
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.redaction import register_secret, sanitize
+from wheel_uploader.core.seekable_reader import SeekableReader
 from wheel_uploader.core.urls import quote, urlsplit
 from wheel_uploader.http.retry import parse_retry_after
 from wheel_uploader.targets.static_index.object_store import (
@@ -322,36 +323,17 @@ class S3Store:
             ) from error
 
 
-class _Part(io.RawIOBase):
+class _Part(SeekableReader):
     """A part of an open file, which is read from its own beginning."""
 
     def __init__(self, content: BinaryIO, start: int, size: int) -> None:
         super().__init__()
-        self._content, self._start, self._size = content, start, size
-        self._position = 0
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position in the part."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a position in the part."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = base + offset
-        return self._position
+        self._content, self._start, self.size = content, start, size
 
     def readinto(self, buffer: Any) -> int:
         """Read the next bytes of the part."""
         self._content.seek(self._start + self._position)
-        data = self._content.read(min(len(buffer), max(0, self._size - self._position)))
+        data = self._content.read(min(len(buffer), max(0, self.size - self._position)))
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
