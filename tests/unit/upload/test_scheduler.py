@@ -24,6 +24,7 @@ from wheel_uploader.core.errors import (
     RunInterrupted,
     UsageError,
 )
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.models import FileComparison, FileStatus, IndexComparison, LocalFile, UploadResult
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.http import retry
@@ -258,7 +259,7 @@ def test_prints_retries_only_in_verbose_mode() -> None:
         progress=LineCollector(),
         sleep=index.time.sleep,
     )
-    seconds = [f"{pause:.1f} s" for pause in index.time.slept]
+    seconds = [format_duration(pause) for pause in index.time.slept]
     busy = f"{A}: the index returned a server error (status 503)"
     assert lines == [
         f"{busy}; checking the index, then attempt 2 of 6 in {seconds[0]}",
