@@ -15,7 +15,13 @@ from tests.support.cassettes import (  # noqa: F401 - pytest finds fixtures and 
     vcr_cassette_dir,
     vcr_config,
 )
+from tests.support.distribution import (  # noqa: F401 - pytest finds fixtures and hooks here
+    devpi,
+    pytest_itemcollected,
+    pytest_xdist_make_scheduler,
+)
 from tests.support.markers import (  # noqa: F401 - pytest finds fixtures and hooks here
+    pytest_collection,
     pytest_collection_finish,
     pytest_collection_modifyitems,
     pytest_runtest_makereport,

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.command_line import CommandLine
 from tools.testing import gpg, indexes, servers, wheels
+from tools.testing.indexes import Devpi
 from tools.testing.scripted import ScriptedServer, answer
 
 
@@ -86,11 +87,11 @@ def test_publishes_a_release_to_pypiserver_once(
 
 
 def test_publishes_to_devpi_and_pip_installs_the_release(
-    command: CommandLine, staged: Path, tmp_path: Path
+    command: CommandLine, devpi: Devpi, staged: Path, tmp_path: Path
 ) -> None:
     wheels.make_wheel(staged)
-    with servers.apache(staged) as url, indexes.devpi_server(tmp_path) as devpi:
-        index = devpi.make_index("release", volatile=False)
+    with servers.apache(staged) as url:
+        index = devpi.make_index("e2e", volatile=False)
         login = {"TWINE_USERNAME": devpi.user, "TWINE_PASSWORD": devpi.password}
         call = ("-u", url, "-w", "house", "--repository-url", index, "dipy", "1.11.0")
         first = command.report_files(*call, **login)

@@ -13,7 +13,7 @@ from click.testing import Result
 
 from tests.support import in_process
 from tools.testing import wheels
-from tools.testing.indexes import Served, devpi_server, pypiserver, scripted_index
+from tools.testing.indexes import Devpi, Served, pypiserver, scripted_index
 from tools.testing.servers import nginx
 from wheel_uploader.index import client
 
@@ -215,20 +215,19 @@ def test_pypiserver(tmp_path: Path) -> None:
         assert values_of(changes_of(f"{url}simple/")) == EXPECTED
 
 
-def test_devpi(tmp_path: Path) -> None:
+def test_devpi(devpi: Devpi, tmp_path: Path) -> None:
     previous = tmp_path / "previous"
     previous.mkdir()
     (previous / OLD).write_bytes(old_wheel())
-    with devpi_server(tmp_path / "server") as devpi:
-        url = devpi.make_index("dev", volatile=False)
-        login = {"TWINE_USERNAME": devpi.user, "TWINE_PASSWORD": devpi.password}
-        published = in_process.run(
-            *("-u", previous, "--repository-url", url, "--ignore", "content", "--confirm-timeout", "60"),
-            *("demo", "1.0"),
-            env=login,
-        )
-        assert published.exit_code == 0, published.output
-        assert values_of(changes_of(f"{url}+simple/")) == EXPECTED
+    url = devpi.make_index("changes", volatile=False)
+    login = {"TWINE_USERNAME": devpi.user, "TWINE_PASSWORD": devpi.password}
+    published = in_process.run(
+        *("-u", previous, "--repository-url", url, "--ignore", "content", "--confirm-timeout", "60"),
+        *("demo", "1.0"),
+        env=login,
+    )
+    assert published.exit_code == 0, published.output
+    assert values_of(changes_of(f"{url}+simple/")) == EXPECTED
 
 
 def write_static_index(root: Path, wheel: bytes, served_metadata: bytes = b"") -> None:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 from click.testing import Result
 
 from tests.support import in_process
 from tools.testing import indexes, wheels
 from tools.testing.indexes import Devpi
 
-#: One worker starts the server, which takes many seconds of CPU.
-pytestmark = pytest.mark.xdist_group("devpi")
-
 OLD = ["0.9.dev1", "0.9.dev2", "0.9.dev10"]
-
-
-@pytest.fixture(scope="module")
-def devpi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
-    with indexes.devpi_server(tmp_path_factory.mktemp("server")) as server:
-        yield server
 
 
 def name(version: str) -> str:

@@ -92,12 +92,6 @@ def served() -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def devpi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
-    with indexes.devpi_server(tmp_path_factory.mktemp("devpi")) as running:
-        yield running
-
-
 class UploadRun:
     """The uploader and the client of one index, as in the pipeline, with pauses in virtual time."""
 
@@ -227,7 +221,6 @@ def test_pypiserver_reports_an_existing_file(
     assert isinstance(results[1].error, ConflictError)
 
 
-@pytest.mark.xdist_group("devpi")
 @pytest.mark.parametrize("volatile", [False, True])
 def test_uploads_a_release_to_devpi(
     devpi: Devpi, release: list[LocalFile], run: Callable[..., UploadRun], volatile: bool
@@ -243,7 +236,6 @@ def test_uploads_a_release_to_devpi(
     assert outcomes(again.publish(release)) == {FileStatus.SKIPPED}
 
 
-@pytest.mark.xdist_group("devpi")
 def test_devpi_rejects_uploads(
     tmp_path: Path, devpi: Devpi, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:

@@ -9,6 +9,7 @@ slow tests ends with a list of those that should be marked.
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import types
 from collections.abc import Callable, Generator, Iterable
@@ -46,16 +47,20 @@ _SLOW_MODULES = frozenset(
 )
 _SLOW_TESTS = frozenset(
     (
+        "test_a_megabyte_of_xml_takes_little_time_and_memory",
         "test_agrees_with_packaging_for_every_glibc",
         "test_agrees_with_packaging_for_every_macos",
         "test_every_expression_is_linear",
         "test_explains_every_rejection_by_pypi",
+        "test_few_phrases_read_as_translated",
+        "test_both_clients_announce_an_sdist_alike",
         "test_both_libraries_agree_on_every_stream",
         "test_cut_without_length_or_hash_is_detected",
         "test_cassettes_match_the_tests",
         "test_is_bounded",
         "test_limits_the_cost_of_thousands_of_native_members",
         "test_reads_hostile_input_in_limited_time_and_memory",
+        "test_registers_secrets_while_other_threads_redact",
         "test_reports_an_attack_within_the_limits",
         "test_resumes_after_a_cut_anywhere",
         "test_type_checkers_see_every_name",
@@ -120,6 +125,11 @@ _HELPERS = ("tests", "tools.testing")
 _markers_cache: dict[object, frozenset[str]] = {}
 #: The markers of each test function, which are those of all its parameters.
 _function_markers: dict[object, frozenset[str]] = {}
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Pause the garbage collector until ``pytest_collection_finish``."""
+    gc.disable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -229,6 +239,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for module, name, marker in GUARDED:
         if f"not {marker}" in expression:
             setattr(module, name, functools.partial(_fail_unmarked, name, marker))
+    # Thousands of tests stay until the end; the garbage collector need not look through them again and again.
+    gc.freeze()
+    gc.enable()
 
 
 def _fail_unmarked(name: str, marker: str, *_: object, **__: object) -> None:

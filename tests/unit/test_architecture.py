@@ -12,9 +12,9 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata
 
 import pytest
@@ -160,16 +160,23 @@ INDEPENDENT: Mapping[str, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Module:
     """A module of the package: ``checks/wheel`` for ``checks/wheel.py``."""
 
     name: str
     text: str
 
+    @cached_property
+    def nodes(self) -> Sequence[ast.AST]:
+        """The module itself, and every node below it."""
+        return tuple(ast.walk(ast.parse(self.text)))
+
     @property
     def tree(self) -> ast.Module:
-        return ast.parse(self.text)
+        tree = self.nodes[0]
+        assert isinstance(tree, ast.Module)
+        return tree
 
     @property
     def dotted(self) -> str:
@@ -181,7 +188,7 @@ class Module:
 
     def imports(self) -> Iterator[str]:
         """Yield every import anywhere in the module: ``os.path``, ``httpx.Client``."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -264,7 +271,7 @@ def test_tests_and_benchmarks_do_not_need_each_other(folder: str) -> None:
         f"{module.name}: {text}"
         for module in modules_outside_the_package()
         if module.package == folder
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         for text in imports_and_code(node)
         if mention.search(text)
     ]
@@ -367,7 +374,7 @@ def test_a_pure_module_has_no_side_effects() -> None:
     assert not [
         f"{module.name}, line {node.lineno}: {ast.unparse(node.func)}()"
         for module in pure
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and has_side_effects(node.func)
     ]
 
@@ -383,7 +390,7 @@ def test_threads_are_started_in_few_modules() -> None:
     starters = {
         module.name
         for module in modules()
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and ast.unparse(node.func) in THREAD_CALLS
     }
     executors = {
@@ -408,7 +415,7 @@ def test_the_package_asserts_nothing() -> None:
     assert not [
         f"{module.name}, line {node.lineno}"
         for module in modules()
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Assert)
     ]
 
@@ -417,7 +424,7 @@ def test_only_the_demo_prints() -> None:
     printing = {
         module.name
         for module in modules()
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
     assert printing == {"rehearsal/demo"}

@@ -422,6 +422,13 @@ def scripted_index(tls: ssl.SSLContext | None = None) -> Iterator[Served]:
                 index.released.set()
 
 
+#: A key on an elliptic curve is made in milliseconds, one of RSA takes a fifth of a second.
+_NEW_CERTIFICATE = (
+    *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+    *("-nodes", "-days", "2"),
+)
+
+
 @contextlib.contextmanager
 def tls_index(folder: Path, *, require_client_certificate: bool = False) -> Iterator[tuple[Served, Path]]:
     """Run a ScriptedIndex behind TLS; yield it and the path of its certificate and key.
@@ -429,19 +436,8 @@ def tls_index(folder: Path, *, require_client_certificate: bool = False) -> Iter
     ``require_client_certificate``: accept only clients that have this certificate.
     """
     certificate = folder / "index.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=127.0.0.1",
-    ]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(certificate), "-out", "-"]
+    command = [*_NEW_CERTIFICATE, "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(certificate), "-out", "-"]
     result = subprocess.run(command, check=True, capture_output=True)
     with certificate.open("ab") as file:
         file.write(result.stdout)
@@ -462,8 +458,7 @@ def private_ca_index(folder: Path) -> Iterator[tuple[Served, Path]]:
     """
 
     def openssl(*arguments: str | Path) -> None:
-        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        subprocess.run([*command, *map(str, arguments)], check=True, capture_output=True)
+        subprocess.run([*_NEW_CERTIFICATE, *map(str, arguments)], check=True, capture_output=True)
 
     authority, key, certificate = folder / "authority.pem", folder / "index.key", folder / "index.pem"
     openssl("-subj", "/CN=Private CA", "-keyout", folder / "authority.key", "-out", authority)
