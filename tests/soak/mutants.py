@@ -222,7 +222,10 @@ def _load_coverage(folder: Path) -> Coverage:
     cache = directory / "covering.json"
     if not cache.exists():
         _run_with_coverage(directory)
-        cache.write_text(json.dumps(_read_coverage(directory)))
+        raw = _read_coverage(directory)
+        if not raw["seconds"]:
+            raise SystemExit("mutants: no test passed in the run with coverage")
+        cache.write_text(json.dumps(raw))
     raw = json.loads(cache.read_text())
     return Coverage(
         {

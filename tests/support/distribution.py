@@ -28,7 +28,7 @@ def devpi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     # One worker starts the server, which takes ten seconds of CPU.
-    if "devpi" in getattr(item, "fixturenames", ()):
+    if item.config.pluginmanager.hasplugin("xdist") and "devpi" in getattr(item, "fixturenames", ()):
         item.add_marker(pytest.mark.xdist_group("devpi"))
 
 
