@@ -17,7 +17,6 @@ from tests.support.cassettes import (  # noqa: F401 - pytest finds fixtures and 
 )
 from tests.support.distribution import (  # noqa: F401 - pytest finds fixtures and hooks here
     devpi,
-    pytest_itemcollected,
     pytest_xdist_make_scheduler,
 )
 from tests.support.markers import (  # noqa: F401 - pytest finds fixtures and hooks here

@@ -13,8 +13,6 @@ from tools.testing import reports
 from wheel_uploader.core.models import Report
 from wheel_uploader.report import formats_table
 
-pytestmark = pytest.mark.xdist_group("chromium")
-
 REPORTS = {"published": reports.published, "everything": reports.everything}
 AXE = "axe.run(document, {resultTypes: ['violations', 'incomplete']})"
 

@@ -13,7 +13,7 @@ from tools.testing import tested_package
 def soak(part: int, jobs: int) -> Iterator[Figure]:
     """Run the tests with the marker ``long``, which the suite leaves out (--part has no effect)."""
     del part
-    options = ["-q", "-p", "no:cacheprovider", "-m", "long", "-n", str(jobs), "--dist", "loadgroup", "-rfE"]
+    options = ["-q", "-p", "no:cacheprovider", "-m", "long", "-n", str(jobs), "--dist", "loadfile", "-rfE"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options],
         cwd=tested_package.ROOT,

@@ -1,7 +1,7 @@
-"""Gives pytest-xdist whole modules, so that a worker makes the fixtures of a module once.
+"""Distributes modules over the workers of pytest-xdist (``--dist loadfile``).
 
-The tests of a group (``xdist_group``) stay together as well. Modules start in the order of their folders:
-those of ``tests/e2e`` take longest, and those of ``tests/unit``, which are small, fill the time at the end.
+A worker makes the fixtures of a module once. Modules start in the order of their folders: those of
+``tests/e2e`` take longest, and those of ``tests/unit``, which are small, fill the time at the end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tools.testing.indexes import Devpi
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
-    from xdist.scheduler import LoadGroupScheduling
+    from xdist.scheduler import LoadFileScheduling
 
 
 @pytest.fixture(scope="session")
@@ -26,23 +26,17 @@ def devpi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
         yield server
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    # One worker starts the server, which takes ten seconds of CPU.
-    if item.config.pluginmanager.hasplugin("xdist") and "devpi" in getattr(item, "fixturenames", ()):
-        item.add_marker(pytest.mark.xdist_group("devpi"))
-
-
 # Without pytest-xdist, as in WebAssembly, there is no such hook.
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadGroupScheduling | None:
-    if config.getvalue("dist") != "loadgroup":
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    if config.getvalue("dist") != "loadfile":
         return None
-    from xdist.scheduler import LoadGroupScheduling
+    from xdist.scheduler import LoadFileScheduling
 
-    class ModuleScheduling(LoadGroupScheduling):  # type: ignore[misc]
+    class ModuleScheduling(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            scope = super()._split_scope(nodeid)
-            return nodeid.partition("::")[0] if scope == nodeid else scope
+            # One worker starts devpi-server, which takes ten seconds of CPU.
+            return "devpi" if "devpi" in nodeid else str(super()._split_scope(nodeid))
 
     # Otherwise the modules with the most tests would start first.
     config.option.loadscopereorder = False
