@@ -61,7 +61,8 @@ EXCLUDED_TESTS = (
     ),
     *("test_binaries_hostile", "test_archive_fuzz", "test_secrets", "test_smoke"),
 )
-#: The markers of the tests to run (``MUTANT_MARKS``): fast ones, so that a sample of 400 takes minutes.
+#: The markers of the tests to run (``MUTANT_MARKS``): fast ones, so that a sample of 400 takes minutes. The
+#: slow ones can be run on the survivors afterwards (``MUTANT_SURVIVORS``).
 MARKS = "not slow and not server and not gpg"
 #: Mutants that change no behaviour: path, change, and the reason; each was checked by hand.
 EQUIVALENT: Mapping[tuple[str, str], str] = {
@@ -124,7 +125,7 @@ def soak(part: int, jobs: int, *, seed: int | None = None, count: int = COUNT) -
     """Run the tests on 400 mutants of the code that decides which files to publish (--count, --seed)."""
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     mutants = [each for path, source in _sources().items() for each in mutants_of(path, source)]
-    chosen = random.Random(seed).sample(mutants, min(len(mutants), max(1, count // part)))
+    chosen = _only_survivors(random.Random(seed).sample(mutants, min(len(mutants), max(1, count // part))))
     print(f"mutants: seed {seed}: {len(chosen)} of {len(mutants)} in {len(_sources())} modules", flush=True)
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-mutants-") as folder:
         coverage = _load_coverage(Path(folder))
@@ -145,6 +146,15 @@ def soak(part: int, jobs: int, *, seed: int | None = None, count: int = COUNT) -
             ]
     yield Figure(f"{len(controls)} controls (the original source), {len(failed)} killed", failed)
     yield from _figures(chosen, tasks, ended)
+
+
+def _only_survivors(mutants: list[Mutant]) -> list[Mutant]:
+    """Return the mutants that survived an earlier run, whose output is in the file MUTANT_SURVIVORS."""
+    path = os.environ.get("MUTANT_SURVIVORS")
+    if not path:
+        return mutants
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return [each for each in mutants if f"mutants: survived: {each}" in lines]
 
 
 class _Tally:
