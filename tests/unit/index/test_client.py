@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tools.testing import indexes, wheels
-from tools.testing.indexes import Served, VirtualTime, local_file
+from tools.testing.indexes import Reply, Served, VirtualTime, local_file
 from wheel_uploader.core.errors import (
     ConflictError,
     CredentialsError,
@@ -811,3 +811,113 @@ def test_confirm_waits_for_a_failing_html_view(
         confirm_files(
             index, "dipy", release, timeout=9, progress=SilentProgress(), sleep=time.sleep, clock=time.clock
         )
+
+
+def test_confirm_does_not_wait_for_pages_of_another_kind(
+    server: Served, release: list[LocalFile], open_index: Callable[..., IndexClient]
+) -> None:
+    server.index.page = (200, "application/zip", "hello")
+    time = VirtualTime()
+    with pytest.raises(DeadlineError, match="nothing shows that the index serves 6 files") as caught:
+        confirm_files(
+            open_index(server.index_url),
+            "dipy",
+            release,
+            timeout=600,
+            progress=SilentProgress(),
+            sleep=time.sleep,
+            clock=time.clock,
+            was_uploaded=True,
+        )
+    assert "The index accepted the files." in caught.value.hint
+    assert "--index-url" in caught.value.hint
+    assert caught.value.details == tuple(file.filename for file in release)
+    assert time.slept == []
+
+
+@pytest.mark.parametrize("is_accepted", [True, False])
+def test_confirm_logs_in_once_for_files_that_require_it(
+    server: Served, release: list[LocalFile], open_index: Callable[..., IndexClient], is_accepted: bool
+) -> None:
+    for file in release[:2]:
+        server.index.store(file.path)
+    server.index.file_script = [Reply(401)] * (2 if is_accepted else 1000)
+    logins: list[bool] = []
+    time = VirtualTime()
+
+    def log_in() -> bool:
+        logins.append(True)
+        return True
+
+    def confirm() -> int:
+        confirmed = confirm_files(
+            open_index(server.index_url),
+            "dipy",
+            release[:2],
+            timeout=30,
+            progress=SilentProgress(),
+            log_in=log_in,
+            sleep=time.sleep,
+            clock=time.clock,
+        )
+        return len(confirmed)
+
+    if is_accepted:
+        assert confirm() == 2
+        assert time.slept == []
+    else:
+        with pytest.raises(DeadlineError, match="lists 2 files, and 2 cannot be downloaded") as caught:
+            confirm()
+        assert [detail.partition(":")[0] for detail in caught.value.details] == [
+            file.filename for file in release[:2]
+        ]
+        # Each look requests each file once, and the first one again after the login.
+        assert 1000 - len(server.index.file_script) == 2 * (len(time.slept) + 1) + 2
+    assert logins == [True]
+
+
+# --- single requests -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 405, 416, 501])
+def test_a_file_is_requested_whole_if_the_host_refuses_a_range(
+    server: Served, release: list[LocalFile], open_index: Callable[..., IndexClient], status: int
+) -> None:
+    server.index.store(release[0].path)
+    index = open_index(server.index_url)
+    (listed,) = index.fetch_project("dipy").files
+    server.index.file_script = [Reply(status)]
+    assert index.probe_file(listed, release[0]) == ""
+    ranges = [headers.get("range") for path, headers in server.index.gets if "/files/" in path]
+    assert ranges == ["bytes=0-3", None]
+
+
+@pytest.mark.parametrize("status", [403, 404, 500, 502])
+def test_a_file_is_not_requested_whole_after_another_error(
+    server: Served, release: list[LocalFile], open_index: Callable[..., IndexClient], status: int
+) -> None:
+    server.index.store(release[0].path)
+    index = open_index(server.index_url)
+    (listed,) = index.fetch_project("dipy").files
+    server.index.file_script = [Reply(status)] * 9
+    assert str(status) in index.probe_file(listed, release[0])
+    ranges = [headers.get("range") for path, headers in server.index.gets if "/files/" in path]
+    assert set(ranges) == {"bytes=0-3"}
+
+
+def test_the_date_of_a_file_takes_one_byte(
+    server: Served, release: list[LocalFile], open_index: Callable[..., IndexClient]
+) -> None:
+    server.index.store(release[0].path)
+    index = open_index(server.index_url)
+    (listed,) = index.fetch_project("dipy").files
+    server.index.file_script = [Reply(200, headers={"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"})]
+    date = index.fetch_date(listed)
+    assert date is not None
+    assert date.isoformat() == "2026-01-01T00:00:00+00:00"
+    assert [headers.get("range") for path, headers in server.index.gets if "/files/" in path] == ["bytes=0-0"]
+    server.index.file_script = [Reply(404)]
+    assert index.fetch_date(listed) is None
+    server.index.file_script = [Reply(429)] * 9
+    with pytest.raises(HttpStatusError):
+        index.fetch_date(listed)
