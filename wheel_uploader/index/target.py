@@ -135,6 +135,11 @@ def validate_upload_url(url: str, allow_insecure_hosts: Sequence[str]) -> tuple[
     Raises UsageError for a URL that must not be uploaded to.
     """
     register_url_secrets(url)
+    if len(url.split()) > 1:
+        raise UsageError(
+            "the upload URL is not valid: it has a blank in it",
+            hint="Remove what follows the URL. In .pypirc, a comment needs a line of its own.",
+        )
     try:
         url, username, password = split_credentials(url.strip())
         origin = parse_origin(url)

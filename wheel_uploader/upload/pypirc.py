@@ -15,7 +15,7 @@ from pathlib import Path
 from twine import utils
 
 from wheel_uploader.core.errors import UsageError
-from wheel_uploader.core.models import Options
+from wheel_uploader.core.models import Options, option_rules
 from wheel_uploader.core.models.target_settings import SETTING_KEYS, TargetSettings
 from wheel_uploader.core.ownership import explain_untrusted
 from wheel_uploader.core.redaction import sanitize
@@ -26,8 +26,12 @@ _TWINE_KEYS = ("repository", "username", "password", "ca_cert", "client_cert")
 _KEYS = (*_TWINE_KEYS, *SETTING_KEYS, *(key.replace("-", "_") for key in SETTING_KEYS))
 #: Sections that are not repositories. Pip, setuptools and old twine wrote the second.
 _OTHER_SECTIONS = frozenset({"distutils", "server-login"})
+#: Other text before an equals sign may be a pasted token, which must not be shown.
+_PLAIN_KEY = re.compile(r"[a-z][a-z_-]{1,19}\Z")
+#: The upload URLs of the repositories that need no section.
+_WELL_KNOWN = {"pypi": utils.DEFAULT_REPOSITORY, "testpypi": utils.TEST_REPOSITORY}
 #: The separators of ``index-servers``: the specification has blanks and line ends, people write commas.
-_SEPARATORS = re.compile(r"[,\s]+")
+_SEPARATORS = re.compile(r"[,;\s]+")
 #: Encodings of files that begin with a byte order mark, which editors on Windows write.
 _MARKED_ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -46,6 +50,10 @@ class Pypirc:
     repositories: Mapping[str, Mapping[str, str]] = field(repr=False)
     #: Names of sections that ``index-servers`` does not list, so that they are not used.
     unlisted: tuple[str, ...]
+    #: Names in ``index-servers`` that have no section.
+    absent: tuple[str, ...] = ()
+    #: The keys of each section that are not settings, such as a misspelled ``user``.
+    unknown_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def target_settings(self, name: str) -> TargetSettings:
         """Return the settings of a repository that twine does not know. Raises UsageError."""
@@ -60,11 +68,21 @@ class Pypirc:
                 f"the section [{section}] of {shown} is not listed in index-servers",
                 hint=f"Add {section} to index-servers in the section [distutils] of {shown}.",
             )
+        if (name not in self.repositories or name in self.absent) and (similar := self._find_similar(name)):
+            raise UsageError(
+                f"{shown} has no section [{section}], but [{sanitize(similar)}]",
+                hint="Write the name in the same way, also in index-servers: capitals and blanks count.",
+            )
         if name not in self.repositories:
             raise UsageError(
                 f"repository '{section}' not found in {shown}",
                 hint=f"Use one of {', '.join(map(sanitize, sorted(self.repositories)))}, "
                 "or pass --repository-url.",
+            )
+        if name in self.absent:
+            raise UsageError(
+                f"{shown} has no section [{section}], which index-servers lists",
+                hint=f"Add the section, with a line 'repository = URL', to {shown}.",
             )
         settings = self.repositories[name]
         if not settings.get("repository"):
@@ -73,6 +91,11 @@ class Pypirc:
                 hint="Add a line 'repository = URL' to the section.",
             )
         return settings
+
+    def _find_similar(self, name: str) -> str:
+        """Return the name of another section that differs in capitals and blanks only; empty if none does."""
+        others = (*self.unlisted, *(each for each in self.repositories if each not in self.absent))
+        return next((each for each in others if each.strip().casefold() == name.strip().casefold()), "")
 
 
 def read_pypirc(path: str) -> Pypirc:
@@ -98,7 +121,18 @@ def read_pypirc(path: str) -> Pypirc:
     repositories = {name: _settings(parser, name) for name in names}
     repositories.setdefault("pypi", {"repository": utils.DEFAULT_REPOSITORY, **_old_login(parser)})
     unlisted = tuple(name for name in parser.sections() if name not in {*names, *_OTHER_SECTIONS})
-    return Pypirc(path=path, repositories=repositories, unlisted=unlisted)
+    absent = tuple(name for name in names if name not in _WELL_KNOWN and not parser.has_section(name))
+    return Pypirc(
+        path=path,
+        repositories=repositories,
+        unlisted=unlisted,
+        absent=absent,
+        unknown_keys={
+            name: tuple(key for key in parser.options(name) if key not in _KEYS and _PLAIN_KEY.match(key))
+            for name in names
+            if parser.has_section(name)
+        },
+    )
 
 
 def read_selected_pypirc(options: Options) -> Pypirc | None:
@@ -163,9 +197,10 @@ def _describe_parse_error(error: Exception) -> str:
 
 def _settings(parser: configparser.RawConfigParser, name: str) -> dict[str, str]:
     """Return the settings of one repository; those of the two well-known ones need no URL."""
-    known = {"pypi": utils.DEFAULT_REPOSITORY, "testpypi": utils.TEST_REPOSITORY}
     own = {key: parser.get(name, key) for key in _KEYS if parser.has_option(name, key)}
-    default = {"repository": known[name]} if name in known else {}
+    if "repository" in own:
+        own["repository"] = option_rules.strip_blanks(own["repository"])
+    default = {"repository": _WELL_KNOWN[name]} if name in _WELL_KNOWN else {}
     return default | _old_login(parser) | own
 
 

@@ -127,9 +127,13 @@ def _settings(options: Options) -> tuple[Settings, CredentialsResolver]:
 
 def _pypirc_note(pypirc: Pypirc | None, name: str) -> str:
     """Return why .pypirc has no password for the repository, if the reason may surprise; else nothing."""
-    if pypirc is None or name not in pypirc.unlisted:
+    if pypirc is None:
         return ""
-    return f"the section [{name}] of {pypirc.path} is not used: it is not listed in index-servers"
+    section = f"the section [{sanitize(name)}] of {sanitize(pypirc.path)}"
+    if name in pypirc.unlisted:
+        return f"{section} is not used: it is not listed in index-servers"
+    unknown = pypirc.unknown_keys.get(name)
+    return f"{section} has keys that are not read: {', '.join(map(sanitize, unknown))}" if unknown else ""
 
 
 def _canonicalize_pypi_url(url: str) -> str:

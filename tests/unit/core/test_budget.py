@@ -81,8 +81,8 @@ def test_reports_an_attack_within_the_limits(label: str, tmp_path: Path) -> None
         check=False,
         env={**os.environ, "COLUMNS": "300"},
     )
-    seconds, memory = json.loads(costs.read_text())
     assert completed.returncode == 6, completed.stderr
+    seconds, memory = json.loads(costs.read_text())
     assert attack.check in completed.stdout
     assert attack.sentence in completed.stdout
     assert "Traceback" not in completed.stdout + completed.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import threading
 import time
@@ -246,6 +247,57 @@ def test_names_a_section_that_is_not_listed(tmp_path: Path, start_of_file: str) 
     assert "Add my to index-servers" in caught.value.hint
     with pytest.raises(UsageError, match=r"repository 'none' not found"):
         resolve_target(options(repository="none", config_file=file))
+
+
+@pytest.mark.parametrize(
+    ("listed", "section", "message", "hint"),
+    [
+        ("my", "My", "{file} has no section [my], but [My]", "capitals and blanks count"),
+        ("my", " my ", "{file} has no section [my], but [ my ]", "capitals and blanks count"),
+        ("My", "My", "{file} has no section [my], but [My]", "capitals and blanks count"),
+        ("my", "other", "{file} has no section [my], which index-servers lists", "Add the section"),
+        ("other", "other", "repository 'my' not found in {file}", "Use one of other, pypi"),
+    ],
+)
+def test_names_the_section_that_was_probably_meant(
+    tmp_path: Path, listed: str, section: str, message: str, hint: str
+) -> None:
+    text = f"[distutils]\nindex-servers = {listed}\n[{section}]\nrepository = https://my.example/\n"
+    file = pypirc(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        resolve_target(options(repository="my", config_file=file))
+    assert caught.value.message == message.format(file=file)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["'https://my.example/'", '"https://my.example/"', "<https://my.example/>"])
+def test_quotes_around_the_url_are_not_part_of_it(tmp_path: Path, url: str) -> None:
+    file = pypirc(tmp_path, f"[distutils]\nindex-servers = my;\n[my]\nrepository = {url}\n")
+    assert resolve_target(options(repository="my", config_file=file)).url == "https://my.example/"
+
+
+@pytest.mark.parametrize("comment", [" ; ours", " # ours", "\t(ours)"])
+def test_a_comment_after_the_url_is_an_error(tmp_path: Path, comment: str) -> None:
+    file = pypirc(
+        tmp_path, f"[distutils]\nindex-servers = my\n[my]\nrepository = https://my.example/{comment}\n"
+    )
+    with pytest.raises(UsageError, match="it has a blank in it") as caught:
+        resolve_target(options(repository="my", config_file=file))
+    assert "a comment needs a line of its own" in caught.value.hint
+    with pytest.raises(UsageError, match="it has a blank in it"):
+        options(repository_url=f"https://my.example/{comment}")
+
+
+def test_names_misspelled_keys_but_no_pasted_token(tmp_path: Path) -> None:
+    pasted = base64.b64encode(b"me:" + b"hunter22").decode()
+    file = pypirc(
+        tmp_path,
+        "[distutils]\nindex-servers = my\n[my]\nrepository = https://my.example/\n"
+        f"user = me\npassword = secret-22\n{pasted}=\n",
+    )
+    with pytest.raises(CredentialsError) as caught:
+        start(options(repository="my", config_file=file))
+    assert f"the section [my] of {file} has keys that are not read: user" in caught.value.details
 
 
 def test_says_that_a_password_is_in_a_section_that_is_not_used(tmp_path: Path) -> None:

@@ -369,6 +369,8 @@ def _explain_invalid_url(url: str) -> str:
         return "it is not a URL"
     if parts.scheme.lower() not in {"http", "https"}:
         return f"its scheme is {sanitize(parts.scheme, limit=50) or 'missing'}, not https"
+    if len(url.split()) > 1:
+        return "it has a blank in it"
     return "" if host else "it has no host"
 
 
