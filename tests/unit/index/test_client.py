@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from wheel_uploader.core.errors import (
     NetworkError,
     UnsupportedVersionError,
 )
-from wheel_uploader.core.models import FileComparison, IndexFile, LocalFile, ProjectPage
+from wheel_uploader.core.models import Confirmation, FileComparison, IndexFile, LocalFile, ProjectPage
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.index.client import IndexClient, compare_with_index, derive_simple_urls
@@ -602,6 +603,16 @@ def test_name_listed_with_two_hashes_is_different(release: list[LocalFile]) -> N
 # --- confirm ---------------------------------------------------------------------------------------
 
 
+def confirm(
+    index: IndexClient, files: Sequence[LocalFile], time: VirtualTime, *, timeout: float, **options: Any
+) -> tuple[Confirmation, ...]:
+    """Confirm files of dipy in virtual time."""
+    timing = {"sleep": time.sleep, "clock": time.clock}
+    return confirm_files(
+        index, "dipy", files, timeout=timeout, **{"progress": SilentProgress(), **timing, **options}
+    )
+
+
 def test_confirm_waits_for_a_delayed_listing(
     server: Served, release: list[LocalFile], open_index: Callable[..., IndexClient]
 ) -> None:
@@ -609,15 +620,7 @@ def test_confirm_waits_for_a_delayed_listing(
         server.index.store(file.path)
     server.index.stale_reads = 3
     time = VirtualTime()
-    confirmed = confirm_files(
-        open_index(server.index_url),
-        "dipy",
-        release,
-        timeout=60,
-        progress=SilentProgress(),
-        sleep=time.sleep,
-        clock=time.clock,
-    )
+    confirmed = confirm(open_index(server.index_url), release, time, timeout=60)
     assert [confirmed_file.filename for confirmed_file in confirmed] == [file.filename for file in release]
     assert len(time.slept) == 3
 
@@ -655,15 +658,7 @@ def test_confirm_names_the_missing_files_on_timeout(
         server.index.store(file.path)
     time = VirtualTime()
     with pytest.raises(DeadlineError) as caught:
-        confirm_files(
-            open_index(server.index_url),
-            "dipy",
-            release,
-            timeout=60,
-            progress=SilentProgress(),
-            sleep=time.sleep,
-            clock=time.clock,
-        )
+        confirm(open_index(server.index_url), release, time, timeout=60)
     assert caught.value.message == f"after 60 s {server.index_url} does not list 1 of 6 files"
     assert caught.value.details == (release[0].filename,)
     assert time.now == 60
@@ -675,15 +670,7 @@ def test_confirm_reports_a_failing_index_on_timeout(
     server.index.page = (500, "text/html", "broken")
     time = VirtualTime()
     with pytest.raises(DeadlineError, match="returned 500"):
-        confirm_files(
-            open_index(server.index_url),
-            "dipy",
-            release,
-            timeout=5,
-            progress=SilentProgress(),
-            sleep=time.sleep,
-            clock=time.clock,
-        )
+        confirm(open_index(server.index_url), release, time, timeout=5)
 
 
 def test_confirm_reports_different_bytes(
@@ -819,16 +806,7 @@ def test_confirm_does_not_wait_for_pages_of_another_kind(
     server.index.page = (200, "application/zip", "hello")
     time = VirtualTime()
     with pytest.raises(DeadlineError, match="nothing shows that the index serves 6 files") as caught:
-        confirm_files(
-            open_index(server.index_url),
-            "dipy",
-            release,
-            timeout=600,
-            progress=SilentProgress(),
-            sleep=time.sleep,
-            clock=time.clock,
-            was_uploaded=True,
-        )
+        confirm(open_index(server.index_url), release, time, timeout=600, was_uploaded=True)
     assert "The index accepted the files." in caught.value.hint
     assert "--index-url" in caught.value.hint
     assert caught.value.details == tuple(file.filename for file in release)
@@ -849,25 +827,13 @@ def test_confirm_logs_in_once_for_files_that_require_it(
         logins.append(True)
         return True
 
-    def confirm() -> int:
-        confirmed = confirm_files(
-            open_index(server.index_url),
-            "dipy",
-            release[:2],
-            timeout=30,
-            progress=SilentProgress(),
-            log_in=log_in,
-            sleep=time.sleep,
-            clock=time.clock,
-        )
-        return len(confirmed)
-
+    index = open_index(server.index_url)
     if is_accepted:
-        assert confirm() == 2
+        assert len(confirm(index, release[:2], time, timeout=30, log_in=log_in)) == 2
         assert time.slept == []
     else:
         with pytest.raises(DeadlineError, match="lists 2 files, and 2 cannot be downloaded") as caught:
-            confirm()
+            confirm(index, release[:2], time, timeout=30, log_in=log_in)
         assert [detail.partition(":")[0] for detail in caught.value.details] == [
             file.filename for file in release[:2]
         ]
