@@ -36,7 +36,9 @@ def find_contact_problems(form: UploadForm) -> Iterator[str]:
             yield f"Project-URL '{url}' has no label"
         elif len(label) > _MAX_LABEL:
             yield f"Project-URL label '{label}' has more than {_MAX_LABEL} characters"
-        elif not url or not is_accepted_url(url):
+        elif not url:
+            yield f"Project-URL '{label}' is not of the form LABEL, URL"
+        elif not is_accepted_url(url):
             yield f"Project-URL '{label}, {url}' is not a valid http or https URL"
     if len(form.get_text("summary")) > _MAX_SUMMARY:
         yield f"Summary has more than {_MAX_SUMMARY} characters"

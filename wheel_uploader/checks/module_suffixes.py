@@ -204,6 +204,8 @@ def _platform_names(platform: ParsedPlatform, python: str, version: PythonVersio
             return frozenset({"darwin"})
         case OperatingSystem.ANDROID:
             return frozenset({_ANDROID_PLATFORMS.get(arch, f"{arch}-linux-android")})
+        case OperatingSystem.WASM if "wasi" not in platform.tag:
+            return frozenset({"wasm32-emscripten"})
         case OperatingSystem.IOS:
             return frozenset({"iphonesimulator" if platform.tag.endswith("iphonesimulator") else "iphoneos"})
         case _:

@@ -1,4 +1,4 @@
-"""Checks of the requirements of a project: some version satisfies them, and the target can serve it."""
+"""Checks of the requirements of a project: some version satisfies them, and some user gets them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from wheel_uploader.checks import core_metadata
+from wheel_uploader.checks import core_metadata, markers
 from wheel_uploader.checks.core_metadata import ArchiveContent
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.core import bounds
@@ -51,6 +51,49 @@ def local_version_requirement(content: WheelContent | SdistContent) -> Iterator[
         is_optional = requirement.marker is not None and "extra" in str(requirement.marker)
         if not is_optional and any(map(_names_local_version, requirement.specifier)):
             yield core_metadata.get_metadata_path(content), f"PyPI cannot serve '{requirement}'"
+
+
+@check("metadata/undeclared-extra", Severity.WARNING)
+def undeclared_extra(content: WheelContent | SdistContent) -> Iterator[Observation]:
+    """Requirement is for an extra that the project does not have.
+
+    Its marker has "extra == 'name'", but no Provides-Extra states that name, so pip ignores the extra with a
+    warning, and nobody can install the requirement. The usual causes are an extra that was renamed, and
+    metadata that was edited by hand. Declare the extra in the project's configuration, and build again.
+    """
+    provided = {
+        canonicalize_name(extra)
+        for extra in core_metadata.read_core_metadata_or_empty(content).get_values("provides_extra")
+    }
+    reported: set[str] = set()
+    for requirement in _parse_requirements(content):
+        for extra in _list_extras(requirement):
+            name = canonicalize_name(extra)
+            if name and name not in provided and name not in reported:
+                reported.add(name)
+                yield (
+                    core_metadata.get_metadata_path(content),
+                    f"'{requirement}' is for the extra '{extra}', which no Provides-Extra states",
+                )
+
+
+@check("metadata/impossible-marker", Severity.WARNING)
+def impossible_marker(content: WheelContent | SdistContent) -> Iterator[Observation]:
+    """Marker of a requirement is never true.
+
+    It compares sys_platform, platform_system or os_name with a value that no Python has, such as "windows"
+    (the values are "win32", "Windows" and "nt"), or its bounds of python_version exclude each other. The
+    requirement is installed nowhere. Correct the marker in the project's configuration, and build again. Only
+    markers without "or" are examined, and versions of Python are not compared with Requires-Python.
+    """
+    for requirement in _parse_requirements(content):
+        if requirement.marker is not None and (problem := markers.find_impossible(str(requirement.marker))):
+            yield core_metadata.get_metadata_path(content), f"'{requirement}' is installed nowhere: {problem}"
+
+
+def _list_extras(requirement: Requirement) -> list[str]:
+    """Return the names that the marker compares ``extra`` with for equality."""
+    return markers.list_extras(str(requirement.marker)) if requirement.marker is not None else []
 
 
 def _names_local_version(specifier: Specifier) -> bool:
@@ -149,4 +192,4 @@ def _list_candidates(specifiers: Iterable[Specifier]) -> Iterator[Version]:
             yield Version(f"{epoch}{following}.dev0")
 
 
-CHECKS = (unsatisfiable_requirement, local_version_requirement)
+CHECKS = (unsatisfiable_requirement, local_version_requirement, undeclared_extra, impossible_marker)

@@ -1,7 +1,8 @@
-"""Checks of the scripts that installers generate from entry points: they can be generated, and run."""
+"""Checks of the scripts that a wheel installs: they can be generated and run, and replace no other program."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 
@@ -9,12 +10,25 @@ from wheel_uploader.checks import core_metadata, installed_layout
 from wheel_uploader.checks.installed_layout import ModuleIndex
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.core.models import Severity, WheelContent
-from wheel_uploader.facts.archive import record
+from wheel_uploader.facts.archive import entry_points, installed_paths, record
 from wheel_uploader.facts.archive.entry_points import Script
 
 #: Source that may define names which do not occur in it.
 _DYNAMIC_SOURCE = (b"import *", b"__getattr__", b"globals()", b"exec(", b"setattr(", b"sys.modules", b"vars(")
 _MAX_VALUE = 80
+#: The programs of an environment, as installers and users call them.
+_RESERVED_NAME = re.compile(r"(?:python|pip)w?(?:[23](?:\.[0-9]{1,2})?t?)?w?(?:\.exe)?\Z", re.IGNORECASE)
+_NOT_A_LETTER = re.compile(r"[^a-z]")
+#: What remains of the groups of scripts without blanks, hyphens and a plural.
+_GROUPS_BY_LETTERS = {
+    spelling: group
+    for group in entry_points.SCRIPT_GROUPS
+    for letters in [_NOT_A_LETTER.sub("", group)]
+    for spelling in (letters, letters.removesuffix("s"))
+}
+#: The line that installers replace by one with the Python of the environment.
+_PLACEHOLDER_SHEBANG = b"#!python"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def _get_path(wheel: WheelContent) -> str:
@@ -119,4 +133,107 @@ def _is_word(character: bytes) -> bool:
     return character.isalnum() or character == b"_"
 
 
-CHECKS = (bad_script, missing_script_module, missing_script_function)
+@check("wheel/misspelled-script-group", Severity.WARNING)
+def misspelled_script_group(wheel: WheelContent) -> Iterator[Observation]:
+    """Group of entry points is nearly called console_scripts or gui_scripts.
+
+    Installers generate scripts for these two groups only, and ignore "console-scripts" without a word, so
+    that the command does not exist after the installation. Correct the name in the project's configuration.
+    """
+    for group in _list_groups(wheel):
+        intended = _GROUPS_BY_LETTERS.get(_NOT_A_LETTER.sub("", group.lower()))
+        if intended and group != intended:
+            yield _get_path(wheel), f"the group is [{group[:_MAX_VALUE]}], not [{intended}]"
+
+
+def _list_groups(wheel: WheelContent) -> tuple[str, ...]:
+    """Return the groups in entry_points.txt; none if it is invalid, which another check reports."""
+    data = wheel.retained_members.get(_get_path(wheel), b"")
+    try:
+        text = data.decode("utf-8")
+        if max(map(len, text.splitlines()), default=0) > entry_points.MAX_LINE:
+            return ()
+        return tuple(entry_points.parse_entry_points(text))
+    except (UnicodeDecodeError, entry_points.InvalidEntryPoints):
+        return ()
+
+
+@check("wheel/reserved-script", Severity.WARNING)
+def reserved_script(wheel: WheelContent) -> Iterator[Observation]:
+    """Script has the name of a program of the environment itself.
+
+    With pip, a script called "python" or "pip" replaces that program, and the environment no longer works; uv
+    refuses the name "python". Rename the script in the project's configuration.
+    """
+    if wheel.name.project == "pip":
+        return
+    for name, member in _list_script_names(wheel):
+        if _RESERVED_NAME.match(name):
+            yield member, f"the script '{name}' replaces a program of the environment"
+
+
+@check("wheel/script-case-collision", Severity.WARNING)
+def script_case_collision(wheel: WheelContent) -> Iterator[Observation]:
+    """Names of two scripts differ only in upper and lower case.
+
+    They are one file on Windows and on macOS, so one of the two commands runs the other's code there. Rename
+    one of them, or keep only one.
+    """
+    first: dict[str, str] = {}
+    for name, member in _list_script_names(wheel):
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            yield member, f"the script '{name}' differs from '{other}' only in upper and lower case"
+
+
+def _list_script_names(wheel: WheelContent) -> Iterator[tuple[str, str]]:
+    """Yield the name of each script and the member that it comes from."""
+    yield from ((script.name, _get_path(wheel)) for script in installed_layout.list_scripts(wheel))
+    for file in installed_layout.list_data_files(wheel):
+        if file.scheme == installed_paths.SCRIPTS:
+            yield file.path, file.member.name
+
+
+@check("wheel/bad-shebang", Severity.WARNING)
+def bad_shebang(wheel: WheelContent) -> Iterator[Observation]:
+    """First line of a script names an interpreter that the system cannot find.
+
+    Installers replace "#!python" at the very beginning of a script. Any other line is kept: Linux and macOS
+    take a carriage return at its end as part of the interpreter's name ("bad interpreter: python3^M"), look
+    for an interpreter without a path in the current directory, and do not see the line after a byte order
+    mark. The usual cause is a file that was edited or checked out on Windows. Save it with Unix line ends,
+    and begin it with "#!python" or "#!/usr/bin/env".
+    """
+    if all(platform.startswith("win") for platform in wheel.name.platforms):
+        return
+    for file in installed_layout.list_data_files(wheel):
+        if file.scheme == installed_paths.SCRIPTS and (problem := _describe_shebang(file.member.first_bytes)):
+            yield file.member.name, problem
+
+
+def _describe_shebang(data: bytes) -> str:
+    """Return why the system cannot run a script that begins with ``data``; empty if it can."""
+    if data.startswith(_BYTE_ORDER_MARK + b"#!"):
+        return "a byte order mark precedes its first line"
+    if not data.startswith(b"#!") or data.startswith(_PLACEHOLDER_SHEBANG):
+        return ""
+    line, line_break, _ = data.partition(b"\n")
+    if b"\\" in line:
+        return ""  # The path of a build machine with Windows, which wheel/builder-shebang reports.
+    if line_break and line.endswith(b"\r"):
+        return "its first line ends with a carriage return"
+    interpreter = line[2:].strip().partition(b" ")[0].decode("utf-8", "replace")
+    if interpreter and "/" not in interpreter:
+        return f"its interpreter '{interpreter[:_MAX_VALUE]}' has no path"
+    return ""
+
+
+CHECKS = (
+    bad_script,
+    missing_script_module,
+    missing_script_function,
+    misspelled_script_group,
+    reserved_script,
+    script_case_collision,
+    bad_shebang,
+)

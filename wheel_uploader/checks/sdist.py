@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from wheel_uploader.checks import core_metadata
@@ -77,7 +78,8 @@ def layout(sdist: SdistContent) -> Iterator[Observation]:
     elif names == {f"{tops[0]}/PKG-INFO"} and not sdist.anomalies:
         yield "it contains only PKG-INFO"
     elif f"{tops[0]}/PKG-INFO" not in {member.name for member in sdist.members if member.kind == "file"}:
-        yield f"{tops[0]}/PKG-INFO is missing"
+        is_prefixed = f"./{tops[0]}/PKG-INFO" in names
+        yield f"{tops[0]}/PKG-INFO is missing" + (": all paths begin with './'" if is_prefixed else "")
     for member in sdist.members:
         if problem := _describe_unsafe_member(member):
             yield member.name, problem
@@ -100,6 +102,20 @@ def top_directory(sdist: SdistContent) -> Iterator[Observation]:
     tops = _list_top_level_names(sdist)
     if len(tops) == 1 and tops != [expected]:
         yield f"its top directory is '{tops[0]}', not '{expected}'"
+
+
+@check("sdist/duplicate-member", Severity.WARNING)
+def duplicate_member(sdist: SdistContent) -> Iterator[Observation]:
+    """Two members of the archive have the same path.
+
+    Programs that unpack the archive keep the last one, whereas programs that read it as a stream may use the
+    first one, so that what was reviewed is not what is built. The usual cause is a tar archive that files
+    were appended to. Build the sdist with a current build backend.
+    """
+    counts = Counter(member.name for member in sdist.members if member.kind != "directory")
+    for path, count in counts.items():
+        if count > 1:
+            yield path, f"{count} members have this path"
 
 
 def _describe_unsafe_member(member: SdistMember) -> str:
@@ -138,4 +154,4 @@ def metadata(sdist: SdistContent) -> Iterator[Observation]:
         yield path, "it is empty"
 
 
-CHECKS = (name, unreadable, bomb, layout, top_directory, metadata)
+CHECKS = (name, unreadable, bomb, layout, top_directory, duplicate_member, metadata)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wheel_uploader.checks import core_metadata, inventory
+from wheel_uploader.checks import content, core_metadata, inventory
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.core import bounds
+from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import Severity, WheelContent, WheelMember
 from wheel_uploader.facts.archive import record
 
@@ -56,27 +57,50 @@ def _is_sbom(value: Any) -> bool:
 
 @check("wheel/import-name", Severity.WARNING)
 def import_name(wheel: WheelContent) -> Iterator[Observation]:
-    """Import-Name or Import-Namespace names something that the wheel does not install.
+    """Import-Name and Import-Namespace contradict the wheel, or each other.
 
     These fields (PEP 794) say which names can be imported once a project is installed; tools find the project
-    for a name with them. The usual causes are a package that was renamed, and one that the build left out.
+    for a name with them. A name is in one of the two fields, the package that contains it is stated as well,
+    and an empty Import-Name says that nothing can be imported. The usual causes are a package that was renamed, and one that the build left out.
     Correct "import-names" in pyproject.toml, or the list of packages. Names that the wheel does not install
     because the operating system provides them belong in no Import-Name.
     """
     metadata = core_metadata.read_core_metadata(wheel)
     if metadata is None:
         return
-    names = [
-        (header, value.partition(";")[0].strip())
+    path = core_metadata.get_metadata_path(wheel)
+    names = {
+        header: dict.fromkeys(
+            name for value in metadata.get_values(field) if (name := value.partition(";")[0].strip())
+        )
         for header, field in (("Import-Name", "import_names"), ("Import-Namespace", "import_namespaces"))
-        for value in metadata.get_values(field)
-    ]
-    if not names:
+    }
+    stated = {name for group in names.values() for name in group}
+    if not stated:
+        if metadata.fields.get("import_names") is not None and (modules := _list_top_modules(wheel)):
+            yield path, f"Import-Name is empty, but the wheel has {join_some(modules)}"
         return
+    yield from (
+        (path, f"{name} is both an Import-Name and an Import-Namespace")
+        for name in names["Import-Name"]
+        if name in names["Import-Namespace"]
+    )
     importable = _list_importable(wheel)
-    for header, name in names:
-        if name and name not in importable:
-            yield core_metadata.get_metadata_path(wheel), f"{header} is {name}, which the wheel does not have"
+    for header, group in names.items():
+        for name in group:
+            if name not in importable:
+                yield path, f"{header} is {name}, which the wheel does not have"
+                continue
+            parent = name.rpartition(".")[0]
+            if parent and parent not in stated:
+                yield path, f"{header} is {name}, but no field states {parent}"
+
+
+def _list_top_modules(wheel: WheelContent) -> list[str]:
+    """Return the modules and packages at the top of the wheel."""
+    tops = content.list_top_level_names(wheel)
+    names = (top if is_folder else _strip_suffix(top) for top, is_folder in tops.items())
+    return sorted({name for name in names if name.isidentifier()})
 
 
 def _list_importable(wheel: WheelContent) -> set[str]:

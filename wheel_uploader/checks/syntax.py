@@ -122,6 +122,9 @@ def _admits(specifiers: SpecifierSet, minor: int) -> bool:
 
 def _find_syntax_error(source: bytes, oldest: int | None) -> str:
     """Return the line that Python 3, or the oldest supported version of it, cannot parse; empty if none."""
+    if b"\0" in source:
+        line = source.count(b"\n", 0, source.index(b"\0")) + 1
+        return f"line {line} has a NUL character, which no Python accepts"
     error = _parse(source, oldest)
     if error is None:
         return ""

@@ -542,3 +542,14 @@ def test_binary_and_large_members_are_not_scanned() -> None:
     token = TOKENS["GitHub"].encode()
     assert find_in({"demo/a.bin": b"\0" + token}) == ()
     assert find_in({"demo/a.txt": token + b"\n" * text_scanner.MAX_SCANNED_SIZE}) == ()
+
+
+@pytest.mark.parametrize("source", [b"x = 1\n\0y = 2\n", "\ufeffx = 1\n".encode("utf-16-le")])
+def test_reports_a_module_with_nul_characters(source: bytes) -> None:
+    [finding] = find_in({"demo/a.py": source})
+    assert finding.check == "content/invalid-syntax"
+    assert finding.message.endswith("has a NUL character, which no Python accepts")
+
+
+def test_a_module_in_another_encoding_that_python_accepts_is_not_reported() -> None:
+    assert find_in({"demo/a.py": "# -*- coding: latin-1 -*-\nx = 'é'\n".encode("latin-1")}) == ()

@@ -270,7 +270,9 @@ GOOD_SCRIPTS = {
     "all names of another module": Script("demo = dipy.run:main", {"dipy/run.py": b"from dipy import *\n"}),
     "names made on request": Script("demo = dipy.run:main", {"dipy/run.py": b"def __getattr__(name): ...\n"}),
     "a required project": Script("demo = nipy.cli:main", requires="Requires-Dist: nipy\n"),
-    "a project of an extra": Script("demo = nipy:main", requires="Requires-Dist: nipy; extra == 'x'\n"),
+    "a project of an extra": Script(
+        "demo = nipy:main", requires="Requires-Dist: nipy; extra == 'x'\nProvides-Extra: x\n"
+    ),
     "the standard library": Script("demo = json.tool:main"),
     "a namespace of other projects": Script(
         "demo = space.cli:main", {"space/dipy/__init__.py": b""}, requires="Requires-Dist: nipy\n"
@@ -404,3 +406,90 @@ def test_deep_paths_and_many_scripts_take_no_time() -> None:
     by_check = [finding.check for finding in found]
     assert by_check.count("wheel/missing-script-module") > 1
     assert "archive/over-budget" not in by_check
+
+
+def warn(scripts: dict[str, bytes], entry_points: str = "", platform: str = "any") -> dict[str, str]:
+    """Return the checks that report scripts in .data/scripts and in entry_points.txt, with their messages."""
+    files = {f"{DATA}/scripts/{name}": data for name, data in scripts.items()}
+    if entry_points:
+        files[f"{DIST_INFO}/entry_points.txt"] = entry_points.encode()
+    files["dipy/__init__.py"] = b"def main(): ...\n"
+    filename = WHEEL.replace("any.whl", f"{platform}.whl")
+    data = wheel_bytes(tag=f"py3-none-{platform}", files=files)
+    found = checks.check_contents([content(data, filename)], profile=CheckProfile.PYPI)
+    return {
+        finding.check: finding.message
+        for finding in found
+        if "script" in finding.check or "shebang" in finding.check
+    }
+
+
+@pytest.mark.parametrize(
+    ("first_line", "message"),
+    [
+        (b"#!/usr/bin/env python3\r\n", "its first line ends with a carriage return"),
+        (b"#!/bin/sh\r\necho\r\n", "its first line ends with a carriage return"),
+        (b"\xef\xbb\xbf#!python\n", "a byte order mark precedes its first line"),
+        (b"#! python\n", "its interpreter 'python' has no path"),
+        (b"#!bash -e\n", "its interpreter 'bash' has no path"),
+    ],
+)
+def test_reports_a_first_line_that_the_system_cannot_run(first_line: bytes, message: str) -> None:
+    assert warn({"fit": first_line}) == {"wheel/bad-shebang": message}
+    assert warn({"fit": first_line}, platform="win_amd64") == {}
+
+
+@pytest.mark.parametrize(
+    "first_line",
+    [
+        b"#!python\r\nx\r\n",
+        b"#!pythonw\n",
+        b"#! /bin/sh\n",
+        b"#!/bin/sh -e\n",
+        b"echo\r\n",
+        b"",
+        b"#!/bin/sh",
+    ],
+)
+def test_accepts_a_first_line_that_the_system_can_run(first_line: bytes) -> None:
+    assert warn({"fit": first_line}) == {}
+
+
+@pytest.mark.parametrize("name", ["python", "python3", "Python3.12", "pythonw", "pip", "pip3", "python.exe"])
+def test_a_script_that_replaces_a_program_of_the_environment_is_a_warning(name: str) -> None:
+    message = f"the script '{name}' replaces a program of the environment"
+    assert warn({}, f"[console_scripts]\n{name} = dipy:main\n") == {"wheel/reserved-script": message}
+    assert warn({name: b"#!python\n"}) == {"wheel/reserved-script": message}
+
+
+@pytest.mark.parametrize("name", ["pipx", "python-dipy", "pip-dipy", "pythonic", "pydoc", "pip.py"])
+def test_accepts_a_script_named_similarly(name: str) -> None:
+    assert warn({}, f"[console_scripts]\n{name} = dipy:main\n") == {}
+
+
+def test_scripts_that_differ_only_by_case_are_a_warning() -> None:
+    message = "the script 'FIT' differs from 'fit' only in upper and lower case"
+    expected = {"wheel/script-case-collision": message}
+    assert warn({}, "[console_scripts]\nfit = dipy:main\nFIT = dipy:main\n") == expected
+    assert warn({"FIT": b"#!python\n"}, "[console_scripts]\nfit = dipy:main\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "intended"),
+    [
+        ("console-scripts", "console_scripts"),
+        ("console_script", "console_scripts"),
+        ("Console_Scripts", "console_scripts"),
+        (" console_scripts ", "console_scripts"),
+        ("gui-scripts", "gui_scripts"),
+    ],
+)
+def test_a_misspelled_group_of_scripts_is_a_warning(group: str, intended: str) -> None:
+    assert warn({}, f"[{group}]\nfit = dipy:main\n") == {
+        "wheel/misspelled-script-group": f"the group is [{group}], not [{intended}]"
+    }
+
+
+@pytest.mark.parametrize("group", ["dipy.console_scripts", "pytest11", "scripts", "console"])
+def test_accepts_other_groups(group: str) -> None:
+    assert warn({}, f"[{group}]\nfit = dipy:main\n") == {}

@@ -281,7 +281,11 @@ def test_continues_if_pkginfo_cannot_parse_the_metadata(monkeypatch: pytest.Monk
         add_headers("Import-Name: dipy", version="2.5"),
         add_headers("Platform: UNKNOWN", "Requires: UNKNOWN"),
         add_headers("Keywords: a, b ,c", "Project-URL: a,https://example.com"),
-        add_headers("Project-URL: Source, https://example.com/a", "Requires-Dist: numpy>=1.22; extra == 'a'"),
+        add_headers(
+            "Project-URL: Source, https://example.com/a",
+            "Requires-Dist: numpy>=1.22; extra == 'a'",
+            "Provides-Extra: a",
+        ),
         replace_in_metadata("tester@example.com", "A <a@example.com>, B <b@example.com>"),
         wheel_bytes(metadata=GOOD.replace(BODY, "").replace("\n\n", f"\nDescription: {BODY}\n")),
         wheel_bytes(metadata=GOOD.replace("\n", "\r\n")),
@@ -413,3 +417,8 @@ def test_applies_the_same_checks_to_an_sdist() -> None:
     )
     assert check_ids(findings(sdist_bytes(metadata=text), SDIST)) == {"metadata/license-file-missing"}
     assert findings(sdist_bytes(metadata=text, files={"COPYING": b""}), SDIST) == ()
+
+
+def test_shows_a_project_url_without_a_label_as_it_is_written() -> None:
+    [finding] = findings(add_headers("Project-URL: https://example.com"))
+    assert finding.message == "Project-URL 'https://example.com' is not of the form LABEL, URL"

@@ -18,6 +18,8 @@ MUSL = "musllinux_1_2_x86_64"
 
 def code(platform: str, **options: object) -> bytes:
     """Return code for a platform tag."""
+    if platform.endswith("wasm32"):
+        return b"\0asm\1\0\0\0"
     if platform.startswith("win"):
         arch = {"win32": "x86", "win_arm64": "arm64"}.get(platform, "x86_64")
         return pe(arch, **options)  # type: ignore[arg-type]
@@ -79,6 +81,8 @@ LOADED = [
     ("pp311-pypy311_pp73-win_amd64", ".pypy311-pp73-win_amd64.pyd"),
     (f"graalpy312-graalpy250_312_native-{GNU}", ".graalpy250-312-native-x86_64-linux.so"),
     ("graalpy312-graalpy250_312_native-macosx_11_0_arm64", ".graalpy250-312-native-aarch64-darwin.so"),
+    ("cp313-cp313-pyodide_2025_0_wasm32", ".cpython-313-wasm32-emscripten.so"),
+    ("cp314-cp314-pyemscripten_2026_0_wasm32", ".cpython-314-wasm32-emscripten.so"),
     ("graalpy312-graalpy250_312_native-win_amd64", ".graalpy250-312-native-x86_64-win32.pyd"),
     ("cp313-cp313-android_24_arm64_v8a", ".cpython-313-aarch64-linux-android.so"),
     ("cp313-cp313-ios_13_0_arm64_iphoneos", ".cpython-313-iphoneos.so"),
@@ -114,6 +118,9 @@ NOT_LOADED = {
         ".pypy311-pp74-x86_64-linux-gnu.so": "is for pypy311-pp74",
     },
     "pp311-pypy311_pp73-win_amd64": {".pypy311-pp73-win32.pyd": "is for win32"},
+    "cp313-cp313-pyodide_2025_0_wasm32": {
+        ".cpython-313-x86_64-linux-gnu.so": "looks for wasm32-emscripten",
+    },
     f"graalpy312-graalpy250_312_native-{GNU}": {
         ".graalpy242-311-native-x86_64-linux.so": "is for graalpy242-311-native",
         ".graalpy250-312-native-aarch64-linux.so": "is for aarch64-linux",

@@ -152,3 +152,67 @@ def test_many_requirements_with_many_specifiers_stay_within_the_budget() -> None
     specifiers = ",".join(f"!={number}.*" for number in range(39))
     found = find([f"p{number}>{number},<{number},{specifiers}" for number in range(600)])
     assert {finding.check for finding in found} <= {"metadata/unsatisfiable-requirement"}
+
+
+def find_by_check(lines: list[str], check: str) -> list[str]:
+    """Return the messages of a check for a wheel with these lines of metadata."""
+    metadata = FIRST.replace("Requires-Python", "".join(f"{line}\n" for line in lines) + "Requires-Python")
+    found = checks.check_contents([content(wheel_bytes(metadata=metadata), WHEEL)], profile=CheckProfile.PYPI)
+    return [finding.message for finding in found if finding.check == check]
+
+
+@pytest.mark.parametrize(
+    ("marker", "problem"),
+    [
+        ("sys_platform == 'windows'", "sys_platform is never 'windows', but 'win32'"),
+        ("sys_platform == 'Linux'", "sys_platform is never 'Linux', but 'linux'"),
+        ("sys_platform == 'macos' and python_version > '3.9'", "sys_platform is never 'macos', but 'darwin'"),
+        ("platform_system == 'windows'", "platform_system is never 'windows', but 'Windows'"),
+        ("platform_system == 'macOS'", "platform_system is never 'macOS', but 'Darwin'"),
+        ("os_name == 'windows'", "os_name is never 'windows', but 'nt'"),
+        ("python_version >= '3.10' and python_version < '3.10'", "no python_version is >=3.10 and <3.10"),
+        ("python_version == '3.9.5'", "no python_version is ==3.9.5"),
+    ],
+)
+def test_reports_a_marker_that_is_never_true(marker: str, problem: str) -> None:
+    [message] = find_by_check([f"Requires-Dist: numpy; {marker}"], "metadata/impossible-marker")
+    assert message.endswith(f"is installed nowhere: {problem}")
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "sys_platform == 'win32'",
+        "sys_platform == 'cygwin'",
+        "sys_platform == 'freebsd14'",
+        "sys_platform == 'linux2'",
+        "sys_platform != 'windows'",
+        "sys_platform == 'windows' or sys_platform == 'win32'",
+        "platform_system == 'Java'",
+        "os_name == 'java'",
+        "platform_machine == 'AMD64'",
+        "python_version < '3.6'",
+        "python_version < '3'",
+        "python_version in '3.9 3.10'",
+        "python_version == '3.10.*'",
+        "python_version > '3.9' and python_version < '3.11'",
+        "python_full_version > '3.9.0' and python_full_version < '3.9.2'",
+        "python_full_version == '3.11.0rc1'",
+        "python_full_version == '3.11.17'",
+        "python_version >= '3.9' and python_full_version < '3.9.0'",
+    ],
+)
+def test_accepts_a_marker_that_may_be_true(marker: str) -> None:
+    assert find_by_check([f"Requires-Dist: numpy; {marker}"], "metadata/impossible-marker") == []
+
+
+def test_reports_each_extra_that_is_not_declared_once() -> None:
+    lines = [
+        "Requires-Dist: numpy; extra == 'fast'",
+        "Requires-Dist: scipy>1; python_version > '3.9' and extra == 'fast'",
+        "Requires-Dist: nibabel; extra == 'Full_Set'",
+        "Provides-Extra: full-set",
+    ]
+    assert find_by_check(lines, "metadata/undeclared-extra") == [
+        "'numpy; extra == \"fast\"' is for the extra 'fast', which no Provides-Extra states"
+    ]

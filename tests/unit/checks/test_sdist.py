@@ -289,8 +289,31 @@ FAULTS = {
             "a build system that requires nothing": b"[build-system]\nbuild-backend = 'x'\n",
             "a build system that is a number": b"build-system = 1\n",
             "settings that are deeply nested": b"x = " + b"[" * 5000,
+            "settings with a byte order mark": b"\xef\xbb\xbf[build-system]\nrequires = []\n",
+            "a requirement of the build that is not a list": b"[build-system]\nrequires = 'x'\n",
+            "a requirement of the build that is invalid": b"[build-system]\nrequires = ['x >=> 1']\n",
+            "a build backend that is missing": b"[build-system]\nrequires = []\nbackend-path = ['tools']\n",
         }.items()
     },
+    **{
+        name: (sdist_bytes(files={"pyproject.toml": f"[project]\n{data}\n".encode()}), SDIST, check)
+        for name, check, data in (
+            ("another version", "sdist/other-project", "version = '1.12.0'"),
+            ("a version that is not one", "sdist/other-project", "version = 'next'"),
+            ("another name", "sdist/other-project", "name = 'nipy'"),
+            ("a missing readme", "sdist/missing-file", "readme = 'README.md'"),
+            ("a missing readme in a table", "sdist/missing-file", "readme = {file = 'README.md'}"),
+            ("a missing license", "sdist/missing-file", "license = {file = 'LICENSE'}"),
+            ("a missing license file", "sdist/missing-file", "license-files = ['LICENSE']"),
+            ("a readme above the project", "sdist/missing-file", "readme = '../README.md'"),
+        )
+    },
+    "a path twice": (
+        make_tar((f"{TOP}/a.py", b"x = 1\n"), (f"{TOP}/a.py", b"x = 2\n")),
+        SDIST,
+        "sdist/duplicate-member",
+    ),
+    "two texts of PKG-INFO": (make_tar((f"{TOP}/PKG-INFO", PKG_INFO)), SDIST, "sdist/duplicate-member"),
     "no build system in a directory of another name": (
         pack({"PKG-INFO": PKG_INFO, "dipy/__init__.py": b""}, top="Dipy-1.11.0"),
         SDIST,
@@ -320,6 +343,13 @@ def test_accepts_another_pkg_info_that_twine_does_not_read() -> None:
     assert findings(sdist_bytes(files=stray), SDIST) == ()
 
 
+def test_says_that_all_paths_have_a_prefix() -> None:
+    data = pack({"PKG-INFO": PKG_INFO, "pyproject.toml": b""}, top=f"./{TOP}")
+    assert [finding.message for finding in findings(data, SDIST)] == [
+        f"{TOP}/PKG-INFO is missing: all paths begin with './'"
+    ]
+
+
 def test_reports_metadata_that_is_not_utf8() -> None:
     data = gunzip(GOOD)
     at = data.find(b"A. Tester")
@@ -341,8 +371,21 @@ def test_reports_metadata_that_is_not_utf8() -> None:
         sdist_bytes(files={"pyproject.toml": b"[build-system]\nrequires = []\n"}),
         sdist_bytes(files={"pyproject.toml": b"[" + b"a." * 20_000 + b"b]\n"}),
         sdist_bytes(files={"pyproject.toml": b"x" * (1 << 17)}),
+        sdist_bytes(
+            files={
+                "pyproject.toml": b"[build-system]\nrequires = []\nbackend-path = ['.', 'tools']\n"
+                b"[project]\nname = 'Dipy'\nversion = '1.11'\nreadme = './README.md'\n"
+                b"license = 'BSD-3-Clause'\nlicense-files = ['LICEN[CS]E*', 'doc/COPYING']\n",
+                "README.md": b"",
+                "doc/COPYING": b"",
+                "tools/backend.py": b"",
+            }
+        ),
+        sdist_bytes(files={"pyproject.toml": b"[project]\ndynamic = ['version']\nreadme = {text = 'x'}\n"}),
+        sdist_bytes(files={"pyproject.toml": b"project = 1\n"}),
+        make_tar(make_member(tarfile.DIRTYPE, f"{TOP}/a"), make_member(tarfile.DIRTYPE, f"{TOP}/a")),
     ],
-    ids=range(11),
+    ids=range(15),
 )
 def test_accepts_a_good_sdist(data: bytes) -> None:
     assert findings(data, SDIST) == ()

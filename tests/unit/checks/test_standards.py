@@ -106,7 +106,16 @@ FILES = {
     "name", ["dipy", "dipy.core", "dipy.core.math ; private", "dipy._fast", "ns.part", "single", "other", ""]
 )
 def test_accepts_an_import_name_that_is_there(name: str) -> None:
-    data = wheel_bytes(files=FILES, metadata=with_names(f"Import-Name: {name}", "Import-Namespace: ns"))
+    parents = [
+        line
+        for parent, line in {
+            "dipy.core.math": "Import-Name: dipy.core",
+            "dipy.": "Import-Name: dipy",
+            "": "Import-Namespace: ns",
+        }.items()
+        if name.startswith(parent)
+    ]
+    data = wheel_bytes(files=FILES, metadata=with_names(f"Import-Name: {name}", *parents))
     assert only(findings(data, WHEEL), "wheel/import-name") == []
 
 
@@ -117,6 +126,28 @@ def test_reports_an_import_name_that_is_not_there(header: str, name: str) -> Non
     assert only(findings(data, WHEEL), "wheel/import-name") == [
         f"{header} is {name}, which the wheel does not have"
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["Import-Name: dipy.core"], "Import-Name is dipy.core, but no field states dipy"),
+        (
+            ["Import-Name: dipy", "Import-Namespace: dipy"],
+            "dipy is both an Import-Name and an Import-Namespace",
+        ),
+        (["Import-Name: "], "Import-Name is empty, but the wheel has dipy"),
+    ],
+)
+def test_reports_import_names_that_contradict_each_other_or_the_wheel(lines: list[str], message: str) -> None:
+    data = wheel_bytes(files={"dipy/core/math.py": b""}, metadata=with_names(*lines))
+    assert only(findings(data, WHEEL), "wheel/import-name") == [message]
+
+
+def test_an_empty_import_name_is_right_for_a_wheel_without_modules() -> None:
+    files = {"dipy-1.11.0.data/data/share/dipy.txt": b""}
+    data = wheel_bytes(files=files, metadata=with_names("Import-Name: "), without=("dipy/__init__.py",))
+    assert only(findings(data, WHEEL), "wheel/import-name") == []
 
 
 # --- PEP 808 ---------------------------------------------------------------------------------------

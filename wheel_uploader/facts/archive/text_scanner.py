@@ -146,6 +146,9 @@ class TextScanner:
             )
         if self._is_text and data:
             self._scan(data)
+        elif self._is_parsed and data:
+            # Python refuses a module with NUL characters, and one in UTF-16.
+            self.source = data
 
     def _scan(self, data: bytes) -> None:
         is_quick = self._is_python and self._depth is ScanDepth.QUICK
@@ -156,8 +159,13 @@ class TextScanner:
         statements = list(self._find_statements(data)) if self._is_python and self._is_small else []
         if passages or statements:
             self.facts = self._as_facts(data, [*passages, *statements])
-        if statements or (self._is_python and self._is_small and self._depth is ScanDepth.PARSE_ALL):
+        if statements or self._is_parsed:
             self.source = data
+
+    @property
+    def _is_parsed(self) -> bool:
+        """Return whether the member is a Python module that is parsed whatever is in it."""
+        return self._is_python and self._is_small and self._depth is ScanDepth.PARSE_ALL
 
     def _find_statements(self, data: bytes) -> Iterator[Passage]:
         if self._depth is ScanDepth.NO_STATEMENTS:
