@@ -61,7 +61,7 @@ _CUT = re.compile(
     ),
     re.IGNORECASE,
 )
-#: A listing that is cut at a number of files, if it has so many.
+#: A listing that is cut at a number of files, if it has that many.
 _LIMIT = re.compile(
     "|".join(
         (
