@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from tools.uv_program import find_uv_program
 from wheel_uploader.upload.requests_adapter import RESPONSE_TIMEOUT_FACTOR
 
 #: Texts in the server's responses that a tool must not print raw: an escape sequence and a CI command.
@@ -146,7 +146,7 @@ def _build_twine(task: Task) -> list[str]:
 
 def _build_uv(task: Task) -> list[str]:
     keyring = "subprocess" if task.uses_keyring else "disabled"
-    command = [find_uv(), "publish", "--trusted-publishing", "never", "--keyring-provider", keyring]
+    command = [find_uv_program(), "publish", "--trusted-publishing", "never", "--keyring-provider", keyring]
     command += ["--publish-url", task.upload_url, "--check-url", task.index_url]
     return [*command, *["-v"] * task.verbose, *_list_files(task)]
 
@@ -189,17 +189,11 @@ def _build_ours(task: Task) -> list[str]:
     ]
 
 
-def find_uv() -> str:
-    """Return the uv next to this Python, or else on PATH; empty if it is not installed."""
-    neighbor = Path(sys.executable).parent / "uv"
-    return str(neighbor) if neighbor.exists() else shutil.which("uv") or ""
-
-
 def find_tools() -> tuple[Tool, ...]:
     """Return the installed tools, ours last."""
     twine, ours = metadata.version("twine"), metadata.version("wheel-uploader")
     found_tools = [Tool(name="twine", version=twine, build_command=_build_twine, can_download=False)]
-    if program := find_uv():
+    if program := find_uv_program():
         output = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
         found_tools.append(
             Tool(

@@ -26,6 +26,7 @@ from benchmarks.rig.indexes import Index
 from benchmarks.rig.jobs import Job
 from benchmarks.rig.link import Link
 from benchmarks.rig.measure import Contender, Cost
+from tools.uv_program import find_uv_program
 from wheel_uploader import __version__
 
 OURS, STAGE = "wheel-uploader, checked and confirmed", "its upload stage alone"
@@ -38,7 +39,7 @@ AGAIN = "run again, nothing to do"
 def contenders(job: Job) -> Iterator[Contender]:
     yield Contender(name=OURS, run=functools.partial(_run_ours, job))
     yield Contender(name="twine upload", run=functools.partial(_run_peer, job, _build_twine))
-    if shutil.which("uv"):
+    if find_uv_program():
         yield Contender(name="uv publish", run=functools.partial(_run_peer, job, _build_uv))
     yield Contender(name=AGAIN, run=functools.partial(_run_again, job))
 

@@ -7,12 +7,13 @@ With ``--newest``, it lists only the newest patch release of each minor version.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from tools.uv_program import find_uv_program
 
 OLDEST, NEWEST = (3, 11), (3, 15)
 _VERSION_SCRIPT = (
@@ -63,7 +64,7 @@ def _list_candidates() -> Iterator[Path]:
     # The shims of pyenv are slow, and lead to interpreters that are already listed.
     for folder in (folder for folder in os.get_exec_path() if Path(folder).name != "shims"):
         yield from (Path(folder) / name for name in names)
-    if uv := shutil.which("uv"):
+    if uv := find_uv_program():
         completed = subprocess.run(
             [uv, "python", "list", "--only-installed", "--offline", "--no-python-downloads"],
             capture_output=True,

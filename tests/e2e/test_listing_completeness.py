@@ -254,15 +254,266 @@ def test_a_single_page_has_no_next_one(more: str) -> None:
     assert set(site.requests) == {"/w/"}
 
 
+NEXT_BUTTONS: dict[str, str] = {
+    "a hidden field": "<form method=get><input type=hidden name=page value=2><button>Next</button></form>",
+    "a value of the button": "<form><button name=page value=2 type=submit>Next page</button></form>",
+    "an input": '<form action="/w/"><input type=submit value="Next &raquo;"><input name=page value=2>',
+    "an image": "<form><input name=page value=2 type=hidden><input type=image src=n.png alt=Next></form>",
+    "a label": '<form><button name=page value=2 aria-label="Next page"><svg></svg></button></form>',
+    "a target": '<form method=post><button formmethod=get formaction="/w/" name=page value=2>Next</button>',
+    "another language": "<form><input type=hidden name=page value=2><button><b>Weiter</b></button></form>",
+    "more": "<form><input type=hidden name=page value=2><button>Load more</button></form>",
+}
+
+
+@pytest.mark.parametrize("kind", NEXT_BUTTONS)
+def test_follows_the_button_of_a_form(kind: str) -> None:
+    last = "<form method=get><input type=hidden name=page value=1><button>Previous</button></form>"
+    pages: dict[str, Page] = {"/w/": link(A) + NEXT_BUTTONS[kind], "/w/?page=2": link(B) + last}
+    assert listed_names(list_pages(pages)) == [A, B]
+
+
 @pytest.mark.parametrize(
-    "remark", ["Showing 1 to 1 of 3 entries", "Items 1-1 of 3", "files 1 \u2013 1 of 1,200"]
+    "button",
+    [
+        "<form method=post><input type=hidden name=page value=2><button>Next</button></form>",
+        "<button onclick='load(2)'>Next</button>",
+        "<button class=pager>Load more</button>",
+        "<input type=button value='Next page' onclick=more()>",
+        "<form><button type=button>Next</button></form>",
+        "<form><input type=hidden name=p value=2><select name=n></select><button>Next</button>",
+        "<a onclick='load(2)'>Next</a>",
+        "<a href='#' data-page=2>Next &raquo;</a>",
+        "<a href=\"javascript:load('2')\">Next</a>",
+        "<a href=\"javascript:__doPostBack('ctl00$Grid','Page$2')\">2</a>",
+        '<a href="JavaScript:__doPostBack(&#39;Grid&#39;,&#39;Page$2&#39;)">&gt;</a>',
+        "<div hx-get='?page=2' hx-trigger='revealed'></div>",
+    ],
 )
+def test_a_button_that_cannot_be_followed_is_an_error(button: str) -> None:
+    result = list_pages({"/w/": link(A) + button})
+    assert result.exit_code == 2, result.output
+    assert "shows only a part of its files, and has no link to the rest" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "button",
+    [
+        "<button disabled onclick='load(2)'>Next</button>",
+        "<button class='btn disabled'>Next</button>",
+        "<form><input type=hidden name=page value=2><button aria-disabled=true>Next</button></form>",
+        "<button style='display: none'>Load more</button>",
+        "<button class='carousel-control-next' data-bs-slide=next>Next</button>",
+        "<button onclick='menu()'>More</button>",
+        "<form action='/search'><input name=q><button>Search</button></form>",
+        "<a href='javascript:;' onclick='up()'>Top</a>",
+        "<form><input type=hidden name=page value=1><button>Previous</button></form>",
+    ],
+)
+def test_other_buttons_are_harmless(button: str) -> None:
+    site = Pages({"/w/": link(A) + button})
+    assert listed_names(list_pages(site)) == [A]
+    assert set(site.requests) == {"/w/"}
+
+
+PARTS = (
+    "Showing 1 to 1 of 3 entries",
+    "Items 1-1 of 3",
+    "files 1 \u2013 1 of 1,200",
+    "Showing <b>1</b>-<b>100</b> of <b>345</b>",
+    "1&ndash;100 of 345",
+    "1-100 of 2.345 files",
+    "1\u2013100 von 345",
+    "first 1000 of 2345",
+    "The first 1,000 of 2,345 files.",
+    "100 of 345 files",
+    "(100 of 345 files)",
+    "100 files of 345 files shown",
+    "Showing 100 of 345",
+    "Showing 100 out of 345 results",
+    "Displaying the first 1 files",
+    "Only the first 1 files are shown.",
+    "Page 1 of 3",
+    "Page 1/3",
+    "Seite 1 von 3",
+    "1 of 3 pages",
+    "This listing was truncated",
+    "(truncated)",
+    "<em>truncated</em>",
+    "Sorry, we had to truncate this directory to 1,000 files. 345 entries were omitted from the list.",
+    "The list has been truncated to 1 entries",
+    "... and 245 more files",
+    "+245 more files",
+    "245 files not shown",
+    "Too many files to display",
+    "The directory listing is incomplete",
+    "limited to 1 files",
+)
+
+
+@pytest.mark.parametrize("remark", PARTS)
 def test_a_part_of_a_listing_without_a_link_to_the_rest_is_an_error(remark: str) -> None:
-    result = list_pages(
-        {"/w/": f"{link(A)}<form action='?page=2'><button>Next</button></form><p>{remark}</p>"}
-    )
-    assert result.exit_code == 2
+    result = list_pages({"/w/": f"{link(A)}<p>{remark}</p>"})
+    assert result.exit_code == 2, result.output
     assert "shows only a part of its files" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        *(
+            "345 files",
+            "1 of 1 pages",
+            "Page 1 of 1",
+            "Showing 1-345 of 345",
+            "345 of 345 files",
+            "3 directories",
+        ),
+        *(
+            "2 of 3 files are signed",
+            "0 of 345 files selected",
+            "Showing 3 of 5 releases",
+            "1-3 of 5 comments",
+        ),
+        *("Long file names are truncated", "Build 12 of 2026", "11-12-2026", "10-11 of June"),
+        *(
+            "and 3 more contributors",
+            "Showing the first 1000 files",
+            "limited to 10000 files",
+            "+0 more files",
+        ),
+        *(
+            "<script>var t = 'Showing 1-10 of 345 files';</script>",
+            "<!-- page 1 of 3 -->",
+            "first 3 of 5 steps",
+        ),
+        *(
+            "<style>.truncated { color: red }</style>",
+            "<span class='truncated'>x</span>",
+            "Copyright 2024-2026",
+        ),
+        "<p title='Page 1 of 3'>x</p>",
+    ],
+)
+def test_remarks_about_a_whole_listing_are_harmless(remark: str) -> None:
+    assert listed_names(list_pages({"/w/": f"{link(A)}<p>{remark}</p>"})) == [A]
+
+
+def test_the_last_page_may_say_how_many_of_all_files_it_has() -> None:
+    first = "<p>Page 1 of 2, 100 of 145 files</p><a rel=next href='?p=2'>&gt;</a>"
+    pages: dict[str, Page] = {
+        "/w/": link(A) + first,
+        "/w/?p=2": link(B) + "<p>Page 2 of 2</p><p>101-145 of 145</p><p>45 of 145 files</p>",
+    }
+    assert listed_names(list_pages(pages)) == [A, B]
+
+
+DIRECTORY = {"directory": "w", "files": [{"type": "file", "base": A, "name": A}]}
+CONTINUED_JSON: tuple[dict[str, Any], ...] = (
+    {"meta": {"api-version": "1.1", "next": "abc"}},
+    {"meta": {"api-version": "1.1", "pagination": {"next_cursor": "abc"}}},
+    {"meta": {"api-version": "1.1", "page": 1, "total_pages": 3}},
+    {"meta": {"api-version": "1.1", "total_count": 345}},
+    {"pagination": {"has_more": True}},
+    {"nextPageToken": "abc"},
+    {"next_page": 2},
+    {"continuationToken": "abc"},
+    {"truncated": True},
+    {"isTruncated": "true"},
+    {"IsTruncated": True},
+    {"has_more": True},
+    {"pageInfo": {"hasNextPage": True, "endCursor": "abc"}},
+    {"page": {"number": 1, "totalPages": 3}},
+    {"last_page": False},
+)
+
+
+@pytest.mark.parametrize("keys", CONTINUED_JSON)
+@pytest.mark.parametrize("form", ["index", "directory"])
+def test_json_that_goes_on_is_an_error(keys: dict[str, Any], form: str) -> None:
+    data, content_type = (
+        (json.loads(index_json(A)), JSON_TYPE)
+        if form == "index"
+        else (DIRECTORY, {"Content-Type": "application/json"})
+    )
+    result = list_pages({"/w/": (200, json.dumps(data | keys), content_type)})
+    assert result.exit_code == 2, result.output
+    assert "shows only a part of its files" in result.stderr
+    assert "its JSON says so with" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"meta": {"api-version": "1.1", "next": "?page=2"}},
+        {"next_page_url": "/w/?page=2"},
+        {"links": {"next": {"href": "?page=2"}}},
+        {"pagination": {"nextLink": "/w/?page=2"}},
+        {"@odata.nextLink": "?page=2"},
+    ],
+)
+def test_follows_the_link_in_json(keys: dict[str, Any]) -> None:
+    pages: dict[str, Page] = {
+        "/w/": (200, json.dumps(json.loads(index_json(A)) | keys), JSON_TYPE),
+        "/w/?page=2": (200, index_json(B), JSON_TYPE),
+    }
+    assert listed_names(list_pages(pages)) == [A, B]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"next": None, "previous": None, "count": 1},
+        {"next": "", "nextPageToken": "", "truncated": False, "has_more": False, "isTruncated": "false"},
+        {"meta": {"api-version": "1.1", "_last-serial": 7, "page": 3, "total_pages": 3, "total_count": 1}},
+        {"pagination": {"next_page": None, "next_cursor": None, "last_page": True}},
+        {"versions": ["1.0", "1.1"], "alternate-locations": [], "links": {"self": "/w/", "next": None}},
+    ],
+)
+@pytest.mark.parametrize("form", ["index", "directory"])
+def test_json_without_a_next_page_is_whole(keys: dict[str, Any], form: str) -> None:
+    data, content_type = (
+        (json.loads(index_json(A)), JSON_TYPE)
+        if form == "index"
+        else (DIRECTORY, {"Content-Type": "application/json"})
+    )
+    assert listed_names(list_pages({"/w/": (200, json.dumps(data | keys), content_type)})) == [A]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Page": "1", "X-Total-Pages": "3"},
+        {"x-ms-continuation": "abc"},
+        {"X-Next-Cursor": "abc"},
+    ],
+)
+def test_a_header_may_say_that_a_listing_goes_on(headers: dict[str, str]) -> None:
+    result = list_pages({"/w/": (200, link(A), headers)})
+    assert result.exit_code == 2, result.output
+    assert "shows only a part of its files" in result.stderr
+    whole = {"X-Page": "3", "X-Total-Pages": "3", "x-ms-continuation": ""}
+    assert listed_names(list_pages({"/w/": (200, link(A), whole)})) == [A]
+
+
+@pytest.mark.parametrize("form", ["json", "html"])
+def test_a_page_of_the_target_that_goes_on_is_an_error(tmp_path: Path, form: str) -> None:
+    wheels.make_wheel(tmp_path / "staged", project="demo", version="1.0")
+    page: Page = (
+        (200, json.dumps(json.loads(index_json()) | {"name": "demo", "next": "?page=2"}), JSON_TYPE)
+        if form == "json"
+        else link("demo-0.9-py3-none-any.whl") + '<a rel=next href="?page=2">next</a>'
+    )
+    site = Pages({"/simple/demo/": page, "/simple/demo": page})
+    with ScriptedServer(site) as server:
+        target = ("--repository-url", f"{server.url}legacy/", "--index-url", f"{server.url}simple/")
+        result = run(
+            *("-u", tmp_path / "staged", *target, "--retries", "1", "--ignore", "release", "demo", "1.0"),
+            *("--ignore", "native"),
+            env={"TWINE_USERNAME": "u", "TWINE_PASSWORD": "p"},
+        )
+    assert result.exit_code == 5, result.output
+    assert not any(request.startswith("/legacy") for request in site.requests)
 
 
 def test_the_next_chapter_of_a_document_is_not_a_listing() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from tests.support.command_line import CommandLine, RunResult
 from tools.testing import indexes, wheels
+from tools.uv_program import find_uv_program
 
 #: An installer records the URL of a wheel that it was given by its URL, and none for one from an index.
 COMES_FROM_AN_INDEX = (
@@ -74,8 +74,8 @@ def test_a_failure_after_publishing_undoes_nothing(tmp_path: Path, index: str) -
 
 
 def test_uv_installs_where_it_is_found(tmp_path: Path, index: str) -> None:
-    uv = shutil.which("uv")
-    if uv is None:
+    uv = find_uv_program()
+    if not uv:
         pytest.skip("uv is not installed")
     wheels.make_wheel(tmp_path / "staged", "demo", "1.0")
     log = tmp_path / "log"

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 import httpx
+import pytest
 from click.testing import Result
 
 from tests.support import in_process
 from tools.testing import indexes, wheels
 from tools.testing.indexes import Devpi
+from tools.testing.scripted import ScriptedServer, answer
 
 OLD = ["0.9.dev1", "0.9.dev2", "0.9.dev10"]
 
@@ -108,3 +110,29 @@ def test_pypi_is_refused(tmp_path: Path) -> None:
         done = in_process.run("-u", str(tmp_path / "staged"), *options, "demo", "1.0.dev1", env=env)
         assert done.exit_code == 2, done.stderr
         assert "files cannot be removed from" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "advice"),
+    [
+        ("api/v4/projects/42/packages/pypi", "a package registry of GitLab", "DELETE .../packages/ID"),
+        ("git/api/v4/projects/a%2Fb/packages/pypi/", "a package registry of GitLab", "Package registry"),
+        ("api/packages/jane/pypi", "a package registry of Gitea or Forgejo", "cleanup rule"),
+        ("artifactory/api/pypi/local/", "a repository of Artifactory", "cleanup policy"),
+    ],
+)
+def test_a_known_index_is_refused_without_a_request(
+    tmp_path: Path, path: str, name: str, advice: str
+) -> None:
+    wheels.make_wheel(tmp_path / "staged", "demo", "1.0.dev1")
+    env = {"HOME": str(tmp_path), "TWINE_USERNAME": "u", "TWINE_PASSWORD": "a-password-of-7"}
+    with ScriptedServer(lambda _request: [answer(404, b"", {})]) as server:
+        target = ("--repository-url", f"{server.url}{path}")
+        done = in_process.run(
+            *("-u", str(tmp_path / "staged"), *target, "--prune", "1", "demo", "1.0.dev1"), env=env
+        )
+        assert server.requests == []
+    assert done.exit_code == 2, done.stderr
+    assert f": it is {name}" in done.stderr
+    assert advice in done.stderr
+    assert "Omit --prune and --prune-days" in done.stderr

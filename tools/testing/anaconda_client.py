@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 from tools.testing.anaconda_site import ORG, TOKEN, ServedSite
+from tools.uv_program import find_uv_program
 
 PACKAGE = "anaconda-client==1.16.0"
 _INSTALLATION_TIMEOUT = 300
@@ -23,8 +23,8 @@ def install(folder: Path) -> Path:
     Raises NotInstallable.
     """
     command = folder / "bin" / "anaconda"
-    uv = shutil.which("uv")
-    if uv is None:
+    uv = find_uv_program()
+    if not uv:
         raise NotInstallable("uv is not installed, which installs anaconda-client")
     if not command.exists():
         for step in (

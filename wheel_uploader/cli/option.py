@@ -126,17 +126,29 @@ def option(*names: str, **settings: Any) -> Option:
     return Option(list(names), **settings)
 
 
-def duration_option(name: str, help_text: str) -> Option:
-    """Return an option whose value is a duration: ``20m``, ``1h30m`` or a number of seconds."""
+def duration_option(name: str, help_text: str, *, is_limit: bool = False) -> Option:
+    """Return an option whose value is a duration: ``20m``, ``1h30m`` or a number of seconds.
+
+    ``is_limit``: zero is an error, because it would mean either no limit or one that nothing can meet.
+    """
     return option(
         name,
         type=click.UNPROCESSED,
         kind=ValueKind.DURATION,
-        callback=_parse_seconds,
+        callback=_parse_limit if is_limit else _parse_seconds,
         default="0",
         metavar="DURATION",
         help=help_text,
     )
+
+
+def _parse_limit(context: click.Context, parameter: click.Parameter, value: Any) -> float:
+    """Return the seconds, which must be more than zero unless the option is not given."""
+    seconds = _parse_seconds(context, parameter, value)
+    if not seconds and context.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT:
+        message = "a limit of zero cannot be met; give a duration such as 20m, or leave it out for no limit"
+        raise click.BadParameter(message)
+    return seconds
 
 
 def _parse_seconds(_context: click.Context, _parameter: click.Parameter, value: Any) -> float:

@@ -34,6 +34,16 @@ def read_user_file(path: Path) -> bytes:
         return _read(stream, start)
 
 
+def is_file_or_directory(path: Path | str) -> bool:
+    """Return whether a path leads to a regular file or a directory.
+
+    Libraries that read anything else, such as OpenSSL, wait for the writer of a pipe, and read a device
+    without end, deaf to signals.
+    """
+    # The functions of os.path take null characters and names that are too long.
+    return os.path.isfile(path) or os.path.isdir(path)  # noqa: PTH112, PTH113
+
+
 def _first_byte(descriptor: int) -> bytes:
     """Return the first byte in a pipe, or nothing if a process has it open and writes later."""
     select.select([descriptor], [], [], _WRITER_TIMEOUT)

@@ -29,6 +29,7 @@ from wheel_uploader.facts.listing_page import (
     make_limit_error,
     normalize_digests,
 )
+from wheel_uploader.facts.page_buttons import BUTTON_TAGS, PageButtons
 from wheel_uploader.facts.page_links import (
     PageLinks,
     announces_next_page,
@@ -68,8 +69,10 @@ _PLAIN = re.compile(
 _STATUS_META = "pypi:project-status"
 #: Tags other than links that are read.
 _STRUCTURE_TAGS = frozenset(
-    {"base", "input", "link", "script", "title", "meta", "h1", "img", "form", "frame", "iframe"}
+    {"base", "link", "script", "title", "meta", "h1", "img", "frame", "iframe"} | BUTTON_TAGS
 )
+#: First characters of the targets of links that only a script handles: ``#``, ``javascript:``, none.
+_BUTTON_TARGETS = ("", "#", "j", "J", " ")
 #: Attributes that may name the file of a link whose URL does not, after ``download``.
 _NAMING_ATTRIBUTES = ("data-filename", "data-name", "title", "aria-label")
 #: Parts of the target of a form that asks for a login without a field for a password.
@@ -122,6 +125,7 @@ class _AnchorTarget:
         self.next_href: str | None = None
         #: The target of the first frame, as written; None if there is none.
         self.frame: str | None = None
+        self.buttons = PageButtons()
         self._inside_title = False
         self._inside_heading = False
         #: The status of the project and its reason (PEP 792).
@@ -136,6 +140,8 @@ class _AnchorTarget:
         if tag == "a":
             href = attributes.get("href")
             self._inside_anchor = href is not None
+            if href is None or href[:1] in _BUTTON_TARGETS:
+                self.buttons.start_link(attributes)
             if href is not None:
                 self._read_row_size()
                 href = href.strip(_URL_WHITESPACE)
@@ -157,6 +163,8 @@ class _AnchorTarget:
             self._read_structure(tag, attributes)
 
     def _read_structure(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag in BUTTON_TAGS:
+            self.buttons.start(tag, attributes)
         if tag == "base":
             if self.base is None:
                 self.base = attributes.get("href")
@@ -200,6 +208,8 @@ class _AnchorTarget:
             self.next_href = href
 
     def end(self, tag: str) -> None:
+        if tag == "form" or (tag in {"a", "button"} and self.buttons.is_inside):
+            self.buttons.end(tag)
         if tag == "a":
             self._inside_anchor = False
         elif tag == "title":
@@ -208,6 +218,8 @@ class _AnchorTarget:
             self._inside_heading = False
 
     def data(self, text: str) -> None:
+        if self.buttons.is_inside:
+            self.buttons.add_text(text)
         if self._inside_anchor:
             visible, anchor = text.rstrip(), self.anchors[-1]
             anchor.last_character = visible[-1:] or anchor.last_character
@@ -260,6 +272,9 @@ def read_html_listing(text: str, base_url: str, source: str) -> Listing:
     files, refresh_url = links.get_files(), _resolve(base, target.refresh)
     # The button of the last page may lead to the page itself.
     next_url = _resolve(base, target.next_href).partition("#")[0] or links.page_links.find_next_page()
+    obstacle = ""
+    if not next_url:
+        next_url, obstacle = target.buttons.find_next(base, base_url)
     if not files and not refresh_url and not links.page_links.has_folders:
         refresh_url = _resolve(base, target.frame)
         refresh_url = refresh_url if _split_or_empty(refresh_url)[:2] == _split_or_empty(base_url)[:2] else ""
@@ -281,6 +296,7 @@ def read_html_listing(text: str, base_url: str, source: str) -> Listing:
             links.files[key].url: _resolve(base, provenance) for key, provenance in links.provenance.items()
         },
         next_url="" if next_url == base_url else next_url,
+        obstacle=obstacle,
     )
 
 

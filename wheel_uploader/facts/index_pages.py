@@ -25,6 +25,7 @@ from wheel_uploader.facts.listing_page import (
     normalize_digests,
     resolve_link,
 )
+from wheel_uploader.facts.listing_remarks import find_json_continuation
 
 #: Limits against JSON bombs: a file is an object with two or three nested ones, and has about a dozen keys.
 _MAX_OBJECTS, _MAX_COMMAS = 4 * MAX_LINKS, 20 * MAX_LINKS
@@ -79,11 +80,15 @@ def read_index_page(value: Any, base_url: str, source: str) -> Listing:
     if len(files) + len(projects) > MAX_LINKS:
         raise _build_limit_error(source)
     status = _find_status(data)
-    next_url = data.get("next")
+    next_link = data.get("next")
+    next_url, obstacle = find_json_continuation(data, base_url)
+    if isinstance(next_link, str) and next_link:
+        next_url = resolve_link(base_url, next_link) or next_url
     names = [project["name"] for project in projects if _has_text(project, "name")]
     return Listing(
         files=tuple(_parse_files(files, base_url, source, status)),
-        next_url=resolve_link(base_url, next_url) if isinstance(next_url, str) and next_url else "",
+        next_url=next_url,
+        obstacle=obstacle,
         is_index=not files and "projects" in data,
         subpage_urls={
             canonicalize_name(name): urljoin(base_url, f"{_quote_project(name)}/") for name in names
@@ -115,6 +120,9 @@ def read_project_page(text: str, url: str, source: str) -> ProjectPage:
         raise ListingError(f"{source} returned JSON that is not a project's page (PEP 691)")
     if len(files) > MAX_LINKS:
         raise _build_limit_error(source)
+    next_url, obstacle = find_json_continuation(data, url)
+    if next_url or obstacle:
+        raise ListingError(f"{source} lists only a part of the files: {obstacle or 'it names a next page'}")
     return ProjectPage(
         url=url,
         exists=True,

@@ -67,6 +67,8 @@ class Listing:
     provenance_urls: Mapping[str, str] = field(default_factory=dict)
     #: Absolute URL of the next page of the same listing; empty on the last page.
     next_url: str = ""
+    #: Reason, in one clause, why the rest of the listing cannot be requested; empty if there is no rest.
+    obstacle: str = ""
 
 
 #: Statuses of a project whose files an index no longer offers (PEP 792).

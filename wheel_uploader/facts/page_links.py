@@ -91,10 +91,11 @@ def announces_next_page(attributes: Mapping[str, str]) -> bool:
     """Return whether the attributes of a link, apart from ``rel``, say that it leads to the next page."""
     if "class" in attributes and "next" in attributes["class"].lower().split():
         return True
-    return any(key in attributes and _is_next_text(attributes[key]) for key in ("title", "aria-label"))
+    return any(key in attributes and is_next_text(attributes[key]) for key in ("title", "aria-label"))
 
 
-def _is_next_text(text: str) -> bool:
+def is_next_text(text: str) -> bool:
+    """Return whether a text announces the next page."""
     words = " ".join(text.lower().split()).strip(_ARROWS)
     return words in _NEXT_TEXTS or _COUNT.sub("", words) in _NEXT_TEXTS
 
@@ -204,9 +205,7 @@ class PageLinks:
         """Return whether a link leads to a further page below the same directory, and remember it."""
         name = parts.path.rstrip("/").rpartition("/")[2]
         # A folder may be called "next".
-        if text.lower().strip() != name.lower() and (
-            is_next or (_is_next_text(text) and not _is_vague(text))
-        ):
+        if text.lower().strip() != name.lower() and (is_next or (is_next_text(text) and not _is_vague(text))):
             self._next_urls.append(url)
             return True
         match = _PAGE_PATH.fullmatch(parts.path[len(self._directory.path) :])
@@ -242,7 +241,7 @@ class PageLinks:
 
     def find_next_page(self) -> str:
         """Return the URL of the next page by the text or the number of its link; empty if there is none."""
-        texts = [url for url, text in self._page_links if _is_next_text(text)]
+        texts = [url for url, text in self._page_links if is_next_text(text)]
         arrows = [url for url, text in self._page_links if text.strip() in _NEXT_ARROWS]
         named = [*self._next_urls, *texts]
         if named:

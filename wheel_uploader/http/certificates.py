@@ -19,6 +19,7 @@ from pathlib import Path
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.formatting import format_verb
 from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.user_files import is_file_or_directory
 
 #: Variables that name certificates to trust, in their order; OpenSSL and curl read the first two together.
 _CA_VARIABLES = (("SSL_CERT_FILE", "SSL_CERT_DIR"), ("REQUESTS_CA_BUNDLE",), ("CURL_CA_BUNDLE",))
@@ -59,8 +60,7 @@ class CertificatePath:
                 f"cannot read the certificates in {self}: No such file or directory", hint=self._hint
             )
         for path in self.existing:
-            # OpenSSL would wait for a pipe, and read a device without end, deaf to signals.
-            if not os.path.isfile(path) and not os.path.isdir(path):  # noqa: PTH112, PTH113 (null bytes)
+            if not is_file_or_directory(path):
                 raise UsageError(
                     f"cannot read the certificates in {self}: not a regular file", hint=self._hint
                 )

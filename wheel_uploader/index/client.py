@@ -414,6 +414,8 @@ def _parse_page(page: Page) -> ProjectPage:
         if listing.asks_for_password:
             error = project_page.build_page_error(page.url, "it is a login page")
             raise SignInPageError(error.message, hint=error.hint)
+        if listing.next_url or listing.obstacle:
+            raise project_page.build_page_error(page.url, "it is one page of several")
         return project_page.build_html_page(
             page.text, page.url, listing.files, listing.yanked_urls, listing.provenance_urls
         )

@@ -16,6 +16,7 @@ from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.models import Options
 from wheel_uploader.core.redaction import register_basic_auth, register_url_secrets, sanitize, strip_url
 from wheel_uploader.core.urls import unquote, urlsplit
+from wheel_uploader.core.user_files import is_file_or_directory
 from wheel_uploader.http.host_policy import InvalidUrl, parse_origin, split_credentials
 from wheel_uploader.http.hostnames import is_loopback_host
 
@@ -115,7 +116,7 @@ def find_certificate(path: str | None, variable: str = "") -> Path | None:
     # The name may be too long, or ~NAME may be unknown.
     with contextlib.suppress(OSError, RuntimeError):
         file = file.expanduser()
-        exists, is_readable = file.exists(), file.is_file() or file.is_dir()
+        exists, is_readable = file.exists(), is_file_or_directory(file)
     if not is_readable:
         problem = "is not a regular file" if exists else "not found"
         raise UsageError(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,6 +58,8 @@ class DevpiIndex:
 
     def require_prunable(self) -> None:
         """Raise OptionError unless this is an index of devpi from which files can be removed."""
+        if known := _find_known_index(self._url):
+            raise _refuse(self._url, f"it is {known.name}", known.advice)
         try:
             value = self._fetch(f"{self._url}?no_projects", "indexconfig")
         except NetworkError as error:
@@ -161,12 +165,65 @@ class DevpiIndex:
         raise TransportError(f"{shown} returned {page.status}")
 
 
-def _refuse(url: str, reason: str) -> OptionError:
+@dataclass(frozen=True, slots=True)
+class _KnownIndex:
+    """A kind of index from which this program removes nothing."""
+
+    name: str
+    #: Matches host and path of the upload URL.
+    pattern: re.Pattern[str]
+    #: How files are removed there.
+    advice: str
+
+
+_KNOWN_INDEXES = (
+    _KnownIndex(
+        "a package registry of GitLab",
+        re.compile(r"[^/]*/(?:.*/)?api/v4/(?:projects|groups)/[^/]+/(?:-/)?packages/pypi/?\Z"),
+        "Remove old packages there: under Deploy > Package registry of the project, or with its API "
+        "(GET .../packages, then DELETE .../packages/ID, with a token that may delete).",
+    ),
+    _KnownIndex(
+        "a package registry of Gitea or Forgejo",
+        re.compile(r"[^/]*/(?:.*/)?api/packages/[^/]+/pypi/?\Z"),
+        "Add a cleanup rule there, in the package settings of the owner.",
+    ),
+    _KnownIndex(
+        "a repository of Artifactory",
+        re.compile(r"[^/]*/(?:.*/)?api/pypi/[^/]+/?\Z"),
+        "Add a cleanup policy there.",
+    ),
+    _KnownIndex(
+        "a repository of CodeArtifact",
+        re.compile(r"[^/]*\.codeartifact\.[^/]*/.*"),
+        "Remove old versions there: aws codeartifact delete-package-versions.",
+    ),
+    _KnownIndex(
+        "a feed of Azure Artifacts",
+        re.compile(r"pkgs\.dev\.azure\.com/.*"),
+        "Set the retention of the feed there.",
+    ),
+    _KnownIndex(
+        "a repository of Artifact Registry",
+        re.compile(r"[a-z0-9-]*-python\.pkg\.dev/.*"),
+        "Add a cleanup policy to the repository.",
+    ),
+)
+
+
+def _find_known_index(url: str) -> _KnownIndex | None:
+    parts = urlsplit(url)
+    place = f"{parts.hostname or ''}{parts.path}"[:2000]
+    return next((known for known in _KNOWN_INDEXES if known.pattern.match(place)), None)
+
+
+def _refuse(url: str, reason: str, advice: str = "") -> OptionError:
+    places = "Files are removed from anaconda.org, volatile indexes of devpi, and static indexes."
+    omit = "Omit --prune and --prune-days, in the section of the target as well."
     return OptionError(
         "prune",
         f"single files cannot be removed from {strip_url(url)}: {reason}",
-        hint="Files are removed from anaconda.org, volatile indexes of devpi, and static indexes. Omit "
-        "--prune and --prune-days, in the section of the target as well.",
+        hint=f"{advice or places} {omit}",
     )
 
 

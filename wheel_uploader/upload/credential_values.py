@@ -5,6 +5,8 @@ A value is named by its origin and never quoted: a message ends up in the log of
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 import unicodedata
 from collections.abc import Callable
@@ -37,6 +39,21 @@ _SECRET_REFERENCE = re.compile(
         )
     )
 )
+#: Text that belongs before a password in a header, a file or a command, and not to the password.
+_LABEL = re.compile(
+    r"(?:authorization|x-[a-z-]{1,40}|private-token) ?: ?"
+    r"|(?:bearer|basic|token|password|export|set) {1,5}\S{8}"
+    r"|(?:export {1,5}|set {1,5}|\$env:|--?)?[\"']?\w{0,60}(?:pass(?:word|wd)?|token|secret|api_?key)[\"']?"
+    r" ?[:=] ?[\"']?\S{8}",
+    re.IGNORECASE | re.ASCII,
+)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,8192}={0,2}\Z")
+#: ``user:token``, as it is encoded for the header of a login.
+_USER_AND_TOKEN = re.compile(r"[\w.@+-]{1,100}:[\x21-\x7e]{8,4096}\Z", re.ASCII)
+#: Tokens of Artifactory are base64 of text that begins with this.
+_ENCODED_TOKEN_START = "reftkn:"  # noqa: S105 (not a token)
+#: The beginning of a token of PyPI without its prefix.
+_BARE_TOKEN = re.compile(r"(?:p?ypi-|pi-|i-|-)?AgE[A-Za-z0-9_-]{40,}")
 _VAULT_HEADER = "$ANSIBLE_VAULT;"
 #: Words that programs print for a variable without a value.
 _NO_VALUES = frozenset({"none", "null", "nil", "undefined", "(null)", "<nil>", "[object object]"})
@@ -107,7 +124,40 @@ def _check(value: str, *, subject: str, origin: str, is_pypi: bool) -> CheckedVa
         raise CredentialsError(f"{subject} {_CUT_TOKEN}; nothing was sent", hint=_hint(origin))
     if _TOKEN_START.search(cleaned) and not bare.startswith(TOKEN_PREFIX):
         raise CredentialsError(f"{subject} {_WRAPPED_TOKEN}; nothing was sent", hint=_hint(origin))
+    if _TOKEN_START.search(_decode(cleaned)):
+        raise CredentialsError(f"{subject} {_ENCODED_TOKEN}; nothing was sent", hint=_hint(origin))
+    if is_pypi and _BARE_TOKEN.match(cleaned):
+        raise CredentialsError(f"{subject} {_TOKEN_WITHOUT_PREFIX}; nothing was sent", hint=_hint(origin))
     return CheckedValue(value=cleaned, warnings=(*removed, *problems))
+
+
+def _decode(text: str) -> str:
+    """Return the text that a value is the base64 of, also over several lines or twice; else empty."""
+    decoded = ""
+    for _ in range(2):
+        compact = _strip_quotes("".join(text.split()))
+        if not _BASE64.match(compact):
+            break
+        padded = compact.rstrip("=") + "=" * (-len(compact.rstrip("=")) % 4)
+        try:
+            text = base64.b64decode(padded.translate(_URL_SAFE), validate=True).decode("ascii")
+        except (binascii.Error, ValueError):
+            break
+        decoded = text.strip()
+    return decoded
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+def _has_label(text: str) -> bool:
+    # For a token of PyPI, another message is better.
+    return _LABEL.match(text) is not None and not _TOKEN_START.search(text)
+
+
+def _is_encoded_login(text: str) -> bool:
+    decoded = _decode(text)
+    return not decoded.startswith(_ENCODED_TOKEN_START) and _USER_AND_TOKEN.match(decoded) is not None
 
 
 def _hint(origin: str) -> str:
@@ -146,6 +196,8 @@ def _has_invisible_characters(text: str) -> bool:
 _NO_TOKEN = "begins like an API token and contains characters that no token has"  # noqa: S105 (a message)
 _CUT_TOKEN = "is only the beginning of an API token"  # noqa: S105 (a message)
 _WRAPPED_TOKEN = "contains an API token with other text before it, or in capitals"  # noqa: S105 (a message)
+_ENCODED_TOKEN = "is an API token in base64, not the token itself"  # noqa: S105 (a message)
+_TOKEN_WITHOUT_PREFIX = f"is an API token without its beginning, '{TOKEN_PREFIX}'"
 _NOT_REPLACED = "is a placeholder: the name of a variable or secret, not its value"
 _NOT_RESOLVED = "is a reference to a secret, or its encrypted form, and not the secret"
 
@@ -164,6 +216,8 @@ _PROBLEMS = (
     _Problem(_NOT_REPLACED, _TEMPLATE.search, is_fatal=True),
     _Problem(_NOT_REPLACED, _VARIABLE.fullmatch),
     _Problem(_NOT_RESOLVED, _is_secret_reference),
+    _Problem("is a user name and a password in base64", _is_encoded_login),
+    _Problem("begins with the name of a variable or header, which is not a part of it", _has_label),
     _Problem("is the word for a value that is not set", _is_no_value),
     _Problem("is enclosed in quotation marks", _is_quoted),
     _Problem("has blanks around it", _has_blanks_around),

@@ -421,3 +421,28 @@ def test_color_follows_the_option_and_the_environment(
     wheels.make_release(tmp_path)
     result = run("-u", str(tmp_path), "--until", "list", *arguments, "dipy", "1.11.0")
     assert ("\x1b[" in result.stdout) == colored
+
+
+@pytest.mark.parametrize("option", ["--max-duration", "--max-age"])
+@pytest.mark.parametrize("value", ["0", "0s", "0m", "0h0m", "0.0"])
+def test_a_limit_of_zero_is_an_error(staged: Path, option: str, value: str) -> None:
+    result = run("-u", staged, "--until", "list", option, value, "dipy", "1.11.0")
+    assert result.exit_code == 2
+    assert f"'{option}': a limit of zero cannot be met; give a duration such as 20m" in result.stderr
+
+
+def test_a_limit_of_zero_is_an_error_in_a_variable_and_in_a_file(
+    staged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as variables:
+        variables.setenv("WHEEL_UPLOADER_MAX_DURATION", "0")
+        result = run("-u", staged, "--until", "list", "dipy", "1.11.0")
+        assert (result.exit_code, "for WHEEL_UPLOADER_MAX_DURATION: a limit" in result.stderr) == (2, True)
+    Path("pyproject.toml").write_text("[tool.wheel-uploader]\nmax-age = 0\n")
+    result = run("-u", staged, "--until", "list", "dipy", "1.11.0")
+    assert (result.exit_code, "max-age in " in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("option", ["--wait", "--confirm-timeout", "--lock-timeout"])
+def test_a_pause_of_zero_means_not_to_wait(staged: Path, option: str) -> None:
+    assert run("-u", staged, "--until", "list", option, "0", "dipy", "1.11.0").exit_code == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
+
 import pytest
 
 from wheel_uploader.core.errors import CredentialsError
@@ -73,6 +76,71 @@ def test_refuses_a_placeholder_only_where_nothing_but_a_token_is_accepted(value:
     assert check_password(value, origin=VARIABLE, is_pypi=False).warnings == ()
 
 
+def encode(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "base64": encode,
+    "without padding": lambda text: encode(text).rstrip("="),
+    "for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "twice": lambda text: encode(encode(text)),
+    "with a line end": lambda text: f"{encode(text)}\n",
+}
+
+
+@pytest.mark.parametrize("is_pypi", [True, False])
+@pytest.mark.parametrize("text", [TOKEN, f"{TOKEN}\n", f"__token__:{TOKEN}", f"Basic __token__:{TOKEN}"])
+@pytest.mark.parametrize("form", FORMS)
+def test_refuses_a_token_in_base64(form: str, text: str, *, is_pypi: bool) -> None:
+    reason = refusal(FORMS[form](text), is_pypi=is_pypi)
+    assert "in base64" in reason
+
+
+@pytest.mark.parametrize("is_pypi", [True, False])
+def test_names_base64_that_was_wrapped(*, is_pypi: bool) -> None:
+    reason = refusal(base64.encodebytes((TOKEN * 3).encode()).decode(), is_pypi=is_pypi)
+    assert "control or invisible" in reason or "in base64" in reason
+
+
+@pytest.mark.parametrize("start", ["AgEI", "ypi-AgEI", "-AgEI"])
+def test_refuses_a_token_without_its_beginning(start: str) -> None:
+    value = start + "cHlwaS5vcmcCJDEyMzQ1Njc4" * 3
+    assert "without its beginning" in refusal(value, is_pypi=True)
+    assert check_password(value, origin=VARIABLE, is_pypi=False).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "Bearer glpat-12345678",
+            "token glpat-12345678",
+            "Basic am9objpkb2U1Njc4",
+            "password=hunter2-hunter2",
+        ),
+        *("PYPI_TOKEN=hunter2-hunter2", "export TOKEN=hunter2-hunter2", '"password": "hunter2-hunter2",'),
+        *("Authorization: Bearer x", "PRIVATE-TOKEN: glpat-12345678", "--password=hunter2-hunter2"),
+        *("api_key: hunter2-hunter2", "$env:TWINE_PASSWORD='hunter2-hunter2"),
+    ],
+)
+def test_names_text_before_a_password(value: str) -> None:
+    checked = check_password(value, origin=VARIABLE, is_pypi=False)
+    assert checked.value == value
+    (warning,) = checked.warnings
+    assert "begins with the name of a variable or header" in warning
+    assert "hunter2" not in warning
+    assert "begins with the name" in refusal(value, is_pypi=True)
+
+
+def test_names_a_login_in_base64() -> None:
+    value = encode("jane:hunter2-hunter2")
+    (warning,) = check_password(value, origin=VARIABLE, is_pypi=False).warnings
+    assert "is a user name and a password in base64" in warning
+    assert "hunter2" not in warning
+    assert "in base64" in refusal(value, is_pypi=True)
+
+
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\n\n"])
 @pytest.mark.parametrize("value", [TOKEN, "hunter2-hunter2"])
 def test_cuts_line_ends_off(value: str, end: str) -> None:
@@ -129,6 +197,19 @@ def test_sends_another_password_as_it_is_with_a_warning(value: str, reason: str)
             'say "hi"',
         ),
         *("nothing", "nullable", "opera://", "<%", "my-pypi-token", "ENC[]"),
+        # A token of Artifactory, a random value in base64, a JSON Web Token, and words.
+        *(
+            "cmVmdGtuOjAxOjE3MDAwMDAwMDA6YWJjZGVmZ2hpag==",
+            "q83vEjRWeJCrze8SNFZ4kA==",
+            "passwords",
+            "tokens 1",
+        ),
+        *(
+            "eyJ2ZXIiOjEsImlzdSI6MTcwMDAwMDAwMH0.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
+            "token",
+            "my=password",
+            "set fire",
+        ),
         *("it's", "", "'", "p@ss@", "<3", "{x}", "\U0001f511", "e\u0301"),
     ],
 )

@@ -56,6 +56,7 @@ def options() -> list[Option]:
             "--max-age",
             "Fail if the newest staged file is older than this; with --verify, if the newest file of a "
             "platform on the index is.",
+            is_limit=True,
         ),
         option(
             "--sha256sums",

@@ -66,7 +66,9 @@ def options() -> list[Option]:
             help=f"When to use colour: {', '.join(COLORS[:-1])} or {COLORS[-1]}; auto obeys NO_COLOR and "
             "FORCE_COLOR.",
         ),
-        duration_option("--max-duration", "Stop after DURATION; uploads in progress get 30 s to finish."),
+        duration_option(
+            "--max-duration", "Stop after DURATION; uploads in progress get 30 s to finish.", is_limit=True
+        ),
         option(
             "-q",
             "--quiet",

@@ -13,6 +13,7 @@ from wheel_uploader.core.urls import unquote, urlsplit
 from wheel_uploader.facts.html_links import read_html_listing
 from wheel_uploader.facts.index_pages import load_listing_json, read_index_page, read_json_listing
 from wheel_uploader.facts.listing_page import Listing, resolve_link
+from wheel_uploader.facts.listing_remarks import find_json_continuation, find_part_remark
 from wheel_uploader.http.body import decode_text
 from wheel_uploader.http.client import Page
 from wheel_uploader.listing.sources import azure, json_autoindex, known_apis, page_kinds, s3, swift
@@ -40,8 +41,11 @@ _JSON_PARSERS = (
 )
 
 
-def read_listing(page: Page) -> Listing:
-    """Return the listing on a page. Raises ListingError if the page is not a listing."""
+def read_listing(page: Page, *, is_first_page: bool = True) -> Listing:
+    """Return the listing on a page.
+
+    Raises ListingError if the page is not a listing, or says that it goes on and has no link to the rest.
+    """
     source = strip_url(page.url)
     if kind := next((kind for magic, kind in _BINARY_STARTS.items() if page.body.startswith(magic)), ""):
         raise _build_binary_error(page, source, kind)
@@ -56,9 +60,28 @@ def read_listing(page: Page) -> Listing:
         page_kinds.reject_page_for_people(listing, text, source)
     if not listing.next_url and (next_url := _find_next_url(page)):
         listing = dataclasses.replace(listing, next_url=next_url)
-    if reader is read_html_listing and not listing.next_url:
-        page_kinds.reject_part_of_listing(text, source)
+    if not listing.next_url:
+        if obstacle := listing.obstacle or _find_obstacle(page):
+            raise page_kinds.build_part_error(source, obstacle)
+        if reader is read_html_listing and (remark := find_part_remark(text, is_first_page=is_first_page)):
+            raise page_kinds.build_part_error(source, f"it says '{sanitize(remark, limit=100)}'")
     return listing
+
+
+def _find_obstacle(page: Page) -> str:
+    """Return the header, in one clause, that says that a listing goes on; empty without one."""
+    number, total = (
+        bounds.parse_whole_number(page.headers.get(name, ""), _MAX_PAGE_NUMBER)
+        for name in ("x-page", "x-total-pages")
+    )
+    if number and total and number < total:
+        return f"its header X-Total-Pages says that it is page {number} of {total}"
+    name = next((name for name in _CONTINUATION_HEADERS if page.headers.get(name, "").strip()), "")
+    return f"its header {name} says so" if name else ""
+
+
+#: Headers with the position of the next page, which another request would have to repeat.
+_CONTINUATION_HEADERS = ("x-ms-continuation", "x-ms-continuationtoken", "x-next-token", "x-next-cursor")
 
 
 def _find_next_url(page: Page) -> str:
@@ -170,10 +193,13 @@ def read_any_json(text: str, base_url: str, source: str) -> Listing:
     Raises ListingError, whose hint says what to pass if the API is known and not read.
     """
     data = load_listing_json(text, source)
+    next_url, obstacle = find_json_continuation(data, base_url)
     for parse in _JSON_PARSERS:
         listing = parse(data, base_url, source)
-        if listing is not None:
+        if listing is not None and (listing.next_url or not (next_url or obstacle)):
             return listing
+        if listing is not None:
+            return dataclasses.replace(listing, next_url=next_url, obstacle=obstacle)
     if hint := known_apis.suggest_source(data, base_url):
         raise ListingError(f"{source} returned JSON that is not a file listing", hint=hint).as_permanent()
     if problem := known_apis.find_error_message(data):

@@ -111,7 +111,10 @@ class HttpListing:
 
     def iter_pages(self, url: str) -> Iterator[tuple[Page, Listing]]:
         """Yield the page at ``url`` and all that follow it, each with its listing."""
-        return pagination.iter_pages(url, self._get, self._read)
+        is_first_page = iter([True])
+        return pagination.iter_pages(
+            url, self._get, lambda page: self._read(page, is_first_page=next(is_first_page, False))
+        )
 
     def link_rejection(self, url: str, listing_url: str) -> str:
         """Return in one clause why the page at ``url`` must not be fetched; empty if it may be."""
@@ -130,9 +133,9 @@ class HttpListing:
         except (NetworkError, CredentialsError):
             return False
 
-    def _read(self, page: Page) -> Listing:
+    def _read(self, page: Page, *, is_first_page: bool) -> Listing:
         try:
-            return content_types.read_listing(page)
+            return content_types.read_listing(page, is_first_page=is_first_page)
         except ListingError:
             if not content_types.is_generic_json(page):
                 raise

@@ -86,27 +86,10 @@ def reject_page_for_people(listing: Listing, text: str, source: str) -> None:
         raise _permanent(message, f"Scripts are not run. {_DIRECTORY_HINT}")
 
 
-#: ``Showing 1 to 50 of 120 entries``, without the separators of thousands.
-_PART = re.compile(
-    r"\b(?:showing|displaying|items|files|results|entries)[ :]{1,3}[0-9]{1,7} ?(?:-|\u2013|to|through) ?"
-    r"([0-9]{1,7}) of ([0-9]{1,7})\b",
-    re.IGNORECASE,
-)
-
-
-#: Characters at the start and at the end of a page that are searched for it.
-_MAX_REMARK = 200_000
-
-
-def reject_part_of_listing(text: str, source: str) -> None:
-    """Raise ListingError if a page without a link to the next one says that it shows only a part."""
-    ends = f"{text[:_MAX_REMARK]} {text[_MAX_REMARK:][-_MAX_REMARK:]}"
-    match = _PART.search(ends.replace(",", ""))
-    if match and int(match[1]) < int(match[2]):
-        message = (
-            f"{source} shows only a part of its files ({sanitize(match[0])}), and has no link to the rest"
-        )
-        raise _permanent(message, "Pass a URL that lists all files on one page, or each page with -u.")
+def build_part_error(source: str, reason: str) -> ListingError:
+    """Return the error for a page that goes on without a link to the rest; ``reason``: one clause."""
+    message = f"{source} shows only a part of its files, and has no link to the rest: {reason}"
+    return _permanent(message, "Pass a URL that lists all files on one page, or a folder with all of them.")
 
 
 def describe_page(listing: Listing) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from wheel_uploader.core.errors import CredentialsError
 from wheel_uploader.core.models import TargetSettings
 from wheel_uploader.core.redaction import register_secret, sanitize
+from wheel_uploader.upload.credential_values import check_password
 
 #: The variables of anaconda-client, the first that is set wins.
 TOKEN_VARIABLES = ("ANACONDA_API_TOKEN", "BINSTAR_API_TOKEN")
@@ -41,6 +42,9 @@ def find_token(settings: TargetSettings, *, from_url: str = "", pypirc_password:
                 f"the token in {sanitize(origin)} contains blanks or control characters",
                 hint="Set it to the token alone.",
             )
+        if warnings := check_password(token, origin=origin, is_pypi=False).warnings:
+            message = warnings[0].replace("the password from", "the token in", 1)
+            raise CredentialsError(sanitize(message), hint="Set it to the token alone.")
         return Token(value=token, origin=origin)
     return Token()
 
