@@ -277,9 +277,11 @@ def _corrected_command(error: ReleaseError) -> list[str]:
 
 
 def _can_be_added(argument: str, typed: Sequence[str], context: click.Context | None) -> bool:
-    """Return whether an option is not there yet; whether a VERSION would follow a PROJECT that was typed."""
+    """Return whether an option is not there yet; whether a VERSION would follow a typed PROJECT."""
     if argument.startswith("-"):
         return argument not in typed
+    if "==" in argument:
+        return True
     source = context.get_parameter_source("project") if context else None
     return source is click.core.ParameterSource.COMMANDLINE
 
