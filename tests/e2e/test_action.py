@@ -72,3 +72,9 @@ def test_a_failed_check_fails_the_step_and_sets_the_outputs(release: Release) ->
     assert (result.exit_code, result.outputs["exit_code"]) == (6, "6")
     assert "::error title=name/platform-refused" in result.printed
     assert release.stored == set()
+
+
+def test_an_input_that_is_neither_true_nor_false_ends_with_exit_code_2(release: Release) -> None:
+    result = release.runner.run(until="check", strict="yes")
+    assert (result.exit_code, result.outputs["exit_code"]) == (2, "2")
+    assert "input strict must be true or false" in result.printed

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.command_line import CommandLine
 from tools.testing.indexes import Reply, Served, scripted_index
+from tools.testing.wheels import make_sdist
 
 WHEEL = "demo-1.0-py3-none-any.whl"
 LOGIN = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-" + "login-word"}
@@ -88,3 +89,56 @@ def test_standard_error_alone_has_every_detail(command: CommandLine, served: Ser
     served.index.files[WHEEL] = b"other bytes"
     ended = command.run("-u", "staged", *to(served), "demo", "1.0", **LOGIN)
     assert f"  {WHEEL}: its sha256 is " in ended.stderr
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-60])
+
+
+@pytest.mark.parametrize("verbosity", [(), ("-v",)])
+def test_a_truncated_wheel_is_described_once(command: CommandLine, verbosity: tuple[str, ...]) -> None:
+    cut(command.home / "staged" / WHEEL)
+    text = read_both_streams(command, *verbosity, "--until", "check")
+    assert count(text, "it is truncated, or not a ZIP") == 1
+    assert "error: 1 of 1 file failed the checks\n" in text
+    assert_ends_with_one_next_step(text)
+
+
+def test_files_that_are_checked_in_place_are_not_said_to_be_in_a_wheelhouse(command: CommandLine) -> None:
+    make_sdist(command.home / "staged", "demo", "1.0")
+    cut(command.home / "staged" / WHEEL)
+    text = read_both_streams(command, "--until", "check")
+    assert "  1 of 2 files is complete\n" in text
+    assert "wheelhouse" not in text
+
+
+def test_a_warning_is_printed_once_for_all_targets(command: CommandLine, served: Served) -> None:
+    with scripted_index() as second:
+        second.index.files[WHEEL] = b"other bytes"
+        pypirc = command.home / ".pypirc"
+        login = f"username=me\npassword={LOGIN['TWINE_PASSWORD']}\n"
+        pypirc.write_text(
+            f"[distutils]\nindex-servers =\n  one\n  two\n[one]\nrepository={served.upload_url}\n{login}"
+            f"[two]\nrepository={second.upload_url}\n{login}"
+        )
+        pypirc.chmod(0o644)
+        text = read_both_streams(command, "-r", "one", "-r", "two")
+    assert count(text, "is readable by other users") == 1
+    assert count(text, "the index has no release of demo (one)") == 1
+
+
+def test_one_line_of_quiet_has_the_reason_of_a_rejected_file_once(
+    command: CommandLine, served: Served
+) -> None:
+    make_sdist(command.home / "staged", "demo", "1.0")
+    served.index.by_name[WHEEL] = Reply(400, "Not for us")
+    text = read_both_streams(command, "-q", "--keep-going", *to(served))
+    assert count(text, "Not for us") == 1
+    assert f"\n  not in: {WHEEL}\n" in text
+
+
+def test_the_reason_of_an_empty_file_is_not_promised_for_a_second_run(command: CommandLine) -> None:
+    (command.home / "staged" / "demo-1.0-cp312-cp312-win_amd64.whl").write_bytes(b"")
+    text = read_both_streams(command, "--until", "check")
+    assert "1 other not selected, see above" in text
+    assert "-v shows why" not in text

@@ -1,7 +1,9 @@
-"""Arguments of twine, uv publish and the PyPI action: accepted, or refused with the right call."""
+"""Arguments of twine, uv publish, anaconda and the PyPI action: accepted, or refused with the right call."""
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -35,6 +37,15 @@ _FLAGS: Mapping[str, str] = {
     "--managed-python": "Leave it out: no Python is downloaded.",
     "--no-managed-python": "Leave it out: no Python is downloaded.",
     "--no-python-downloads": "Leave it out: no Python is downloaded.",
+    "--offline": "Leave it out; --until check -u FOLDER asks no server.",
+    "--preview": "Leave it out: there are no preview features.",
+    "--force": "Pass --replace: it replaces files of development, pre-release and local versions.",
+    "--private": "Leave it out: make the project private on anaconda.org.",
+    "--register": "Leave it out: a project is created with its first file.",
+    "--no-register": "Leave it out: a project is created with its first file.",
+    "--fail": "Leave it out: other contents under a name that exists always end the run (exit code 7).",
+    "--interactive": "Leave it out: a run prompts on a terminal only.",
+    "--keep-basename": "Leave it out: files keep their names.",
 }
 #: The same for options with a value.
 _VALUES: Mapping[str, str] = {
@@ -44,7 +55,17 @@ _VALUES: Mapping[str, str] = {
     "--keyring-provider": "Leave it out: the keyring is used if no other password is found.",
     "--cache-dir": "Leave it out: caches are in the wheelhouse; -w DIR selects it.",
     "--directory": "Change to that folder first, or pass the place of the files with -u.",
+    "-l": "Pass the label with --label.",
+    "--site": "Pass the URL with --repository-url.",
+    "--package": "Leave it out: the project is the first argument.",
+    "--package-type": "Leave it out: wheels and sdists are recognized by their names.",
+    "--summary": "Leave it out: it is read from the metadata of the files.",
+    "--description": "Leave it out: it is read from the metadata of the files.",
+    "--thumbnail": "Leave it out: files are uploaded, and nothing else.",
+    "--build-id": "Leave it out: build numbers are read from the names of the files.",
 }
+#: Options of other tools that have another name here.
+_RENAMED: Mapping[str, str] = {"-l": "--label", "--force": "--replace"}
 #: Options that print something and exit, whatever else was typed.
 _INFORMATIONAL = ("version", "explain", "demo", "completion")
 _ATTESTATION_POLICIES = ("auto", "require", "none")
@@ -89,17 +110,39 @@ def refuse_other_calls(command: click.Command, ctx: click.Context, args: Sequenc
         values, extra, _ = command.make_parser(ctx).parse_args(list(args))
     except click.UsageError:
         _register_likely_secrets(args)
+        _refuse_underscores(command, args)
         return {}
-    _refuse_secrets(values)
+    words = [word for word in (values.get("project"), values.get("release"), *extra) if isinstance(word, str)]
+    project_options = values.get(_parameter_name("--project")) or ()
+    is_folder = any("/" in value or os.sep in value for value in project_options)
+    has_project = bool(project_options) and not is_folder
+
+    def find_right_call(options: Sequence[str], secrets: Sequence[str] = ()) -> Sequence[str]:
+        removed = [name for name in options if name not in _RENAMED]
+        flags = [name for name in removed if name in _FLAGS]
+        rest = _remove_options(args, [name for name in removed if name not in flags], flags)
+        rest = [_RENAMED.get(argument, argument) for argument in rest]
+        is_unsafe = any(secret in argument for secret in secrets for argument in rest)
+        return () if is_unsafe else release_words.right_call(words, rest, values, has_project=has_project)
+
+    _refuse_secrets(values, find_right_call)
+    _refuse_version(args, has_project=has_project)
     help_option = command.get_help_option(ctx)
     if any(name in values for name in (*_INFORMATIONAL, help_option and help_option.name)):
         return values
-    for name, hint in {**_FLAGS, **_VALUES}.items():
-        if values.get(_parameter_name(name)):
-            _refuse(f"{name} is an option of another tool", hint)
+    hints = {**_FLAGS, **_VALUES}
+    found = [name for name in hints if values.get(_parameter_name(name))]
+    if is_folder:
+        # uv's option of this name.
+        hints, found = {**hints, "--project": _VALUES["--directory"]}, [*found, "--project"]
+    if found:
+        are_options = "is an option" if len(found) == 1 else "are options"
+        _refuse(
+            f"{', '.join(found)} {are_options} of another tool",
+            " ".join(dict.fromkeys(hints[name] for name in found)),
+            find_right_call(found),
+        )
     _refuse_attestations(values)
-    words = [word for word in (values.get("project"), values.get("release"), *extra) if isinstance(word, str)]
-    has_project = bool(values.get(_parameter_name("--project")))
     release_words.refuse_other_calls(words, args, values, has_project=has_project)
     return values
 
@@ -113,7 +156,45 @@ def apply(ctx: click.Context, values: Mapping[str, Any]) -> None:
     release_words.apply(ctx, named[-1])
 
 
-def _refuse_secrets(values: Mapping[str, Any]) -> None:
+def _remove_options(args: Sequence[str], with_value: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """Return the arguments without these options and their values."""
+    rest, is_value = [], False
+    for argument in args:
+        if is_value:
+            is_value = False
+        elif argument in with_value:
+            is_value = True
+        elif argument not in flags and not argument.startswith(tuple(f"{name}=" for name in with_value)):
+            rest.append(argument)
+    return rest
+
+
+def _refuse_underscores(command: click.Command, args: Sequence[str]) -> None:
+    """Refuse an option with underscores, as the inputs of the PyPI action had them."""
+    known = {spelling for parameter in command.params for spelling in parameter.opts}
+    for index, argument in enumerate(args):
+        name, separator, value = argument.partition("=")
+        right = name.replace("_", "-")
+        if name.startswith("--") and right != name and right in known:
+            rest = [*args[:index], f"{right}{separator}{value}", *args[index + 1 :]]
+            _refuse(f"{name} is spelled {right}", "Options have dashes, no underscores.", rest)
+
+
+def _refuse_version(args: Sequence[str], *, has_project: bool) -> None:
+    """Refuse ``--version 1.0``, which would print a version and upload nothing."""
+    for option, value in itertools.pairwise(args):
+        if option == "--version" and release_words.is_version(value):
+            rest = _remove_options(args, ["--version"], [])
+            _refuse(
+                "--version prints the version of wheel-uploader",
+                "The version of the release is the argument after PROJECT.",
+                [*rest, value] if has_project else (),
+            )
+
+
+def _refuse_secrets(
+    values: Mapping[str, Any], find_right_call: Callable[[Sequence[str], Sequence[str]], Sequence[str]]
+) -> None:
     """Refuse secrets in arguments, after all of them have been registered."""
     found = {
         name: list(values.get(_parameter_name(name)) or ())
@@ -134,6 +215,7 @@ def _refuse_secrets(values: Mapping[str, Any]) -> None:
                 f"a password or token after {name} is refused{meaning.get(name, '')}: other users of the "
                 "machine can see the arguments of a command",
                 _VARIABLES_HINT,
+                find_right_call((name, *_SECRET_OPTIONS.get(name, ())), secrets),
             )
     for value in places:
         if value == _TOKEN_USER or (_EMAIL_ADDRESS.fullmatch(value) and not release_words.is_there(value)):
@@ -175,5 +257,5 @@ def _refuse_attestations(values: Mapping[str, Any]) -> None:
         )
 
 
-def _refuse(message: str, hint: str) -> NoReturn:
-    cli_output.exit_with(UsageError(message, hint=hint))
+def _refuse(message: str, hint: str, right_arguments: Sequence[str] = ()) -> NoReturn:
+    cli_output.exit_with(UsageError(message, hint=hint), right_arguments=right_arguments)

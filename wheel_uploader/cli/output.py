@@ -189,7 +189,8 @@ def print_error(
     ``right_arguments``: those of the likely intended command; ``result``: the report of the run, whose
     release, stage and server begin the line with ``-q``.
     """
-    message, details = sanitize_message(error.message), [sanitize_message(detail) for detail in error.details]
+    message = sanitize_message(error.message)
+    details = [_without_repetition(sanitize_message(detail), message) for detail in error.details]
     quiet = _quiet_count()
     if quiet >= SILENT:
         return
@@ -202,8 +203,9 @@ def print_error(
     else:
         lines = _wrapped(_bold("error:", "red"), message)
         if result and _is_report_beside_error():
-            from wheel_uploader.report.views.outcome import list_error_details
+            from wheel_uploader.report.views.outcome import list_error_details, summarize_error
 
+            lines = _wrapped(_bold("error:", "red"), sanitize_message(summarize_error(result)))
             details = [sanitize_message(detail) for detail in list_error_details(result)]
         lines += [line for detail in details for line in _wrapped("", detail, indent="  ")]
         if resume_arguments:
@@ -213,6 +215,12 @@ def print_error(
         lines += _corrected_command(error)
         lines += _wrapped(_bold("next:"), sanitize_message(error.hint))
     _print_to_stderr("\n".join(lines))
+
+
+def _without_repetition(detail: str, message: str) -> str:
+    """Return a detail, ``not in: FILE: reason``, without its reason if the message has it."""
+    state, _, fact = detail.partition(": ")
+    return f"{state}: {fact.partition(': ')[0]}" if fact and fact in message else detail
 
 
 def _is_report_beside_error() -> bool:
@@ -269,9 +277,11 @@ def _corrected_command(error: ReleaseError) -> list[str]:
 
 
 def _can_be_added(argument: str, typed: Sequence[str], context: click.Context | None) -> bool:
-    """Return whether an option is not there yet; whether a VERSION would follow a PROJECT that was typed."""
+    """Return whether an option is not there yet; whether a VERSION would follow a typed PROJECT."""
     if argument.startswith("-"):
         return argument not in typed
+    if "==" in argument:
+        return True
     source = context.get_parameter_source("project") if context else None
     return source is click.core.ParameterSource.COMMANDLINE
 

@@ -22,6 +22,13 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "publish": (),
     "check": ("--until", "check"),
 }
+#: Commands of other tools without an equivalent, and what to do instead.
+_OTHER_COMMANDS: Mapping[str, str] = {
+    "register": "Leave it out: a project is created with its first file.",
+    "remove": "Remove files on the index itself; --prune removes older releases after an upload.",
+    "move": "Upload with --label; labels of published files are changed on anaconda.org.",
+    "copy": "Upload with --label; labels of published files are changed on anaconda.org.",
+}
 _DISTRIBUTION_SUFFIXES = (".whl", ".tar.gz", ".zip")
 _SUFFIXES = (*_DISTRIBUTION_SUFFIXES, ".asc", ".attestation", ".tar.bz2", ".egg")
 _FIRST_CALLS = (
@@ -31,6 +38,8 @@ _FIRST_CALLS = (
 )
 #: A requirement with one version, as pip takes it.
 _PINNED = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]{0,999})\s*={2,3}\s*([^\s=]{1,999})\s*")
+#: The last stages of runs that need a project.
+_STAGES_WITH_PROJECT = frozenset({"sign", "upload", "confirm"})
 #: Files that are named one by one; more are passed as their folder.
 _MAX_PLACES = 4
 
@@ -39,21 +48,24 @@ def refuse_other_calls(
     words: Sequence[str], args: Sequence[str], values: Mapping[str, Any], *, has_project: bool
 ) -> None:
     """End the program, with the right call, if the words are not PROJECT and VERSION."""
-    command = words[0] if words and words[0] in _COMMANDS and not has_project else ""
+    command = _find_command(words, has_project=has_project)
     paths = [word for word in words if _is_path(word)]
+    right = right_call(words, args, values, has_project=has_project)
     if command:
         _exit(
             f"'{command}' is a command of another tool; here the options say what to do",
             f"For a project of that name, pass --project {command}.",
-            _right_call(words, paths or _folders(words[1:]), args, values, _COMMANDS[command]),
+            right,
         )
+    if paths and words[0] in _OTHER_COMMANDS and not has_project:
+        _exit(f"'{words[0]}' is a command of another tool", _OTHER_COMMANDS[words[0]], ())
     if paths:
         shown = sanitize(paths[0], limit=200)
         more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
         _exit(
             f"{shown}{more} is not PROJECT or VERSION, but the place of files",
             "Pass the files, or their folder, with -u.",
-            _right_call(words, paths, args, values, ()),
+            right,
         )
     if len(words) > 2 - has_project:
         extra = ", ".join(f"'{sanitize(word, limit=100)}'" for word in words[2 - has_project :])
@@ -61,6 +73,31 @@ def refuse_other_calls(
         _exit(f"there is more than {expected}: {extra}", "Quote a value with blanks.", ())
     if len(words) == 2 and _PINNED.fullmatch(words[0]):
         _exit("the version is given twice", "Give PROJECT==VERSION, or PROJECT VERSION.", ())
+
+
+def right_call(
+    words: Sequence[str], args: Sequence[str], values: Mapping[str, Any], *, has_project: bool
+) -> list[str]:
+    """Return the arguments here for those of another tool; the same ones if they mean the same."""
+    paths = [word for word in words if _is_path(word)]
+    if command := _find_command(words, has_project=has_project):
+        return _right_call(words, paths or _folders(words[1:]), args, values, _COMMANDS[command])
+    return _right_call(words, paths, args, values, ()) if paths else list(args)
+
+
+def _find_command(words: Sequence[str], *, has_project: bool) -> str:
+    return words[0] if words and words[0] in _COMMANDS and not has_project else ""
+
+
+def is_version(text: str) -> bool:
+    """Return whether a text is a version with a dot."""
+    # Imported here to keep --help fast.
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return "." in text and bool(Version(text))
+    except InvalidVersion:
+        return False
 
 
 def apply(context: click.Context, project: str) -> None:
@@ -85,6 +122,21 @@ def require_any(context: click.Context, values: Mapping[str, Any]) -> None:
             "nothing to do: give the place of the files and the release",
             details=_FIRST_CALLS,
             hint="'wheel-uploader --help' has all options, and 'wheel-uploader --demo' shows a whole run.",
+        )
+    project, urls = values["project"], values["urls"]
+    if project and not urls and not values["release"] and "PROJECT" not in _release([project]):
+        raise UsageError(
+            f"no source given, and {sanitize(project)} is a folder with files of a release",
+            hint="Pass the files, or their folder, with -u.",
+            suggestion=(project, f"--url={project}"),
+        )
+    needs_project = values["until"] in _STAGES_WITH_PROJECT and not values["rehearse"]
+    if needs_project and not project and len(urls) == 1 and "PROJECT" not in _release(urls):
+        raise UsageError(
+            "no project given",
+            hint="Give PROJECT and VERSION as the last arguments, or only check the files: "
+            "--until check -u FILE.",
+            suggestion=("", "==".join(_release(urls))),
         )
 
 
@@ -125,7 +177,11 @@ def _right_call(
             rest = _rename_user_option(rest, place)
     given = any(not _is_user_name(place) for place in places)
     sources = [] if given else [part for place in _places(paths) for part in ("-u", place)]
-    named = [word for word in words if word not in {*_COMMANDS, *paths}]
+    comments = {word for word in words if any(character.isspace() for character in word)}
+    if comments and "-c" in rest:
+        # twine's -c is a comment.
+        rest.remove("-c")
+    named = [word for word in words if word not in {*_COMMANDS, *paths, *comments}]
     release = [] if "check" in options else named or _release(paths)
     return [*options, *rest, *sources, *release]
 

@@ -152,7 +152,11 @@ def download_files(
         ),
         findings=tuple(finding for inspection in inspected for finding in inspection.findings),
         summaries=tuple(inspection.summary for inspection in inspected if inspection.summary),
-        error=_combine_failures(downloads, len(files)) if downloads.failures else None,
+        error=_combine_failures(
+            downloads, len(files), state="in the wheelhouse" if wheelhouse else "complete"
+        )
+        if downloads.failures
+        else None,
     )
 
 
@@ -190,7 +194,7 @@ def download_attestation_files(
             if wheelhouse and downloads.results:
                 wheelhouse.sync()
     if downloads.failures:
-        raise _combine_failures(downloads, len(tasks))
+        raise _combine_failures(downloads, len(tasks), state="in the wheelhouse")
     return tuple(downloads.results[companion.filename] for companion in companions)
 
 
@@ -218,19 +222,15 @@ def _estimated_size(remote: RemoteFile) -> int | None:
 
 
 def _combine_failures(
-    downloads: _Downloads[DownloadedFile] | _Downloads[LocalAttestationFile], count: int
+    downloads: _Downloads[DownloadedFile] | _Downloads[LocalAttestationFile], count: int, *, state: str
 ) -> ReleaseError:
-    """Return the most severe failure, with the others as its details."""
+    """Return the most severe failure, with the others, and how many files have ``state``, as its details."""
     error = most_important_error(downloads.failures.values())
     others = [str(failure) for failure in downloads.failures.values() if failure is not error]
     unfinished = count - len(downloads.results) - len(downloads.failures)
     tail = f"; not started or not finished: {unfinished}" if unfinished else ""
-    state = (
-        [f"{format_share(len(downloads.results), count, 'file', 'are')} in the wheelhouse{tail}"]
-        if count > 1
-        else []
-    )
-    return error.with_details(*others, *state)
+    counts = [f"{format_share(len(downloads.results), count, 'file', 'are')} {state}{tail}"] * (count > 1)
+    return error.with_details(*others, *counts)
 
 
 T = TypeVar("T")

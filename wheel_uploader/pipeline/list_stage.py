@@ -37,10 +37,7 @@ def run(context: RunContext) -> Selection:
     for note in selection.notes:
         progress.info(note)
     for excluded_file in selection.excluded_files:
-        is_remarkable = (
-            excluded_file.is_unavailable or excluded_file.is_left_out or excluded_file.failed_check
-        )
-        report_exclusion = progress.info if is_remarkable else progress.debug
+        report_exclusion = progress.info if excluded_file.is_remarkable else progress.debug
         report_exclusion(f"not selected: {excluded_file.filename}: {excluded_file.reason}")
     context.record(expected_cells=context.requirements.list_matrix_cells(selection.version))
     context.requirements.enforce(selection)

@@ -221,7 +221,7 @@ class TargetRuns:
         main = next(run.context.report for run in self._runs if run.context.target is self._context.target)
         self._context.record(
             findings=_merge_findings(self._runs, self._known_findings),
-            checks_not_run=tuple(dict.fromkeys(text for each in reports for text in each.checks_not_run)),
+            checks_not_run=_merge_checks_not_run(self._runs),
             comparison=main.comparison,
             previous_filenames=main.previous_filenames,
             previous_sizes=main.previous_sizes,
@@ -291,6 +291,19 @@ def _merge_findings(runs: Sequence[_TargetRun], known: frozenset[Finding]) -> tu
             else:
                 merged.append(replace(finding, message=f"{finding.message} ({run.name})"))
     return tuple(dict.fromkeys(merged))
+
+
+def _merge_checks_not_run(runs: Sequence[_TargetRun]) -> tuple[str, ...]:
+    """Return all sentences once; those that are not about every target name the target."""
+    sentences = {run.name: run.context.report.checks_not_run for run in runs}
+    common = set.intersection(*map(set, sentences.values())) if sentences else set()
+    return tuple(
+        dict.fromkeys(
+            text if text in common else f"{text} ({name})"
+            for name, texts in sentences.items()
+            for text in texts
+        )
+    )
 
 
 def _describe_target(run: _TargetRun) -> TargetReport:

@@ -46,6 +46,35 @@ PUBLISH = "wheel-uploader -u dist dipy 1.11.0"
         (["check", "--strict", "dist/*"], "wheel-uploader --until check --strict -u dist"),
         (["check"], "wheel-uploader --until check -u dist"),
         (["-u", "dist", "upload", "dipy", "1.11.0"], PUBLISH),
+        (["upload", "-c", "my comment", "dist/*"], PUBLISH),
+        (["upload", "--comment", "my comment", "dist/*"], PUBLISH),
+        (
+            ["upload", "--verbose", "--disable-progress-bar", "dist/*"],
+            "wheel-uploader --verbose -u dist dipy 1.11.0",
+        ),
+        (
+            ["upload", "-u", "jane", "-p", "my-" + "secret", "dist/*"],
+            "wheel-uploader --username jane -u dist dipy 1.11.0",
+        ),
+        (["publish", "-t", TOKEN], PUBLISH),
+        (["publish", "--token", TOKEN, "dist/*"], PUBLISH),
+        (["publish", "--no-progress", "--system-certs", "--cache-dir", "c"], PUBLISH),
+        (["publish", "--directory", ".", "--project", "./x"], PUBLISH),
+        (["publish", "--offline"], PUBLISH),
+        (["upload", "-l", "nightly", "dist/*"], "wheel-uploader --label nightly -u dist dipy 1.11.0"),
+        (["upload", "--force", "dist/*"], "wheel-uploader --replace -u dist dipy 1.11.0"),
+        (["upload", "--package", "dipy", "--summary", "s", "dist/*"], PUBLISH),
+        (
+            ["--packages-dir", "dist", "--print-hash", "--verify-metadata"],
+            "wheel-uploader --packages-dir dist",
+        ),
+        (["--packages-dir", "dist"], "wheel-uploader --packages-dir dist dipy==1.11.0"),
+        (["--packages_dir=dist"], "wheel-uploader --packages-dir=dist"),
+        (["dist"], "wheel-uploader --url=dist"),
+        (
+            ["--project", "dipy", "--version", "1.11.0", "-u", "dist"],
+            "wheel-uploader --project dipy -u dist 1.11.0",
+        ),
     ],
 )
 @pytest.mark.parametrize("expanded", [True, False])
@@ -200,3 +229,14 @@ def test_help_and_completion_do_not_judge_the_words() -> None:
     assert shown.exit_code == 0
     assert "--publish-url" not in shown.stdout
     assert "--comment" not in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["register", "dist/dipy-1.11.0.tar.gz"], ["remove", "org/dipy/1.0"], ["copy", "org/dipy/1.0"]],
+)
+def test_commands_without_an_equivalent_are_not_taken_for_a_project(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: '{arguments[0]}' is a command of another tool\n")
+    assert "try: " not in result.stderr

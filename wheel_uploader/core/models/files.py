@@ -110,6 +110,11 @@ class ExcludedFile:
     #: The check that the file fails as it is listed, if it is of this release by its name.
     failed_check: str = ""
 
+    @property
+    def is_remarkable(self) -> bool:
+        """Whether the reason is printed without ``-v``."""
+        return self.is_unavailable or self.is_left_out or bool(self.failed_check)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteAttestationFile:

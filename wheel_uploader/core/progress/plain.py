@@ -19,6 +19,7 @@ _INTERVAL = 30.0
 _LISTED_STAGES = frozenset({"upload"})
 #: Seconds that ``clear_display`` may wait for the lock.
 _LOCK_TIMEOUT = 0.5
+_WARNING_PREFIX = "warning: "
 #: Minimum duration, in seconds, for a meaningful speed.
 _MIN_SECONDS_FOR_SPEED = 1.0
 
@@ -33,11 +34,18 @@ class PlainProgress:
         self._every = interval
         #: Held while anything is written or counted: the methods are called from many threads.
         self._lock = threading.RLock()
+        self._printed_warnings: set[str] = set()
         self._work: StageProgress | None = None
 
     def info(self, text: str) -> None:
-        """Print a line."""
-        self._write(sanitize_message(text))
+        """Print a line; a warning is printed once, although each target of a run may report it."""
+        line = sanitize_message(text)
+        with self._lock:
+            if line.startswith(_WARNING_PREFIX):
+                if line in self._printed_warnings:
+                    return
+                self._printed_warnings.add(line)
+            self._write(line)
 
     def debug(self, text: str) -> None:
         """Print a line, with ``-v`` only."""

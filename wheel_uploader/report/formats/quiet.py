@@ -70,8 +70,9 @@ def _format_lines(report: Report) -> Iterator[str]:
         return
     outcomes = [result.outcome for result in report.upload_results]
     if set(outcomes) - {FileStatus.SKIPPED, FileStatus.NOT_TRIED}:
-        to = f" to {report.upload_url}" if report.upload_url else ""
-        yield f"{format_status_counts(outcomes)}{to}"
+        counts, url = format_status_counts(outcomes), report.upload_url
+        is_complete = set(outcomes) <= {FileStatus.UPLOADED, FileStatus.SKIPPED, FileStatus.WOULD_UPLOAD}
+        yield f"{counts} to {url}" if url and is_complete else f"{counts} ({url})" if url else counts
         yield from _format_release_warnings(report)
     elif not report.error and report.options.until < Stage.UPLOAD:
         downloaded = sum(fetched.outcome in _NEWLY_DOWNLOADED for fetched in report.downloaded_files)

@@ -112,11 +112,12 @@ def _format_names(rows: Sequence[FileRow], style: TerminalStyle) -> Iterator[str
 
 
 def _count_not_selected(report: Report) -> str:
-    refused = len(report.selection.excluded_files) if report.selection else 0
-    if not refused:
+    excluded_files = report.selection.excluded_files if report.selection else ()
+    if not excluded_files:
         return ""
-    others = f"{format_count(refused, 'other')} not selected"
-    return f" ({others}, see above)" if report.options.verbose else f" ({others}: -v shows why)"
+    others = f"{format_count(len(excluded_files), 'other')} not selected"
+    is_explained = report.options.verbose or all(file.is_remarkable for file in excluded_files)
+    return f" ({others}, see above)" if is_explained else f" ({others}: -v shows why)"
 
 
 def _format_matrix(report: Report, rows: Sequence[FileRow], style: TerminalStyle) -> Iterator[str]:

@@ -6,12 +6,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from wheel_uploader.core.errors import FileError
 from wheel_uploader.core.formatting import format_count, format_duration, format_size, format_verb
-from wheel_uploader.core.models import FileStatus, InstallKind, InstallSource, Report, Severity, Stage
+from wheel_uploader.core.models import (
+    FileStatus,
+    Finding,
+    InstallKind,
+    InstallSource,
+    Report,
+    Severity,
+    Stage,
+)
 from wheel_uploader.report.formats import findings_text
 from wheel_uploader.report.views import attestations, sizes
 from wheel_uploader.report.views import pruning as pruning_view
 from wheel_uploader.report.views import targets as targets_view
+from wheel_uploader.report.views.check_info import RELEASE_SUBJECT
 from wheel_uploader.report.views.file_rows import FileRow, is_blocking
 from wheel_uploader.report.views.file_status import Emphasis
 
@@ -55,7 +65,7 @@ def build_outcome(report: Report, rows: Sequence[FileRow]) -> Outcome:
             emphasis=Emphasis.WARN
             if error.exit_code in _RESUMABLE_EXIT_CODES or error.exit_code > 128
             else Emphasis.BAD,
-            message=_end_sentence(error.message),
+            message=_end_sentence(summarize_error(report)),
             details=list_error_details(report),
             next_step=_end_sentence(error.hint),
         )
@@ -68,6 +78,36 @@ def build_outcome(report: Report, rows: Sequence[FileRow]) -> Outcome:
     is_confirmed = report.last_stage is Stage.CONFIRM
     tone = Emphasis.GOOD if is_confirmed else Emphasis.WARN if warnings else Emphasis.PLAIN
     return Outcome(headline=headline, emphasis=tone, message=sentence)
+
+
+def summarize_error(report: Report) -> str:
+    """Return the message of the error; the number of files if the findings state what it says."""
+    error = report.error
+    if error is None:
+        return ""
+    if (
+        not report.selection
+        or error.exit_code != FileError.exit_code
+        or not _is_finding(report, error.message)
+    ):
+        return error.message
+    excluded_files = report.selection.excluded_files
+    total = len(report.selection.files) + sum(bool(file.failed_check) for file in excluded_files)
+    failed = {
+        finding.subject
+        for finding in report.findings
+        if is_blocking(report, finding) or _is_about(finding, error.message)
+    }
+    return f"{len(failed - {RELEASE_SUBJECT})} of {format_count(total, 'file')} failed the checks"
+
+
+def _is_finding(report: Report, text: str) -> bool:
+    return any(_is_about(finding, text) for finding in report.findings)
+
+
+def _is_about(finding: Finding, text: str) -> bool:
+    """Return whether a sentence about a file, with its path or URL at the start, is the text of a finding."""
+    return text.endswith(f": {finding.message}") and finding.subject in text
 
 
 def list_error_details(report: Report) -> tuple[str, ...]:
@@ -85,7 +125,12 @@ def list_error_details(report: Report) -> tuple[str, ...]:
             name = result.file.filename
             stated |= {f"in: {name}", f"not in: {name}: not tried", f"not in: {result.reason}"}
             stated |= {f"unknown: {result.reason}"}
-    return tuple(detail for detail in report.error.details if detail.strip() not in stated)
+    stated |= {f"{target.name}: nothing was uploaded" for target in report.targets}
+    return tuple(
+        detail
+        for detail in report.error.details
+        if detail.strip() not in stated and not _is_finding(report, detail)
+    )
 
 
 def list_upload_reasons(report: Report) -> Iterator[str]:
