@@ -28,8 +28,8 @@ _KEYS = (*_TWINE_KEYS, *SETTING_KEYS, *(key.replace("-", "_") for key in SETTING
 _OTHER_SECTIONS = frozenset({"distutils", "server-login"})
 #: Other text before an equals sign may be a pasted token, which must not be shown.
 _PLAIN_KEY = re.compile(r"[a-z][a-z_-]{1,19}\Z")
-#: The upload URLs of the repositories that need no section.
-_WELL_KNOWN = {"pypi": utils.DEFAULT_REPOSITORY, "testpypi": utils.TEST_REPOSITORY}
+#: The repositories that need no section.
+_WELL_KNOWN = frozenset({"pypi", "testpypi"})
 #: The separators of ``index-servers``: the specification has blanks and line ends, people write commas.
 _SEPARATORS = re.compile(r"[,;\s]+")
 #: Encodings of files that begin with a byte order mark, which editors on Windows write.
@@ -200,7 +200,8 @@ def _settings(parser: configparser.RawConfigParser, name: str) -> dict[str, str]
     own = {key: parser.get(name, key) for key in _KEYS if parser.has_option(name, key)}
     if "repository" in own:
         own["repository"] = option_rules.strip_blanks(own["repository"])
-    default = {"repository": _WELL_KNOWN[name]} if name in _WELL_KNOWN else {}
+    known = {"pypi": utils.DEFAULT_REPOSITORY, "testpypi": utils.TEST_REPOSITORY}
+    default = {"repository": known[name]} if name in _WELL_KNOWN else {}
     return default | _old_login(parser) | own
 
 
