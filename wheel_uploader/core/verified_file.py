@@ -111,7 +111,7 @@ class VerifiedFile(SeekableReader):
         self.size = self._hashed_size
 
     def verify(self) -> None:
-        """Hash what has not been hashed yet. Raises FileError if the file has a different sha256."""
+        """Hash the rest of the file. Raises FileError if the file has a different sha256."""
         while self._hash_next():
             pass
         digest = self._states[-1].hexdigest()
@@ -214,7 +214,7 @@ class SinglePassFile(VerifiedFile):
             super()._start()
 
     def verify(self) -> None:
-        """Hash what has not been read yet. Raises FileError if the file has a different sha256."""
+        """Hash the rest of the file. Raises FileError if the file has a different sha256."""
         super().verify()
         if self.size != self._hashed_size:
             raise self._changed_error(f"it had {self.size} bytes and has {self._hashed_size}")
