@@ -154,8 +154,8 @@ def test_sweep_detects_a_run_that_does_not_compare_hashes(monkeypatch: pytest.Mo
             del sha256
             super().__init__(path, hashlib.sha256(path.read_bytes()).hexdigest(), extra_hash=extra_hash)
 
-    for module in (verification, package):
-        monkeypatch.setattr(module, "VerifiedFile", Trusting)
+    monkeypatch.setattr(verification, "SinglePassFile", Trusting)
+    monkeypatch.setattr(package, "VerifiedFile", Trusting)
     with swaps.open_swaps(signed=False) as release:
         _, problems = release.sweep("wheelhouse", swaps.WHEEL, "replaced", part=3)
         _, cached = release.sweep("wheelhouse", swaps.WHEEL, "replaced", part=3, bad_first=True)

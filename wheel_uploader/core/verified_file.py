@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import stat
 from collections import OrderedDict
@@ -24,6 +25,10 @@ from wheel_uploader.core.seekable_reader import SeekableReader
 BLOCK_SIZE = 1 << 20
 #: Blocks cached in memory: a member is often read twice, and the next one begins in the same block.
 _CACHED_BLOCKS = 2
+#: Bytes of a file up to which hashing it may count as time of its checks, which is limited.
+_MAX_SINGLE_PASS_SIZE = 64 << 20
+#: Blocks that may be read before it is their turn: the central directory of a ZIP is at its end.
+_MAX_EARLY_BLOCKS = 4
 #: The file that was listed or checked no longer exists, or was replaced by a link, a directory or a device.
 _REPLACED_ERRNOS = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 
@@ -86,36 +91,52 @@ class VerifiedFile(SeekableReader):
         super().__init__()
         self._descriptor = -1
         self._location = sanitize(str(path))
+        self._expected = sha256
+        self._extra_hash = extra_hash
         self._descriptor = open_regular_file(path)
         self.size = 0
+        #: Bytes that have been hashed.
+        self._hashed_size = 0
         #: The state of the hash before each block, with which one block can be compared by itself.
-        self._states: list[_Sha256] = []
+        self._states: list[_Sha256] = [hashlib.sha256(usedforsecurity=False)]
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         try:
-            whole = self._hash(extra_hash)
-            if whole.hexdigest() != sha256:
-                raise self._changed_error(f"its sha256 was {sha256} and is {whole.hexdigest()}")
+            self._start()
         except BaseException:
             self.close()
             raise
+
+    def _start(self) -> None:
+        self.verify()
+        self.size = self._hashed_size
+
+    def verify(self) -> None:
+        """Hash the rest of the file. Raises FileError if the file has a different sha256."""
+        while self._hash_next():
+            pass
+        digest = self._states[-1].hexdigest()
+        if digest != self._expected:
+            raise self._changed_error(f"its sha256 was {self._expected} and is {digest}")
+
+    def _hash_next(self) -> bytes:
+        """Hash the next block and return it; empty after the end of the file."""
+        # The block after a shorter one does not follow it, if there is one by now.
+        if self._hashed_size % BLOCK_SIZE:
+            return b""
+        block = self._read_block(len(self._states) - 1)
+        if block:
+            running = self._states[-1].copy()
+            running.update(block)
+            self._states.append(running)
+            self._hashed_size += len(block)
+            if self._extra_hash:
+                self._extra_hash.update(block)
+        return block
 
     @property
     def permissions(self) -> int:
         """The permission bits of the open file, which may have been deleted since."""
         return stat.S_IMODE(os.fstat(self._descriptor).st_mode)
-
-    def _hash(self, also: Updatable | None) -> _Sha256:
-        running: _Sha256 = hashlib.sha256(usedforsecurity=False)
-        while block := self._read_block(len(self._states)):
-            self._states.append(running.copy())
-            running.update(block)
-            if also:
-                also.update(block)
-            self.size += len(block)
-            if len(block) < BLOCK_SIZE:
-                break
-        self._states.append(running)
-        return running
 
     def _changed_error(self, reason: str) -> FileError:
         return FileError(f"{self._location} changed during the run: {reason}", hint=CHANGED_FILE_HINT)
@@ -146,14 +167,18 @@ class VerifiedFile(SeekableReader):
         if (cached := self._blocks.get(number)) is not None:
             self._blocks.move_to_end(number)
             return cached
+        block = self._load_block(number)
+        self._blocks[number] = block
+        if len(self._blocks) > _CACHED_BLOCKS:
+            self._blocks.popitem(last=False)
+        return block
+
+    def _load_block(self, number: int) -> bytes:
         block = self._read_block(number)[: self.size - number * BLOCK_SIZE]
         running = self._states[number].copy()
         running.update(block)
         if running.digest() != self._states[number + 1].digest():
             raise self._changed_error("it was written to after it was hashed")
-        self._blocks[number] = block
-        if len(self._blocks) > _CACHED_BLOCKS:
-            self._blocks.popitem(last=False)
         return block
 
     # --- SeekableReader ----------------------------------------------------------------------------------
@@ -170,5 +195,42 @@ class VerifiedFile(SeekableReader):
 
     def iter_blocks(self) -> Iterator[bytes]:
         """Yield the whole file, block by block."""
-        for number in range(len(self._states) - 1):
+        for number in range(math.ceil(self.size / BLOCK_SIZE)):
             yield self._verified_block(number)
+
+
+class SinglePassFile(VerifiedFile):
+    """A VerifiedFile that is hashed while it is read for the first time, not before.
+
+    Its bytes are known to be the expected ones only when ``verify`` has returned. Until then the same bytes
+    are returned whenever they are read, so that earlier results are those of the bytes that it compares.
+    """
+
+    def _start(self) -> None:
+        self.size = os.fstat(self._descriptor).st_size
+        #: Blocks that were read before it was their turn to be hashed.
+        self._early_blocks: dict[int, bytes] = {}
+        if self.size > _MAX_SINGLE_PASS_SIZE:
+            super()._start()
+
+    def verify(self) -> None:
+        """Hash the rest of the file. Raises FileError if the file has a different sha256."""
+        super().verify()
+        if self.size != self._hashed_size:
+            raise self._changed_error(f"it had {self.size} bytes and has {self._hashed_size}")
+
+    def _read_block(self, number: int) -> bytes:
+        early = self._early_blocks.pop(number, None)
+        return super()._read_block(number) if early is None else early
+
+    def _load_block(self, number: int) -> bytes:
+        hashed = len(self._states) - 1
+        if number < hashed:
+            return super()._load_block(number)
+        if number > hashed and (number in self._early_blocks or len(self._early_blocks) < _MAX_EARLY_BLOCKS):
+            self._early_blocks[number] = block = self._read_block(number)
+            return block
+        block = b""
+        while number >= len(self._states) - 1 and (block := self._hash_next()):
+            pass
+        return block

@@ -10,7 +10,7 @@ from typing import Protocol
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import CheckResult, DistName, RemoteFile, SdistContent, WheelContent
 from wheel_uploader.core.redaction import sanitize
-from wheel_uploader.core.verified_file import VerifiedFile
+from wheel_uploader.core.verified_file import SinglePassFile
 from wheel_uploader.facts.archive import reader as archive_reader
 from wheel_uploader.facts.archive import record
 from wheel_uploader.facts.member_cache import MemberCache
@@ -60,8 +60,14 @@ def inspect_file(
     Members in ``member_cache``, unpacked earlier in this run, are not unpacked again. Raises FileError if the
     file does not have ``sha256``.
     """
-    with VerifiedFile(path, sha256) as file:
-        content = archive_reader.read_archive_stream(file, file.size, name, member_cache)
+    with SinglePassFile(path, sha256) as file:
+        try:
+            content = archive_reader.read_archive_stream(file, file.size, name, member_cache)
+        except Exception:
+            # A file that has changed is reported as such, whatever its new bytes have led to.
+            file.verify()
+            raise
+        file.verify()
     return InspectionResult(
         inspection=inspect(content),
         damage=archive_reader.describe_damage(content),

@@ -65,7 +65,7 @@ def _has_valid_name(file: RemoteFile) -> bool:
 def find_misnamed(files: Iterable[RemoteFile]) -> Iterator[tuple[RemoteFile, MisnamedFile]]:
     """Yield the files whose names are not valid, but resemble that of a wheel or an sdist."""
     for file in files:
-        if filenames.split_plain_wheel(file.filename):
+        if filenames.is_plain_wheel(file.filename):
             continue
         try:
             filenames.parse_filename(filenames.attested_filename(file.filename) or file.filename)

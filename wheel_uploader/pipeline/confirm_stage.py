@@ -13,7 +13,6 @@ from wheel_uploader.pipeline import provenance_check
 from wheel_uploader.pipeline.check_stage import UploadDestination
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
-from wheel_uploader.rehearsal import index_smoke_test, smoke_test
 from wheel_uploader.targets.protocol import PublishTarget
 
 
@@ -65,6 +64,9 @@ def run_index_smoke_tests(
     options, index = context.options, target.index
     if not options.smoke or index is None:
         return
+    # Imported only if asked for: installing takes much longer than the imports.
+    from wheel_uploader.rehearsal import index_smoke_test, smoke_test
+
     pairs = smoke_test.find_compatible_pairs(downloaded.files, downloaded.summaries)
     release = index_smoke_test.PublishedRelease(
         project=str(selection.project),
