@@ -1,4 +1,4 @@
-"""Checks of the scripts that a wheel installs: they can be generated and run, and replace no other program."""
+"""Checks of the scripts that a wheel installs: they can be generated and run, and replace no program."""
 
 from __future__ import annotations
 
