@@ -96,21 +96,26 @@ def stated_version(release: ReleaseContent) -> Iterator[Observation]:
 
 def _has_right_sdist(release: ReleaseContent) -> bool:
     """Return whether an sdist states the right version, so that release/differs-from-sdist reports wheels."""
+    suffixes = tuple(f"/{package}/__init__.py" for package in _list_package_names(release.project))
     return any(
-        (stated := _find_stated_version(inventory.unpack(summary.inventory), release.project)) is not None
-        and states_version(stated[1], release.version)
+        f"/{path}".endswith(suffixes) and states_version(module.version, release.version)
         for summary in release.summaries
         if isinstance(summary.name, SdistName)
+        for path, module in inventory.unpack(summary.inventory).modules.items()
     )
 
 
 def _find_stated_version(modules: inventory.Inventory, project: str) -> tuple[str, str] | None:
     """Return the path and the version of the package that is named like the project; None if it has none."""
-    for package in (project.replace("-", "_"), project.replace("-", "")):
-        for path in (f"{package}/__init__.py", f"src/{package}/__init__.py"):
-            if (module := modules.modules.get(path)) and module.version:
-                return path, module.version
+    for package in _list_package_names(project):
+        path = f"{package}/__init__.py"
+        if (module := modules.modules.get(path)) and module.version:
+            return path, module.version
     return None
+
+
+def _list_package_names(project: str) -> tuple[str, ...]:
+    return project.replace("-", "_"), project.replace("-", "")
 
 
 def is_another_version(text: str, version: Version) -> bool:
