@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier
 from packaging.utils import canonicalize_name
 
 from wheel_uploader.checks import content as content_checks
-from wheel_uploader.checks import core_metadata, inventory, sdist_build
+from wheel_uploader.checks import core_metadata, installed_layout, inventory, sdist_build
 from wheel_uploader.checks.core_metadata import ArchiveContent, CoreMetadata
 from wheel_uploader.core import bounds
 from wheel_uploader.core.budget import Budget
@@ -66,6 +66,7 @@ def summarize_file(content: ArchiveContent) -> FileSummary:
         repair_generators=generators[1:],
         sboms=_list_sboms(content),
         top_level=_list_top_level_names(content),
+        scripts=_list_scripts(content),
         binary_count=sum(
             BINARY_NAME.search(member.name) is not None and not _REPAIR_FOLDER.search(member.name)
             for member in content.members
@@ -99,6 +100,13 @@ def _list_sboms(wheel: WheelContent) -> tuple[str, ...]:
         if member.name.startswith(folder) and not member.is_directory
     )
     return tuple(names[:_MAX_SBOMS])
+
+
+def _list_scripts(wheel: WheelContent) -> tuple[str, ...]:
+    scripts = sorted(
+        f"{script.name} = {script.value}"[:200] for script in installed_layout.list_scripts(wheel)
+    )
+    return tuple(scripts[:_MAX_NAMES])
 
 
 def _list_top_level_names(wheel: WheelContent) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Check of files of the developer's machine: settings, caches, directories of version control."""
+"""Checks for files of the developer's machine: settings, caches, version control, output of builds."""
 
 from __future__ import annotations
 
@@ -63,6 +63,12 @@ _ENVIRONMENT_EXAMPLES = frozenset(
 _BACKUP = re.compile(r"\._.|\.#.|\.nfs[0-9a-f]|#.{1,200}#\Z|.{1,200}(?:\.(?:sw[op]|rej|bak)|~)\Z")
 
 _BYTECODE_CACHE = "__pycache__"
+#: Output of earlier builds below the top directory of an sdist.
+_BUILD_OUTPUT = re.compile(
+    r"[^/]+/(?P<output>build/(?:lib(?:\.[^/]+)?|temp\.[^/]+|bdist\.[^/]+)|dist/[^/]+\.(?:whl|tar\.gz|egg))(?:/|\Z)"
+)
+#: Extension modules for one Python.
+_COMPILED_MODULE = re.compile(r"\.(?:cpython-3\d+|cp3\d+|pypy3\d+|graalpy\d+|abi3)[\w-]{0,80}\.(?:so|pyd)\Z")
 
 
 @check("content/unwanted-file", Severity.WARNING)
@@ -111,4 +117,26 @@ def _describe(name: str, *, is_last: bool) -> str:
     return "a backup" if _BACKUP.match(name) else ""
 
 
-CHECKS = (unwanted_file,)
+@check("sdist/build-output", Severity.WARNING)
+def build_output(sdist: SdistContent) -> Iterator[Observation]:
+    """sdist contains the output of an earlier build.
+
+    Files in "build/lib" are copied into the wheels of everybody who builds from the sdist, even if they were
+    deleted from the sources long ago; compiled modules are those of the build machine; and files in "dist"
+    are earlier releases. The usual cause is a build from a working directory with a build tool that includes
+    every file. Build from a clean checkout. Files below directories of tests are not reported.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    for member in sdist.members:
+        if member.kind == "directory" or path_kinds.is_test_path(strip_project(member.name, sdist)):
+            continue
+        path = member.name.removeprefix("./")
+        if match := _BUILD_OUTPUT.match(path):
+            counts[path[: match.end("output")], "the output of an earlier build"] += 1
+        elif _COMPILED_MODULE.search(path):
+            counts[path, "compiled for the build machine"] += 1
+    for (path, problem), count in counts.items():
+        yield path, f"it is {problem}" + (f" with {format_count(count, 'file')}" if count > 1 else "")
+
+
+CHECKS = (unwanted_file, build_output)

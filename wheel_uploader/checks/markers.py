@@ -1,4 +1,4 @@
-"""Facts about environment markers in their normalized form: the extras they name, and why one is never true."""
+"""Facts about environment markers as packaging writes them: the extras, and why one is never true."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 #: One comparison of a variable with a value, as packaging writes it.
 _COMPARISON = re.compile(
-    r"(?P<variable>[a-z_]{2,40}) (?P<operator>===?|~=|[<>!]=?) (?P<quote>[\"'])(?P<value>[^\"']{0,100})(?P=quote)"
+    r"(?P<variable>[a-z_]{2,40}) (?P<operator>===?|~=|[<>!]=?) "
+    r"(?P<quote>[\"'])(?P<value>[^\"']{0,100})(?P=quote)"
 )
 _EXTRA = re.compile(r"extra ==? (?P<quote>[\"'])(?P<value>[^\"']{0,100})(?P=quote)")
 #: Values that no Python has, in lower case, with the right one; values that differ only in case are added.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -14,7 +15,7 @@ from wheel_uploader.checks.release_content import (
 )
 from wheel_uploader.checks.release_other_versions import describe_other_versions
 from wheel_uploader.core.formatting import format_count
-from wheel_uploader.core.models import FileSummary, SdistName, Severity, WheelName
+from wheel_uploader.core.models import DistName, FileSummary, SdistName, Severity, WheelName
 from wheel_uploader.core.platforms import matrix as platform_matrix
 
 
@@ -60,9 +61,11 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Observation]:
     if (nearly) every Python version has as many for the platform, such as macosx_11_0 and macosx_14_0 for
     each; if the same Python version has wheels for the same OS versions on another architecture; or if the
     previous release on the index, or the last one before it that had wheels, had as many. A second wheel with
-    the same tags and a build number is not reported either.
+    the same tags and a build number is not reported either, whereas py3-none-any in addition to
+    py2.py3-none-any always is.
     """
     local_names = set(release.local_names)
+    yield from _find_overlapping_tags(release, local_names)
     previous = {
         slot: _group_by_platforms(wheels)
         for slot, wheels in platform_matrix.group_by_slot(release.previous_wheels).items()
@@ -83,6 +86,26 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Observation]:
         others = summarize_values(sorted(set(variants) - {stray}))
         usually = f"; most Python versions have {allowed}" if counts.pythons(slot) > 1 else ""
         yield variants[stray].filename, f"it is in addition to {others} for {slot}{usually}"
+
+
+def _find_overlapping_tags(release: ReleaseContent, local_names: set[DistName]) -> Iterator[Observation]:
+    """Yield each local wheel that shares some of its Pythons, and all platforms, with another wheel."""
+    first: dict[tuple[object, ...], WheelName] = {}
+    for name in sorted(release.all_names, key=lambda name: (name in local_names, name.filename)):
+        if not isinstance(name, WheelName) or name.version != release.version:
+            continue
+        kind = (name.project, name.build, frozenset(name.platforms))
+        others = {
+            tag: other
+            for tag in itertools.product(name.pythons, name.abis)
+            if (other := first.setdefault((*kind, *tag), name)).tags != name.tags
+        }
+        if others and name in local_names:
+            (python, abi), other = next(iter(others.items()))
+            yield (
+                name.filename,
+                f"{other.filename} is for {python}-{abi} on the same platforms, and installers take either",
+            )
 
 
 #: Wheels for one Python and platform by platform tags; those that differ only in the build number count once.

@@ -13,7 +13,7 @@ from wheel_uploader.checks import inventory
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.checks.release_content import ReleaseContent, summarize_values
 from wheel_uploader.core import bounds
-from wheel_uploader.core.models import FileSummary, Severity, WheelName
+from wheel_uploader.core.models import FileSummary, SdistName, Severity, WheelName
 from wheel_uploader.core.platforms import matrix as platform_matrix
 
 #: Number of other wheels that must agree before one that differs is the odd one.
@@ -71,6 +71,65 @@ def odd_modules(release: ReleaseContent) -> Iterator[Observation]:
     for (wheel, count), found in deviations.items():
         agree = "1 comparable wheel agrees" if count == 1 else f"{count} comparable wheels agree"
         yield wheel.filename, f"{_describe_deviations(found)}; {agree}"
+
+
+@check("release/stated-version", Severity.WARNING)
+def stated_version(release: ReleaseContent) -> Iterator[Observation]:
+    """Package states another version than the release.
+
+    All wheels have the same number in their source, and it is not that of the release. Users who print
+    demo.__version__ see a version that they did not install, and report bugs for it. The usual cause is a
+    number that was raised in pyproject.toml alone. Raise it in both places, or read it from the installed
+    metadata (importlib.metadata). Only the package that is named like the project is examined; placeholders
+    such as "0.0.0" are not reported, nor is the base of a post-release or of a local version. See
+    release/odd-modules for a single wheel with another version.
+    """
+    found: tuple[str, str] | None = None
+    for packed in dict.fromkeys(summary.inventory for _, summary in list_wheels(release)):
+        stated = _find_stated_version(inventory.unpack(packed), release.project)
+        if stated is None or not is_another_version(stated[1], release.version):
+            return  # Of another wheel, release/odd-modules reports the version.
+        found = stated
+    if found and not _has_right_sdist(release):
+        yield f"{found[0]} states version {found[1]}, not {release.version}"
+
+
+def _has_right_sdist(release: ReleaseContent) -> bool:
+    """Return whether an sdist states the right version, so that release/differs-from-sdist reports wheels."""
+    suffixes = tuple(f"/{package}/__init__.py" for package in _list_package_names(release.project))
+    return any(
+        f"/{path}".endswith(suffixes) and states_version(module.version, release.version)
+        for summary in release.summaries
+        if isinstance(summary.name, SdistName)
+        for path, module in inventory.unpack(summary.inventory).modules.items()
+    )
+
+
+def _find_stated_version(modules: inventory.Inventory, project: str) -> tuple[str, str] | None:
+    """Return the path and the version of the package that is named like the project; None if it has none."""
+    for package in _list_package_names(project):
+        path = f"{package}/__init__.py"
+        if (module := modules.modules.get(path)) and module.version:
+            return path, module.version
+    return None
+
+
+def _list_package_names(project: str) -> tuple[str, ...]:
+    return project.replace("-", "_"), project.replace("-", "")
+
+
+def is_another_version(text: str, version: Version) -> bool:
+    """Return whether a source file with this version is not one of a release of ``version``."""
+    try:
+        stated = bounds.parse_pep440_version(text)
+    except InvalidVersion:
+        return False
+    if not any(stated.release):
+        return False  # A placeholder.
+    same = {version, bounds.parse_pep440_version(version.public)}
+    if version.post is not None:
+        same.add(bounds.parse_pep440_version(version.base_version))
+    return stated not in same
 
 
 def find_deviations(release: ReleaseContent) -> list[Deviation]:
@@ -316,4 +375,7 @@ def _describe_deviations(deviations: Sequence[Deviation]) -> str:
     return "; ".join(clauses)
 
 
-CHECKS = (odd_modules,)
+CHECKS = (
+    odd_modules,
+    stated_version,
+)

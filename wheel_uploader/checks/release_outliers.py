@@ -33,11 +33,11 @@ ValueFormatter = Callable[[Hashable], str]
 def odd_one_out(release: ReleaseContent) -> Iterator[Observation]:
     """One wheel differs from all comparable wheels.
 
-    It was built by a different tool, is for an older or newer system, installs different packages, or
-    contains much more or less than the same wheel for other Python versions. Common causes are a wheel that
-    was built by hand, a job with a different configuration, and a build that silently left something out. The
-    check reports only a single outlier among at least three others that agree; a difference shared by several
-    wheels is assumed to be intended.
+    It was built by a different tool, is for an older or newer system, installs different packages or scripts,
+    or contains much more or less than the same wheel for other Python versions. Common causes are a wheel
+    that was built by hand, a job with a different configuration, and a build that silently left something
+    out. The check reports only a single outlier among at least three others that agree; a difference shared
+    by several wheels is assumed to be intended.
     """
     wheels = [
         WheelSummary(summary.name, summary)
@@ -47,6 +47,7 @@ def odd_one_out(release: ReleaseContent) -> Iterator[Observation]:
     yield from _find_odd_generator(wheels)
     for system in _group_by(wheels, lambda name: {_get_system(tag) for tag in name.platforms}):
         yield from _find_odd_value(system, lambda wheel: wheel.summary.top_level, _describe_top_level)
+        yield from _find_odd_value(system, lambda wheel: wheel.summary.scripts, _describe_scripts)
     several = _find_platforms_with_several(wheels)
     for group in _group_by(wheels, lambda name: _get_sibling_keys(name, several)):
         # release/odd-modules names the extension modules that differ.
@@ -94,6 +95,12 @@ def _get_tool(summary: FileSummary) -> str:
 
 def _describe_top_level(value: Hashable) -> str:
     return f"installs {summarize_values(value) or 'nothing'}" if isinstance(value, tuple) else ""
+
+
+def _describe_scripts(value: Hashable) -> str:
+    if not isinstance(value, tuple):
+        return ""
+    return f"has the scripts {summarize_values(value)}" if value else "has no scripts"
 
 
 def _find_odd_size(group: Sequence[WheelSummary]) -> Iterator[Observation]:

@@ -58,7 +58,7 @@ def undeclared_extra(content: WheelContent | SdistContent) -> Iterator[Observati
     """Requirement is for an extra that the project does not have.
 
     Its marker has "extra == 'name'", but no Provides-Extra states that name, so pip ignores the extra with a
-    warning, and nobody can install the requirement. The usual causes are an extra that was renamed, and
+    warning, and never installs the requirement. The usual causes are an extra that was renamed, and
     metadata that was edited by hand. Declare the extra in the project's configuration, and build again.
     """
     provided = {

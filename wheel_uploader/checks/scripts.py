@@ -1,4 +1,4 @@
-"""Checks of the scripts that a wheel installs: they can be generated and run, and replace no other program."""
+"""Checks of the scripts that a wheel installs: they can be generated and run, and replace no program."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_VALUE = 80
 #: The programs of an environment, as installers and users call them.
 _RESERVED_NAME = re.compile(r"(?:python|pip)w?(?:[23](?:\.[0-9]{1,2})?t?)?w?(?:\.exe)?\Z", re.IGNORECASE)
 _NOT_A_LETTER = re.compile(r"[^a-z]")
-#: What remains of the groups of scripts without blanks, hyphens and a plural.
+#: The letters of each group of scripts, with and without the plural, and the group.
 _GROUPS_BY_LETTERS = {
     spelling: group
     for group in entry_points.SCRIPT_GROUPS

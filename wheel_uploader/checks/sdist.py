@@ -109,13 +109,13 @@ def duplicate_member(sdist: SdistContent) -> Iterator[Observation]:
     """Two members of the archive have the same path.
 
     Programs that unpack the archive keep the last one, whereas programs that read it as a stream may use the
-    first one, so that what was reviewed is not what is built. The usual cause is a tar archive that files
-    were appended to. Build the sdist with a current build backend.
+    first one, so that users may build from another file than the one that was reviewed. The usual cause is a
+    tar archive that files were appended to. Build the sdist with a current build backend.
     """
     counts = Counter(member.name for member in sdist.members if member.kind != "directory")
     for path, count in counts.items():
         if count > 1:
-            yield path, f"{count} members have this path"
+            yield path, f"{format_count(count, 'member')} have this path"
 
 
 def _describe_unsafe_member(member: SdistMember) -> str:

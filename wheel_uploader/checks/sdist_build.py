@@ -97,7 +97,7 @@ def missing_file(sdist: SdistContent) -> Iterator[Observation]:
     """File that pyproject.toml names is not in the sdist.
 
     Most build backends read the files of "readme" and "license" before they build anything, and stop if one
-    is missing, so that nobody can install from the sdist. The usual cause is an exclude rule, or a file
+    is missing, so that the sdist cannot be installed. The usual cause is an exclude rule, or a file
     outside of the project's directory. Include the file, and build a wheel from the sdist before a release.
     """
     if any(fact.kind in _INCOMPLETE_KINDS for fact in sdist.anomalies):

@@ -61,9 +61,10 @@ def import_name(wheel: WheelContent) -> Iterator[Observation]:
 
     These fields (PEP 794) say which names can be imported once a project is installed; tools find the project
     for a name with them. A name is in one of the two fields, the package that contains it is stated as well,
-    and an empty Import-Name says that nothing can be imported. The usual causes are a package that was renamed, and one that the build left out.
-    Correct "import-names" in pyproject.toml, or the list of packages. Names that the wheel does not install
-    because the operating system provides them belong in no Import-Name.
+    and an empty Import-Name says that nothing can be imported. The usual causes are a package that was
+    renamed, and one that the build left out. Correct "import-names" in pyproject.toml, or the list of
+    packages. Names that the wheel does not install because the operating system provides them belong in no
+    Import-Name.
     """
     metadata = core_metadata.read_core_metadata(wheel)
     if metadata is None:

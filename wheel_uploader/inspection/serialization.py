@@ -16,7 +16,7 @@ _SUMMARY_KEYS = frozenset(
     {
         *("size", "unpacked_size", "generator", "top_level", "binary_count"),
         *("metadata", "dynamic_fields", "repair_generators", "sboms"),
-        *("metadata_version", "inventory", "extension_count", "compiled_source_count"),
+        *("metadata_version", "inventory", "extension_count", "compiled_source_count", "scripts"),
     }
 )
 
@@ -79,6 +79,7 @@ def _summary_to_json(summary: FileSummary) -> dict[str, Any]:
         "unpacked_size": summary.unpacked_size,
         "generator": summary.generator,
         "top_level": list(summary.top_level),
+        "scripts": list(summary.scripts),
         "binary_count": summary.binary_count,
         "metadata": {field: list(values) for field, values in summary.metadata.items()},
         "dynamic_fields": None if dynamic is None else sorted(dynamic),
@@ -100,6 +101,7 @@ def _summary_from_json(value: Any, name: DistName) -> FileSummary:
         unpacked_size=_exactly(int, data["unpacked_size"]),
         generator=_text(data["generator"]),
         top_level=_tuple_of(_text, data["top_level"]),
+        scripts=_tuple_of(_text, data["scripts"]),
         binary_count=_exactly(int, data["binary_count"]),
         metadata={
             _text(field): _tuple_of(_text, values)

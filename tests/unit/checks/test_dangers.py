@@ -553,3 +553,34 @@ def test_reports_a_module_with_nul_characters(source: bytes) -> None:
 
 def test_a_module_in_another_encoding_that_python_accepts_is_not_reported() -> None:
     assert find_in({"demo/a.py": "# -*- coding: latin-1 -*-\nx = 'é'\n".encode("latin-1")}) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("build/lib/demo/old.py", "it is the output of an earlier build"),
+        ("build/lib.linux-x86_64-cpython-312/demo/x.py", "it is the output of an earlier build"),
+        ("build/temp.win-amd64-cpython-312/Release/x.obj", "it is the output of an earlier build"),
+        ("dist/demo-0.9-py3-none-any.whl", "it is the output of an earlier build"),
+        ("dist/demo-0.9.tar.gz", "it is the output of an earlier build"),
+        ("demo/x.cpython-312-x86_64-linux-gnu.so", "it is compiled for the build machine"),
+        ("src/demo/x.cp312-win_amd64.pyd", "it is compiled for the build machine"),
+        ("demo/x.abi3.so", "it is compiled for the build machine"),
+    ],
+)
+def test_reports_the_output_of_a_build_in_an_sdist(path: str, message: str) -> None:
+    [finding] = find_in({path: b"x"}, "sdist")
+    assert (finding.check, finding.message) == ("sdist/build-output", message)
+    assert finding.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("build/build.sh", "build/library/x.py", "buildlib/x.py", "demo/build/lib/x.py", "dist/index.js"),
+        *("tests/data/x.cpython-312-x86_64-linux-gnu.so", "tests/dist/a-1-py3-none-any.whl", "demo/libx.so"),
+        *("vendor/a-1.0-py3-none-any.whl", "demo/x.so"),
+    ],
+)
+def test_accepts_files_in_an_sdist_that_are_named_similarly(path: str) -> None:
+    assert find_in({path: b"x"}, "sdist") == ()

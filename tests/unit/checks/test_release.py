@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tools.testing.wheels import wheel_filename
+from tests.support.zips import content
+from tools.testing.wheels import sdist_bytes, wheel_bytes, wheel_filename
 from wheel_uploader import checks
+from wheel_uploader.checks import file_summary
 from wheel_uploader.checks.release_content import (
     ReleaseContent,
     admits_python,
@@ -234,6 +237,21 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
     ),
     "nothing to import": (
         release(changed={WINDOWS: {"top_level": ()}}),
+        "release/odd-one-out",
+        WINDOWS,
+    ),
+    "a wheel without the scripts": (
+        release(changed={name: {"scripts": ("dipy = dipy:main",)} for name in matrix() if name != WINDOWS}),
+        "release/odd-one-out",
+        WINDOWS,
+    ),
+    "a wheel with another script": (
+        release(
+            changed={
+                name: {"scripts": ("dipy = dipy:main" if name != WINDOWS else "dipy = dipy:run",)}
+                for name in matrix()
+            }
+        ),
         "release/odd-one-out",
         WINDOWS,
     ),
@@ -1205,3 +1223,85 @@ def test_no_number_of_complete_versions_is_reported(
     filenames = [*matrix(pythons, platforms), *([SDIST] if sdist else [])]
     others = [name.replace("1.12.0", version) for version in versions for name in filenames]
     assert messages(release(filenames, other_names=parse_names(*others))) == []
+
+
+UNIVERSAL, PURE = (wheel_filename("dipy", "1.12.0", f"{tag}-none-any") for tag in ("py2.py3", "py3"))
+
+
+@pytest.mark.parametrize(
+    ("names", "reported"),
+    [
+        ([UNIVERSAL, PURE], [PURE]),
+        ([PURE], []),
+        ([PURE, wheel_filename("dipy", "1.12.0", "py2-none-any")], []),
+        ([PURE, wheel_filename("dipy", "1.12.0", "py2.py3-none-any", "1")], []),
+        ([PURE, WINDOWS], []),
+        ([WINDOWS, WINDOWS.replace("-cp312-cp312-", "-cp311.cp312-cp311.cp312-")], [WINDOWS]),
+    ],
+)
+def test_two_wheels_that_installers_may_take_for_one_python(names: list[str], reported: list[str]) -> None:
+    found = findings(release([*names, SDIST]))
+    assert [finding.subject for finding in found if finding.check == "release/duplicate-slot"] == reported
+
+
+def test_a_published_wheel_for_the_same_python_is_named() -> None:
+    [finding] = [
+        finding
+        for finding in findings(release([PURE, SDIST], project_page=page(UNIVERSAL, age=1)))
+        if finding.check == "release/duplicate-slot"
+    ]
+    assert finding.subject == PURE
+    assert UNIVERSAL in finding.message
+
+
+def summarize(data: bytes, filename: str) -> FileSummary:
+    return file_summary.summarize_file(content(data, filename))
+
+
+def state_version(*texts: str, version: str = "1.0", sdist: str = "") -> list[str]:
+    """Return the findings about the version in the source of wheels, and of an sdist if there is one."""
+    tags = ("cp311-cp311-win_amd64", "cp312-cp312-win_amd64")
+    summaries = [
+        summarize(
+            wheel_bytes(
+                "demo", version, tag, files={"demo/__init__.py": f'__version__ = "{text}"\n'.encode()}
+            ),
+            wheel_filename("demo", version, tag),
+        )
+        for text, tag in zip(texts, tags, strict=False)
+    ]
+    if sdist:
+        files = {"src/demo/__init__.py": f'__version__ = "{sdist}"\n'.encode()}
+        summaries.append(summarize(sdist_bytes("demo", version, files=files), f"demo-{version}.tar.gz"))
+    found = findings(
+        ReleaseContent(
+            project=canonicalize_name("demo"), version=Version(version), summaries=tuple(summaries), now=NOW
+        )
+    )
+    return [finding.message for finding in found if finding.check == "release/stated-version"]
+
+
+@pytest.mark.parametrize("stated", ["0.9", "1.0.dev0", "1.0+g1234567", "1.0.1", "1.0rc1", "1.0.post1"])
+def test_reports_a_version_in_the_source_that_is_not_that_of_the_release(stated: str) -> None:
+    message = f"demo/__init__.py states version {stated}, not 1.0"
+    assert state_version(stated) == [message]
+    assert state_version(stated, stated, sdist=stated) == [message]
+    # Other checks name the files that differ.
+    assert state_version(stated, "1.0") == []
+    assert state_version(stated, stated, sdist="1.0") == []
+
+
+@pytest.mark.parametrize(
+    ("stated", "version"),
+    [
+        ("1.0", "1.0"),
+        ("1.0.0", "1.0"),
+        ("0.0.0", "1.0"),
+        ("1.0", "1.0.post1"),
+        ("1.0", "1.0+cu128"),
+        ("1.0+cu128", "1.0+cu128"),
+        ("1.0dev3", "1.0.dev3"),
+    ],
+)
+def test_accepts_a_version_in_the_source_that_is_that_of_the_release(stated: str, version: str) -> None:
+    assert state_version(stated, version=version) == []

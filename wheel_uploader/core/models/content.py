@@ -271,6 +271,8 @@ class FileSummary:
     sboms: tuple[str, ...] = ()
     #: Names installed into site-packages, without ``.dist-info``, ``.data`` and files of repair tools.
     top_level: tuple[str, ...] = ()
+    #: The scripts that installers generate, as ``name = object``.
+    scripts: tuple[str, ...] = ()
     #: Number of compiled members, without the libraries that a repair tool adds.
     binary_count: int = 0
     #: Core metadata field to its values, normalized for comparison; empty without metadata.
