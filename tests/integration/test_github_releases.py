@@ -376,7 +376,7 @@ def test_publication_whose_answer_is_lost_is_not_requested_again(
     assert sum(write.startswith("PATCH") for write in site.writes()) == 1
 
 
-def test_another_size_of_the_same_hash_is_told_as_a_size(publisher: Publisher, site: GitHubSite) -> None:
+def test_reports_another_size_of_the_same_hash(publisher: Publisher, site: GitHubSite) -> None:
     number = site.add_release(files={WINDOWS: FILES[WINDOWS]})
     site.releases[number]["assets"][0]["size"] = 7
     ended = publisher.run()

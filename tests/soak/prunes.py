@@ -97,7 +97,7 @@ class Place(ABC):
         """Return the versions whose file the target has and lists."""
 
     def find_problem(self) -> str:
-        """Return what is wrong after a complete run, in one clause; empty if nothing is."""
+        """Return the problem after a complete run, in one clause; empty if there is none."""
         served = self.served()
         return "" if served == STAYING else f"the target has {sorted(served)}"
 
