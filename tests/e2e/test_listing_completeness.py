@@ -149,6 +149,39 @@ def test_names_a_tar_archive_that_holds_wheels(tmp_path: Path, name: str, place:
     assert f"the archive {name} holds {A}, which must be unpacked" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["wheels.7z", "wheels-linux.tar.zst", "wheelhouse.rar", "demo_whl.tar.lz4"])
+@pytest.mark.parametrize("folder", ["", "artifacts"])
+def test_names_an_archive_of_wheels_that_cannot_be_looked_into(
+    tmp_path: Path, name: str, folder: str
+) -> None:
+    wheels.make_wheel(tmp_path / "staged")
+    (tmp_path / "staged" / folder).mkdir(exist_ok=True)
+    (tmp_path / "staged" / folder / name).write_bytes(b"7z\xbc\xaf")
+    result = run("-u", tmp_path / "staged", "--until", "check", "dipy", "1.11.0")
+    assert result.exit_code == 3, result.stderr
+    assert f"the archive {name} cannot be read; it may hold wheels of the release" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith(f"next: Unpack {name} there, or move it away")
+
+
+@pytest.mark.parametrize("inner", ["wheels-linux.zip", "x/wheels.tar.gz", "wheels.7z"])
+def test_names_an_archive_of_archives(tmp_path: Path, inner: str) -> None:
+    wheels.make_wheel(tmp_path)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr(inner, b"PK")
+    result = run("-u", tmp_path, "--until", "check", "dipy", "1.11.0")
+    assert result.exit_code == 3, result.stderr
+    assert f"the archive all.zip holds the archive {inner.rpartition('/')[2]}" in result.stderr
+
+
+def test_other_archives_are_harmless(tmp_path: Path) -> None:
+    wheels.make_wheel(tmp_path)
+    for name in ("symbols.7z", "logs.tar.zst", "steeringwheelx.rar"):
+        (tmp_path / name).write_bytes(b"7z")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("docs.zip", b"PK")
+    assert run("-u", tmp_path, "--until", "list", "dipy", "1.11.0").exit_code == 0
+
+
 def test_a_damaged_tar_archive_is_harmless(tmp_path: Path) -> None:
     wheels.make_wheel(tmp_path)
     (tmp_path / "logs.tar.gz").write_bytes(b"\x1f\x8b\x08\x00broken")

@@ -26,7 +26,7 @@ def test_only_one_of_eight_runs_works_on_a_wheelhouse() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["anaconda.org", "folder"])
+@pytest.mark.parametrize("place", ["anaconda.org", "folder", "S3"])
 def test_a_run_that_is_killed_while_it_prunes_is_finished_by_the_same_command(place: str) -> None:
     with prunes.open_sweep(place) as sweep:
         first, last = sweep.points()
@@ -36,6 +36,17 @@ def test_a_run_that_is_killed_while_it_prunes_is_finished_by_the_same_command(pl
     assert tally.problems == []
     assert tally.points >= 5
     assert 0 < tally.begun < tally.points
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", prunes.STATIC_PLACES)
+def test_a_run_that_fails_while_it_prunes_is_finished_by_the_same_command(place: str) -> None:
+    with prunes.open_sweep(place) as sweep:
+        steps, tally = sweep.count_steps(), prunes.PruneTally()
+        for number, fault in enumerate(prunes.FAULTS[place] * 2):
+            tally.add(sweep.fail_at(steps - 1 - 3 * number, fault))
+    assert tally.problems == []
+    assert tally.points >= 2
 
 
 @pytest.mark.slow

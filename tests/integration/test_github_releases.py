@@ -376,6 +376,14 @@ def test_publication_whose_answer_is_lost_is_not_requested_again(
     assert sum(write.startswith("PATCH") for write in site.writes()) == 1
 
 
+def test_reports_another_size_of_the_same_hash(publisher: Publisher, site: GitHubSite) -> None:
+    number = site.add_release(files={WINDOWS: FILES[WINDOWS]})
+    site.releases[number]["assets"][0]["size"] = 7
+    ended = publisher.run()
+    assert ended.exit_code == 7
+    assert f"{WINDOWS}: local size {len(FILES[WINDOWS])}, GitHub's size 7 bytes" in ended.stderr
+
+
 def test_immutability_that_only_the_upload_shows_is_final(publisher: Publisher, site: GitHubSite) -> None:
     number = site.add_release(files={WINDOWS: FILES[WINDOWS]}, draft=False)
     message = {"message": "Cannot upload assets to an immutable release."}

@@ -30,6 +30,8 @@ class Task:
     environment: Mapping[str, str] = field(default_factory=dict)
     #: The point to be killed at. 0: count the points, into the file ``points``; -1: neither.
     kill_at: int = -1
+    #: Count the operations that write, and let the one at that point fail.
+    fails: bool = False
     #: Write every address that the run connects to or looks up to the file ``connected``.
     watch: bool = False
     #: Seconds after which the run is killed.
@@ -129,7 +131,7 @@ def _run(task: Task) -> None:
         os.dup2(log, descriptor)
     if task.watch:
         _record_connections()
-    counter = kill_points.Counter(task.kill_at)
+    counter = kill_points.Counter(task.kill_at, fails=task.fails)
     if task.kill_at >= 0:
         kill_points.install(counter)
     code = run_command(main, task.arguments)

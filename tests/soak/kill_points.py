@@ -1,7 +1,11 @@
-"""The points at which a process can be killed: before, in the middle of, and after each of its operations."""
+"""The points at which a process can be killed: before, in the middle of, and after each of its operations.
+
+Instead, an operation that writes can fail at such a point.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import itertools
 import os
@@ -18,13 +22,19 @@ FILES = (
 )
 SOCKETS = ("connect", "sendall", "send", "recv_into", "recv", "shutdown")
 SPLIT = {"write", "sendall", "send"}
+#: Operations that can fail because of the disk.
+WRITES = {"mkdir", "replace", "rename", "unlink", "fsync", "ftruncate", "write", "link"}
 
 
 class Counter:
-    """Counts the points at which a process can be killed, and kills it at one of them."""
+    """Counts the points at which a process can be killed, and kills it at one of them.
 
-    def __init__(self, kill_at: int) -> None:
+    ``fails``: count the operations that write, and let one of them fail instead.
+    """
+
+    def __init__(self, kill_at: int, *, fails: bool = False) -> None:
         self._kill_at = kill_at
+        self._fails = fails
         # next() of itertools.count is atomic.
         self._points = itertools.count(1)
 
@@ -40,6 +50,10 @@ class Counter:
         """Return ``function`` with a point before it, one after it, and one after half of its data."""
 
         def call(*arguments: Any, **settings: Any) -> Any:
+            if self._fails:
+                if name in WRITES and self.is_reached():
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                return function(*arguments, **settings)
             if self.is_reached():
                 kill_self()
             if name in SPLIT and self.is_reached():

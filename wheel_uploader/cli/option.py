@@ -146,7 +146,7 @@ def _parse_limit(context: click.Context, parameter: click.Parameter, value: Any)
     """Return the seconds, which must be more than zero unless the option is not given."""
     seconds = _parse_seconds(context, parameter, value)
     if not seconds and context.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT:
-        message = "a limit of zero cannot be met; give a duration such as 20m, or leave it out for no limit"
+        message = "zero is not a valid limit; give a duration such as 20m, or leave it out for no limit"
         raise click.BadParameter(message)
     return seconds
 

@@ -428,7 +428,7 @@ def test_color_follows_the_option_and_the_environment(
 def test_a_limit_of_zero_is_an_error(staged: Path, option: str, value: str) -> None:
     result = run("-u", staged, "--until", "list", option, value, "dipy", "1.11.0")
     assert result.exit_code == 2
-    assert f"'{option}': a limit of zero cannot be met; give a duration such as 20m" in result.stderr
+    assert f"'{option}': zero is not a valid limit; give a duration such as 20m" in result.stderr
 
 
 def test_a_limit_of_zero_is_an_error_in_a_variable_and_in_a_file(
@@ -437,7 +437,7 @@ def test_a_limit_of_zero_is_an_error_in_a_variable_and_in_a_file(
     with monkeypatch.context() as variables:
         variables.setenv("WHEEL_UPLOADER_MAX_DURATION", "0")
         result = run("-u", staged, "--until", "list", "dipy", "1.11.0")
-        assert (result.exit_code, "for WHEEL_UPLOADER_MAX_DURATION: a limit" in result.stderr) == (2, True)
+        assert (result.exit_code, "for WHEEL_UPLOADER_MAX_DURATION: zero" in result.stderr) == (2, True)
     Path("pyproject.toml").write_text("[tool.wheel-uploader]\nmax-age = 0\n")
     result = run("-u", staged, "--until", "list", "dipy", "1.11.0")
     assert (result.exit_code, "max-age in " in result.stderr) == (2, True)

@@ -122,6 +122,10 @@ def test_adds_a_list_item_to_a_list() -> None:
             "is not closed",
         ),
         (FOREIGN.replace("<body>", "<body><script>var a;"), "<script> is not closed"),
+        (FOREIGN.replace("</body>", "<a rel=next href='?page=2'>2</a></body>"), "lists only a part"),
+        (FOREIGN.replace("</body>", "<p>first 1000 of 2345</p></body>"), "lists only a part"),
+        (FOREIGN.replace("</body>", "<button>Load more</button></body>"), "lists only a part"),
+        (FOREIGN.replace("</body>", "\n<<<<<<< HEAD\n</body>"), "marks of a merge conflict"),
     ],
 )
 def test_does_not_edit_a_page_that_is_cut_or_is_not_a_page_of_an_index(text: str, reason: str) -> None:
@@ -131,6 +135,29 @@ def test_does_not_edit_a_page_that_is_cut_or_is_not_a_page_of_an_index(text: str
     assert caught.value.message.startswith("/index/simple/demo/index.html cannot be edited: ")
     assert caught.value.exit_code == 2
     assert "Nothing was written" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ('"name": "other"', "it is the page of other"),
+        ('"name": "demo", "next": "?page=2"', "lists only a part of the files: it names a next page"),
+        ('"name": "demo", "truncated": true', "lists only a part of the files: its JSON says so"),
+        ('"name": "demo", "meta": {"api-version": "2.0"}', "version 2.0 of the index API"),
+    ],
+)
+def test_does_not_edit_json_that_is_not_the_whole_page_of_the_project(keys: str, reason: str) -> None:
+    stored = StoredPage(data=f'{{{keys}, "files": []}}'.encode(), version="1")
+    with pytest.raises(ListingError) as caught:
+        pages.read_project_page("k", PageForm.JSON, stored, url=URL, location="/index/")
+    assert caught.value.message.startswith("/index/k cannot be edited: ")
+    assert reason in caught.value.message
+    assert "index.invalid" not in caught.value.message
+
+
+def test_the_name_in_json_may_be_written_in_any_way() -> None:
+    stored = StoredPage(data=b'{"name": "Demo", "files": []}', version="1")
+    assert pages.read_project_page("k", PageForm.JSON, stored, url=URL, location="").files == ()
 
 
 def test_does_not_edit_a_page_that_is_stored_compressed() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +38,26 @@ JSON = '{{"meta": {{"api-version": "1.1"}}, "name": "demo", "files": [{entries}]
 
 
 class FailingStore(FolderStore):
-    """A folder whose change ``fails_at`` is not made."""
+    """A folder whose change ``fails_at`` is not made, or is made and its answer lost."""
 
     fails_at = -1
+    loses_answer = False
     changes = 0
 
-    def _count(self) -> None:
+    def _change(self, change: Callable[[], None]) -> None:
         number, self.changes = self.changes, self.changes + 1
-        if number == self.fails_at:
-            raise NetworkError("the store does not answer")
+        if number != self.fails_at:
+            change()
+            return
+        if self.loses_answer:
+            change()
+        raise NetworkError("the store does not answer")
 
     def replace(self, key: str, page: StoredPage) -> None:
-        self._count()
-        super().replace(key, page)
+        self._change(functools.partial(super().replace, key, page))
 
     def remove(self, key: str) -> None:
-        self._count()
-        super().remove(key)
+        self._change(functools.partial(super().remove, key))
 
 
 @pytest.fixture
@@ -94,11 +99,13 @@ def stored(store: FailingStore) -> set[str]:
     return {name for name in store.list_names(FOLDER).files if name.startswith("demo-")}
 
 
+@pytest.mark.parametrize("loses_answer", [False, True])
 @pytest.mark.parametrize("fails_at", range(5))
 def test_no_page_lists_a_file_that_is_gone_wherever_the_store_fails(
-    store: FailingStore, fails_at: int
+    store: FailingStore, fails_at: int, *, loses_answer: bool
 ) -> None:
     remover = make_remover(store)
+    store.loses_answer = loses_answer
     [old] = [file for file in remover.list_files(with_times=False) if file.filename == OLD]
     store.fails_at = fails_at
     with pytest.raises(NetworkError):

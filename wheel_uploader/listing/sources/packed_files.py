@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,9 @@ _MAX_ARCHIVES = 200
 #: Suffixes of the archives that are looked into.
 _ZIP_SUFFIX = ".zip"
 _TAR_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz")
+#: Suffixes of archives that are not looked into, but named if they are called wheels.
+_OTHER_SUFFIXES = (".7z", ".rar", ".zst", ".tzst", ".lz4", ".lzma", ".tlz", ".lz", ".br")
+_WHEELS = re.compile(r"(?<![a-z])(?:wheels?|wheelhouse|whl)(?![a-z])", re.IGNORECASE)
 #: Limits for a tar archive, which must be unpacked to list it: bytes after that, seconds, and members.
 _MAX_TAR_SIZE, _MAX_TAR_SECONDS, _MAX_TAR_MEMBERS = 1 << 32, 20.0, 100_000
 #: Maximum number of files that a message names.
@@ -36,7 +40,8 @@ def find_packed_files(files: Sequence[RemoteFile], query: ReleaseQuery) -> Itera
     """Yield a gap for each archive among local ``files`` that holds files of the release that are not listed.
 
     If the user named no project, the release is that of the listed files, or any if there are none. An
-    archive with the name of an sdist is not opened. Raises StorageError, and FileError if an archive is no
+    archive with the name of an sdist is not opened. One that cannot be looked into, or is packed inside
+    another one, counts if it is called wheels. Raises StorageError, and FileError if an archive is no
     longer a regular file.
     """
     listed = {file.filename for file in files}
@@ -46,11 +51,16 @@ def find_packed_files(files: Sequence[RemoteFile], query: ReleaseQuery) -> Itera
         for file in files
         if file.filename.lower().endswith((_ZIP_SUFFIX, *_TAR_SUFFIXES)) and _parse(file.filename) is None
     ]
+    for file in files:
+        if file.filename.lower().endswith(_OTHER_SUFFIXES) and _WHEELS.search(file.filename):
+            yield _build_unread_gap(file, f"the archive {file.filename} cannot be read")
     for archive in archives[:_MAX_ARCHIVES]:
+        members = _list_members(archive)
+        distributions = [name for name in map(_parse, members) if name]
         packed = sorted(
             {
                 name.filename
-                for name in _list_distributions(archive)
+                for name in distributions
                 if name.filename not in listed
                 and _is_requested(name, query)
                 and (query.project or not releases or (name.project, name.version) in releases)
@@ -65,6 +75,25 @@ def find_packed_files(files: Sequence[RemoteFile], query: ReleaseQuery) -> Itera
                 remedy=GapRemedy.LAYOUT,
                 hint=f"Unpack {sanitize(archive.filename)} there, then run the command again.",
             )
+        elif inner := next(filter(_is_archive_of_wheels, members), ""):
+            yield _build_unread_gap(
+                archive, f"the archive {archive.filename} holds the archive {sanitize(inner, limit=100)}"
+            )
+
+
+def _build_unread_gap(archive: RemoteFile, message: str) -> ListingGap:
+    return ListingGap(
+        message=f"{message}; it may hold wheels of the release",
+        source=archive.source,
+        remedy=GapRemedy.LAYOUT,
+        hint=f"Unpack {sanitize(archive.filename)} there, or move it away, then run the command again.",
+    )
+
+
+def _is_archive_of_wheels(filename: str) -> bool:
+    suffixes = (_ZIP_SUFFIX, *_TAR_SUFFIXES, *_OTHER_SUFFIXES)
+    is_archive = filename.lower().endswith(suffixes) and _parse(filename) is None
+    return is_archive and _WHEELS.search(filename) is not None
 
 
 def _parse(filename: str) -> DistName | None:
@@ -83,18 +112,15 @@ def _is_requested(name: DistName, query: ReleaseQuery) -> bool:
         return True
 
 
-def _list_distributions(archive: RemoteFile) -> Iterator[DistName]:
-    """Yield the names of the wheels and sdists in an archive; none if it is damaged."""
+def _list_members(archive: RemoteFile) -> list[str]:
+    """Return the names of the files in an archive, without their folders; none if it is damaged."""
     path = Path(file_url_path_to_local(urlsplit(archive.url).path))
     with storage_errors(str(path)), os.fdopen(open_regular_file(path), "rb") as stream:
         if archive.filename.lower().endswith(_ZIP_SUFFIX):
             members = _list_zip(stream, archive.size or 0)
         else:
             members = _list_tar(stream)
-    for member in members:
-        name = _parse(member.replace("\\", "/").rpartition("/")[2])
-        if name:
-            yield name
+    return [member.replace("\\", "/").rpartition("/")[2] for member in members]
 
 
 def _list_zip(stream: BinaryIO, size: int) -> list[str]:

@@ -37,7 +37,10 @@ MAX_DEPTH = 12
 _MAX_NAMED = 8
 #: Suffixes, in lower case, of the files in folders that are reported: wheels, sdists, what belongs to one,
 #: and archives. Any name that contains ".whl" is reported too.
-_REPORTED_SUFFIXES = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".z", ".attestation", ".asc", ".sigstore")
+_REPORTED_SUFFIXES = (
+    *(".zip", ".gz", ".tgz", ".bz2", ".xz", ".z", ".7z", ".zst", ".rar", ".lz4", ".lzma"),
+    *(".attestation", ".asc", ".sigstore"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,8 +84,12 @@ class Confirmer:
             asset = self.assets.find(content.name)
             if asset is None or asset.is_unfinished:
                 problems[content.name] = "the release does not have it" if asset is None else asset.describe()
-            elif (sha256 := self.assets.get_sha256(asset)) != content.sha256 or asset.size != content.size:
+            elif (sha256 := self.assets.get_sha256(asset)) != content.sha256:
                 conflicts.append(f"{content.name}: local sha256 {content.sha256}, GitHub's sha256 {sha256}")
+            elif asset.size != content.size:
+                conflicts.append(
+                    f"{content.name}: local size {content.size}, GitHub's size {asset.size} bytes"
+                )
             else:
                 found[content.name] = asset
                 if problem := self._find_download_problem(asset, content):

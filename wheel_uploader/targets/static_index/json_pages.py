@@ -43,6 +43,12 @@ def add_project(text: str, project: str) -> str:
     return _append(text, "projects", [{"name": project}])
 
 
+def find_project(text: str) -> str:
+    """Return the name of the project of a page; empty if it has none. Raises IncompletePage."""
+    name = _load(text).get("name")
+    return name if isinstance(name, str) else ""
+
+
 def find_projects(text: str) -> frozenset[str]:
     """Return the canonical names of the projects on a root page. Raises IncompletePage."""
     projects = _load(text).get("projects")

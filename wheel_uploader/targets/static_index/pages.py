@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import enum
 import posixpath
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from packaging.utils import canonicalize_name
+
 from wheel_uploader.core.errors import ListingError, NetworkError
 from wheel_uploader.core.models import IndexFile, ProjectPage
+from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import unquote, urljoin, urlsplit
+from wheel_uploader.facts.listing_remarks import find_part_remark
 from wheel_uploader.http.body import decode_text
 from wheel_uploader.index import project_page
 from wheel_uploader.targets.static_index import html_pages, json_pages
@@ -78,6 +83,7 @@ def read_project_page(key: str, form: PageForm, stored: StoredPage, *, url: str,
         text = _decode(stored, form)
         if form.is_json:
             json_pages.add_files(text, ())
+            _require_project(json_pages.find_project(text), url)
             page = project_page.parse_json_page(text, url)
         else:
             if scan_page(text).has_base:
@@ -86,8 +92,17 @@ def read_project_page(key: str, form: PageForm, stored: StoredPage, *, url: str,
     except IncompletePage as error:
         raise _make_error(source, str(error)) from None
     except NetworkError as error:
-        raise _make_error(source, error.message) from None
+        # The URL is only what the links of the page are relative to.
+        reason = (*error.details, error.message)[0].replace(strip_url(url), "the page")
+        raise _make_error(source, reason) from None
     return IndexPage(key=key, form=form, stored=stored, text=text, project_page=page)
+
+
+def _require_project(name: str, url: str) -> None:
+    """Raise IncompletePage if a page is that of another project than the one in its URL."""
+    project = urlsplit(url).path.rstrip("/").rpartition("/")[2]
+    if name and canonicalize_name(name) != canonicalize_name(project):
+        raise IncompletePage(f"it is the page of {sanitize(name, limit=100)}")
 
 
 def read_root_page(key: str, form: PageForm, stored: StoredPage, *, location: str) -> IndexPage:
@@ -203,12 +218,20 @@ def _encode(page: IndexPage, text: str) -> StoredPage:
     return StoredPage(data=data, version=page.stored.version, headers=page.stored.headers)
 
 
+#: The first line of a merge conflict.
+_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
+
+
 def _parse_html(text: str, url: str, source: str) -> ProjectPage:
     from wheel_uploader.facts.html_links import read_html_listing  # late: lxml is not needed for JSON
 
     listing = read_html_listing(text, url, source)
     if listing.asks_for_password:
         raise IncompletePage("it is a login page")
+    if listing.next_url or listing.obstacle or find_part_remark(text):
+        raise IncompletePage("it lists only a part of the files")
+    if _CONFLICT.search(text):
+        raise IncompletePage("it has the marks of a merge conflict")
     return project_page.build_html_page(
         text, url, listing.files, listing.yanked_urls, listing.provenance_urls
     )
