@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import socket
 import subprocess
 import threading
@@ -13,10 +15,19 @@ from http.server import HTTPServer
 _STOP_LIMIT = 10.0
 
 
+#: Below the ports that systems choose for connections: one of those may be another process's before a server
+#: of this one has it.
+_FIRST_PORT, _PORT_COUNT = 10_000, 20_000
+_calls = itertools.count()
+
+
 def free_port() -> int:
-    """Return a port that is not in use at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """Return a port that is not in use at the moment; each process begins elsewhere and takes each port once."""
+    for number in itertools.islice(_calls, _PORT_COUNT):
+        port = _FIRST_PORT + (os.getpid() * 101 + number) % _PORT_COUNT
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("every port is in use")
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> None:

@@ -53,7 +53,7 @@ def local_version_requirement(content: WheelContent | SdistContent) -> Iterator[
             yield core_metadata.get_metadata_path(content), f"PyPI cannot serve '{requirement}'"
 
 
-@check("metadata/undeclared-extra", Severity.WARNING)
+@check("metadata/undeclared-extra", Severity.NOTE)
 def undeclared_extra(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Requirement is for an extra that the project does not have.
 
