@@ -22,7 +22,7 @@ _calls = itertools.count()
 
 
 def free_port() -> int:
-    """Return a port that is not in use at the moment; each process begins elsewhere and takes each port once."""
+    """Return a port that is not in use. Each process begins elsewhere, and takes each port once."""
     for number in itertools.islice(_calls, _PORT_COUNT):
         port = _FIRST_PORT + (os.getpid() * 101 + number) % _PORT_COUNT
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):

@@ -240,9 +240,11 @@ def _bold(word: str, color: str | None = None) -> str:
 
 def _wrapped(label: str, text: str, *, indent: str = "") -> list[str]:
     """Return a label and a sentence in lines that fit the terminal."""
-    line = f"{indent}{label} {text}" if label else f"{indent}{text}"
     if not sys.stderr.isatty():
-        return [line]
+        return [f"{indent}{label} {text}" if label else f"{indent}{text}"]
+    # The codes of colours take no columns.
+    plain_label = click.unstyle(label)
+    line = f"{indent}{plain_label} {text}" if label else f"{indent}{text}"
     indent, line = line[: len(line) - len(line.lstrip())], line.lstrip()
     # A quoted command is not broken, so that it can be copied.
     unbreakable = _QUOTED_COMMAND.sub(lambda command: command[0].replace(" ", _GLUE), line)
@@ -254,7 +256,8 @@ def _wrapped(label: str, text: str, *, indent: str = "") -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [line.replace(_GLUE, " ") for line in lines]
+    lines = [line.replace(_GLUE, " ") for line in lines]
+    return [lines[0].replace(plain_label, label, 1), *lines[1:]] if label else lines
 
 
 _QUOTED_COMMAND, _GLUE = re.compile(r"'wheel-uploader [^']{1,200}'"), "\0"
