@@ -1,4 +1,4 @@
-"""Lists every CPython 3.11 to 3.15 on this machine: ``python tools/pythons.py``. It downloads nothing.
+"""Lists every CPython 3.11 to 3.15 on this machine: ``python -m tools.pythons``. It downloads nothing.
 
 It finds the interpreters on PATH, those of pyenv, and those that ``uv python list --only-installed`` lists.
 With ``--newest``, it lists only the newest patch release of each minor version.
