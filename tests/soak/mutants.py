@@ -8,6 +8,7 @@ installed package is changed.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import importlib.abc
 import importlib.util
 import json
@@ -124,7 +125,9 @@ def _words_of(path: str) -> set[str]:
 def soak(part: int, jobs: int, *, seed: int | None = None, count: int = COUNT) -> Iterator[Figure]:
     """Run the tests on 400 mutants of the code that decides which files to publish (--count, --seed)."""
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
-    mutants = [each for path, source in _sources().items() for each in mutants_of(path, source)]
+    mutants = [
+        each for path, source in _sources().items() if _is_chosen(path) for each in mutants_of(path, source)
+    ]
     chosen = _only_survivors(random.Random(seed).sample(mutants, min(len(mutants), max(1, count // part))))
     print(f"mutants: seed {seed}: {len(chosen)} of {len(mutants)} in {len(_sources())} modules", flush=True)
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-mutants-") as folder:
@@ -146,6 +149,11 @@ def soak(part: int, jobs: int, *, seed: int | None = None, count: int = COUNT) -
             ]
     yield Figure(f"{len(controls)} controls (the original source), {len(failed)} killed", failed)
     yield from _figures(chosen, tasks, ended)
+
+
+def _is_chosen(path: str) -> bool:
+    """Tell whether a module matches a pattern of MUTANT_PATHS, by default each."""
+    return any(fnmatch.fnmatch(path, pattern) for pattern in os.environ.get("MUTANT_PATHS", "*").split())
 
 
 def _only_survivors(mutants: list[Mutant]) -> list[Mutant]:
