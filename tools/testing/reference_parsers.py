@@ -29,6 +29,7 @@ def _ours(form: BinaryFormat | None, part: BinarySlice) -> dict[str, Any]:
         facts |= {
             "name": part.library_name,
             "rpaths": list(part.rpaths),
+            "runpath": part.has_runpath,
             "versions": set(part.symbol_versions),
         }
         facts |= {"interpreter": part.interpreter, "debug": part.has_debug_info}
@@ -51,6 +52,7 @@ def reference_facts(facts: BinaryFacts, data: bytes) -> list[dict[str, Any]]:
 def _elf(data: bytes) -> dict[str, Any]:
     elf = ELFFile(io.BytesIO(data))
     facts: dict[str, Any] = {"needed": [], "name": "", "versions": set(), "interpreter": "", "python": set()}
+    facts["runpath"] = False
     paths: dict[str, list[str]] = {"DT_RPATH": [], "DT_RUNPATH": []}
     segment: Any
     for segment in elf.iter_segments():
@@ -65,6 +67,7 @@ def _elf(data: bytes) -> dict[str, Any]:
                     facts["name"] = tag.soname
                 elif tag.entry.d_tag in paths:
                     text = tag.rpath if tag.entry.d_tag == "DT_RPATH" else tag.runpath
+                    facts["runpath"] |= tag.entry.d_tag == "DT_RUNPATH"
                     paths[tag.entry.d_tag] += [part for part in text.split(":") if part]
     facts["rpaths"] = paths["DT_RUNPATH"] or paths["DT_RPATH"]
     section: Any

@@ -15,7 +15,9 @@ from packaging.utils import canonicalize_name
 from wheel_uploader.checks.module_suffixes import parse_suffix_tag
 from wheel_uploader.checks.native_code import LoadableCode, iter_loadable_code
 from wheel_uploader.core.models import BinaryFormat, BinaryKind, WheelContent
+from wheel_uploader.core.platforms import platforms as platforms_platforms
 from wheel_uploader.core.platforms import policies
+from wheel_uploader.core.platforms.platforms import OperatingSystem
 from wheel_uploader.facts.binaries import module_names
 from wheel_uploader.facts.binaries.search_paths import (
     RPATH,
@@ -24,6 +26,7 @@ from wheel_uploader.facts.binaries.search_paths import (
     iter_search_folders,
 )
 
+_GLIBC_SYSTEMS = frozenset({OperatingSystem.MANYLINUX, OperatingSystem.LINUX})
 #: Beginnings of text files that only a linker understands, and no loader.
 _LINKER_SCRIPTS = (b"/* GNU ld script", b"INPUT", b"GROUP", b"OUTPUT_FORMAT")
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -152,7 +155,13 @@ class _Reach(NamedTuple):
 
 
 def _follow_modules(wheel: WheelContent, members: set[str]) -> _Reach:
-    """Follow the modules' search paths, which also hold for the libraries that they load."""
+    """Follow the modules' search paths, most of which also hold for the libraries that they load.
+
+    With glibc, a RUNPATH holds only for what its own file needs, and a file that has one inherits none. musl
+    and macOS inherit all search paths.
+    """
+    platforms = platforms_platforms.parse_platforms(wheel.name.platforms)
+    is_glibc = bool(platforms) and all(platform.system in _GLIBC_SYSTEMS for platform in platforms)
     code_by_path: dict[str, list[LoadableCode]] = {}
     for code in iter_loadable_code(wheel):
         code_by_path.setdefault(get_installed_path(code.member), []).append(code)
@@ -165,13 +174,21 @@ def _follow_modules(wheel: WheelContent, members: set[str]) -> _Reach:
     while queue:
         path = queue.pop()
         folders = tuple(reach.folders[path])[:MAX_SEARCH_PATHS]
+        inherited = () if is_glibc and _has_runpath(code_by_path[path]) else folders
         for code in code_by_path[path]:
             wheel.budget.count_work(1 + len(code.slice.needed_libraries) * len(folders))
             for library, found in _find_needed(code, folders, members):
                 reach.loaded.add(library)
-                if found in code_by_path and _add_folders(reach, found, folders, code_by_path[found]):
+                if found not in code_by_path:
+                    continue
+                own = is_glibc and _has_runpath(code_by_path[found])
+                if _add_folders(reach, found, () if own else inherited, code_by_path[found]):
                     queue.append(found)
     return reach
+
+
+def _has_runpath(slices: list[LoadableCode]) -> bool:
+    return any(code.slice.has_runpath for code in slices)
 
 
 def _find_needed(

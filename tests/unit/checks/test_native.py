@@ -630,11 +630,30 @@ def test_accepts_programs_and_firmware_as_data() -> None:
     ) == {"native/arch-mismatch"}
 
 
-def test_accepts_a_library_that_is_already_loaded() -> None:
-    module = elf(needed=("liba.so.1",), runpath="$ORIGIN/../dipy.libs")
-    # liba has no search path, but libb may be loaded already.
-    files = {SO: module, "dipy.libs/liba.so.1": elf(needed=("libb.so.1",)), "dipy.libs/libb.so.1": elf()}
-    assert run_checks(LINUX, files) == {}
+LIBS = {"dipy.libs/liba.so.1": elf(needed=("libb.so.1",)), "dipy.libs/libb.so.1": elf()}
+
+
+def test_a_search_path_holds_for_the_libraries_of_a_library() -> None:
+    """Inherit search paths like glibc, musl and macOS (tried with gcc's --enable-new-dtags and without)."""
+    folder = "$ORIGIN/../dipy.libs"
+    by_rpath = elf(needed=("liba.so.1",), rpath=folder)
+    by_runpath = elf(needed=("liba.so.1",), runpath=folder)
+    assert run_checks(LINUX, {SO: by_rpath, **LIBS}) == {}
+    reason = "the wheel has dipy.libs/libb.so.1, but no search path leads to it"
+    lacking = {"native/missing-library": [f"dipy.libs/liba.so.1: it requires libb.so.1; {reason}"]}
+    # With glibc a RUNPATH holds only for what its own file needs,
+    assert run_checks(LINUX, {SO: by_runpath, **LIBS}) == lacking
+    # and a file that has one inherits nothing.
+    other = {**LIBS, "dipy.libs/liba.so.1": elf(needed=("libb.so.1",), runpath="$ORIGIN/other")}
+    assert run_checks(LINUX, {SO: by_rpath, **other}) == lacking
+    own = {**LIBS, "dipy.libs/liba.so.1": elf(needed=("libb.so.1",), runpath="$ORIGIN")}
+    assert run_checks(LINUX, {SO: by_runpath, **own}) == {}
+    # Another module may have loaded it.
+    second = elf(needed=("libb.so.1",), runpath=folder, defined=("PyInit_y",))
+    assert run_checks(LINUX, {SO: by_runpath, SO.replace("/x.", "/y."): second, **LIBS}) == {}
+    # musl does not distinguish the two.
+    module = SO.replace("linux-gnu", "linux-musl")
+    assert run_checks(MUSL, {module: by_runpath, **LIBS, "dipy.libs/libb.so.1": musl_elf()}) == {}
 
 
 NO_PATH: Files = {SO: elf(needed=("libc10.so",)), "dipy/lib/libc10.so": elf(soname="libc10.so")}

@@ -67,6 +67,7 @@ def test_reads_elf_files_of_any_class_and_byte_order(arch: str) -> None:
         needed_libraries=("libm.so.6", "libc.so.6"),
         library_name="libx.so.1",
         rpaths=("$ORIGIN/../x.libs", "/opt/lib"),
+        has_runpath=True,
         symbol_versions=(
             ("libc.so.6", "GLIBC_2.17"),
             ("libc.so.6", "GLIBC_2.34"),

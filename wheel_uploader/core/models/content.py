@@ -119,6 +119,8 @@ class BinarySlice:
     library_name: str = ""
     #: The library search paths, as written (``$ORIGIN/../x.libs``, ``@loader_path``).
     rpaths: tuple[str, ...] = ()
+    #: True if they are a RUNPATH (ELF), which glibc uses only for the libraries that this code itself needs.
+    has_runpath: bool = False
     #: Required symbol versions, as (library, version): ``("libc.so.6", "GLIBC_2.17")``.
     symbol_versions: tuple[tuple[str, str], ...] = ()
     #: The program interpreter (loader) of an ELF executable.

@@ -160,6 +160,7 @@ def read_elf(view: ByteView, *, symbols: bool, functions: Sequence[str] = ()) ->
         needed_libraries=read_strings(_NEEDED),
         library_name=next(iter(read_strings(_SONAME)), ""),
         rpaths=tuple(part for rpath in rpaths for part in rpath.split(":") if part)[:MAX_NEEDED],
+        has_runpath=_RUNPATH in dynamic,
         symbol_versions=tuple(dict.fromkeys(_read_versions(elf, dynamic, strings))),
         interpreter=view.read_string(interpreter.offset) if interpreter else "",
         python_imports=imported,
