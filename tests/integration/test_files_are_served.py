@@ -103,3 +103,15 @@ def test_confirms_a_file_on_a_private_host_without_a_request(served: Served, tmp
         served.index.file_reply = Reply(302, headers={"Location": f"{elsewhere}{NAME}"})
         code, _, errors = publish(served, tmp_path)
     assert code == 0, errors
+
+
+def test_a_run_that_uploads_nothing_asks_for_nothing_twice(served: Served, tmp_path: Path) -> None:
+    assert publish(served, tmp_path)[0] == 0
+    served.index.gets.clear()
+    code, output, errors = publish(served, tmp_path)
+    assert code == 0, errors
+    assert "confirmed: the index serves 1 of 1 file" in output
+    requested = [(path, headers.get("accept", "").partition(",")[0]) for path, headers in served.index.gets]
+    # Both views of the page are confirmed, because installers read either.
+    assert [path for path, _ in requested] == ["/simple/demo/", "/simple/demo/", f"/files/{NAME}"]
+    assert len(set(requested)) == len(requested)

@@ -26,8 +26,8 @@ from wheel_uploader.index.client import IndexClient
 
 #: Seconds between two polls: short at first, because most indexes list a file at once.
 _MIN_PAUSE, _MAX_PAUSE = 1.0, 20.0
-#: Files that are requested at once.
-_MAX_PROBES = 8
+#: Files that are requested at once; only their first bytes are read.
+_MAX_PROBES = 16
 
 #: The confirmed files by view (``json``, ``html``) and file name.
 _ConfirmedFiles = dict[str, dict[str, Confirmation]]
@@ -42,6 +42,7 @@ def confirm_files(
     progress: Progress,
     log_in: Callable[[], bool] = lambda: False,
     was_uploaded: bool = True,
+    first_page: ProjectPage | None = None,
     sleep: Callable[[float], None] = cancellation.sleep_unless_cancelled,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Confirmation, ...]:
@@ -51,7 +52,8 @@ def confirm_files(
     installers read either. The requests bypass caches. The first bytes of each file are requested; ``log_in``
     is called once if a file requires credentials, and returns whether there are any. Raises ConflictError as
     soon as the index serves different contents under one of the names, and DeadlineError if files are still
-    missing at the end; ``was_uploaded`` says whether the index accepted them just before.
+    missing at the end; ``was_uploaded`` says whether the index accepted them just before. ``first_page`` is
+    the page that was read just before, if nothing was uploaded since.
     """
     deadline = clock() + timeout
     confirmed: _ConfirmedFiles = {}
@@ -59,7 +61,8 @@ def confirm_files(
     last_error, pause, is_permanent = "", _MIN_PAUSE, False
     while True:
         try:
-            _poll(index, project, files, confirmed)
+            page, first_page = first_page, None
+            _poll(index, project, files, confirmed, page)
             last_error = ""
             downloads.probe(files, confirmed)
         except NetworkError as error:
@@ -168,11 +171,17 @@ def _describe_progress(
     return f"{filename} is listed and cannot be downloaded: {problem}"
 
 
-def _poll(index: IndexClient, project: str, files: Sequence[LocalFile], confirmed: _ConfirmedFiles) -> None:
+def _poll(
+    index: IndexClient,
+    project: str,
+    files: Sequence[LocalFile],
+    confirmed: _ConfirmedFiles,
+    page: ProjectPage | None,
+) -> None:
     """Look once for the unconfirmed files: in the first view, and if that lists all of them, in HTML too."""
     first_view = next(iter(confirmed), "")
     if not first_view or len(confirmed[first_view]) < len(files):
-        page = index.fetch_project(project, revalidate=True)
+        page = page or index.fetch_project(project, revalidate=True)
         if not page.exists:
             return
         _record_confirmed(page, files, confirmed, index.get_sha256)

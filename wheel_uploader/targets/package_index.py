@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from wheel_uploader.upload.response import UploadResponse
     from wheel_uploader.upload.twine_uploader import TwineUploader
 
+#: Seconds for which a page counts as what the index serves.
+_MAX_PAGE_AGE = 60.0
 #: Hint for an index that does not let these credentials read.
 _LOGIN_HINT = (
     "Check that the user name and the password or token are those of this index and may read the project. If "
@@ -71,6 +74,8 @@ class PackageIndexTarget(PublishTarget):
         self._progress = progress
         self.settings = settings
         self._uploader: TwineUploader | None = None
+        #: The project, the page that was read last, and when; None after an upload or a removal.
+        self._last_page: tuple[str, ProjectPage, float] | None = None
         with contextlib.ExitStack() as stack:
             stack.enter_context(clients.preserved_host_state())
             self.info = clients.resolve_target(options)
@@ -146,6 +151,11 @@ class PackageIndexTarget(PublishTarget):
 
     def fetch_project(self, project: str) -> ProjectPage:
         """Return the page of the project. Raises NetworkError, and CredentialsError if it may not be read."""
+        page = self._fetch_project(project)
+        self._last_page = project, page, time.monotonic()
+        return page
+
+    def _fetch_project(self, project: str) -> ProjectPage:
         index = self._open_index
         page, refusal = None, ReleaseError("")
         try:
@@ -234,6 +244,7 @@ class PackageIndexTarget(PublishTarget):
 
     def remove(self, file: TargetFile, labels: Sequence[str] = ()) -> None:  # noqa: ARG002
         """Remove one file from an index of devpi."""
+        self._last_page = None
         self._devpi.remove(file)
 
     # --- writing ---------------------------------------------------------------------------------------
@@ -248,6 +259,7 @@ class PackageIndexTarget(PublishTarget):
 
     def upload(self, file: LocalFile) -> UploadResponse:
         """Upload ``file`` once, and return the response."""
+        self._last_page = None
         return self._get_uploader().upload(file)
 
     def end_uploads(self) -> None:
@@ -257,9 +269,17 @@ class PackageIndexTarget(PublishTarget):
     def confirm(
         self, project: str, files: Sequence[LocalFile], *, timeout: float, was_uploaded: bool = True
     ) -> tuple[Confirmation, ...]:
-        """Poll the pages until they list every file, and request each file."""
+        """Poll the pages until they list every file, and request each file.
+
+        A run that uploads nothing does not read the page again that it has just compared the files with.
+        """
         from wheel_uploader.index.confirmation import confirm_files
 
+        first_page = None
+        if self._last_page:
+            name, page, read_at = self._last_page
+            is_recent = time.monotonic() - read_at <= _MAX_PAGE_AGE
+            first_page = page if name == project and is_recent else None
         return confirm_files(
             self._open_index,
             project,
@@ -268,6 +288,7 @@ class PackageIndexTarget(PublishTarget):
             progress=self._progress,
             log_in=self._log_in,
             was_uploaded=was_uploaded,
+            first_page=first_page,
         )
 
 
