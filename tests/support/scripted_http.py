@@ -124,3 +124,23 @@ class RecordedProgress(SilentProgress):
 def make_local_wheel(folder: Path, version: str = "1.0.dev0", **parts: Any) -> LocalFile:
     """Write a wheel of the project demo, and return it as a checked file."""
     return local_file(make_wheel(folder, "demo", version, **parts))
+
+
+class ScriptedClients:
+    """Takes the place of HttpClient in a module: its clients are answered by one script."""
+
+    def __init__(self, script: ScriptedHttp) -> None:
+        self.script = script
+        #: The options of each client.
+        self.options: list[dict[str, Any]] = []
+        self.closed: list[HttpClient] = []
+
+    def __call__(self, **options: Any) -> HttpClient:
+        """Open a client."""
+        self.options.append(options)
+        transport = httpx.MockTransport(self.script.handle)
+        client = HttpClient(
+            **{**options, "verify": True}, sleep=self.script.pauses.append, transport=transport
+        )
+        transport.close = lambda: self.closed.append(client)  # type: ignore[method-assign]
+        return client
