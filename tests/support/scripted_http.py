@@ -70,9 +70,13 @@ class ScriptedHttp:
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
         if isinstance(answer, Exception):
             raise answer
-        status, body, more = (*(answer if isinstance(answer, tuple) else (answer,)), b"", {})[:3]
-        content = body if isinstance(body, bytes) else body if isinstance(body, str) else json.dumps(body)
-        return httpx.Response(status, content=content, headers=more)
+        given = answer if isinstance(answer, tuple) else (answer,)
+        status, body, more = (*given, *(b"", {})[len(given) - 1 :])
+        if isinstance(body, bytes | str):
+            return httpx.Response(status, content=body, headers=more)
+        return httpx.Response(
+            status, content=json.dumps(body), headers={"content-type": "application/json", **more}
+        )
 
     def client(self, *urls: str, retries: int = 1, **options: Any) -> HttpClient:
         """Return a client whose requests are answered here, and that does not wait."""
