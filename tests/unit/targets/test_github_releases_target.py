@@ -168,8 +168,8 @@ def test_without_a_release_the_tag_is_looked_for() -> None:
             {LIST: (200, [release(3), release(2)])},
             "there are 2 drafts of the release v1.0: 2 and 3; nothing was changed",
             (
-                "Name the one to publish with --release-id, for example --release-id 2, and delete the others "
-                "on GitHub."
+                "Name the one to publish with --release-id, for example --release-id 2, and delete the "
+                "others on GitHub."
             ),
         ),
     ],
@@ -280,8 +280,8 @@ def test_of_two_new_drafts_all_runs_use_the_same(others: list[dict[str, Any]]) -
     assert repo.script.log[-1] == "DELETE /releases/7"
     assert repo.progress.lines == [
         (
-            f"another run created the release {chosen} of v1.0 at the same moment: it gets the files, and the "
-            "empty draft 7 of this run was deleted"
+            f"another run created the release {chosen} of v1.0 at the same moment: it gets the files, and "
+            "the empty draft 7 of this run was deleted"
         )
     ]
 
@@ -455,6 +455,13 @@ def test_a_file_that_users_can_download_is_confirmed() -> None:
     # Once is enough.
     look.confirm()
     assert look.script.log.count(DOWNLOAD) == 1
+
+
+def test_downloads_may_be_on_any_host() -> None:
+    moved = (302, "", {"location": "https://storage.example/a"})
+    look = Look({DOWNLOAD: moved, "GET https://storage.example/a": PARTIAL})
+    assert isinstance(look.confirm(), tuple)
+    assert look.script.requests[-1].headers["range"] == "bytes=0-15"
 
 
 def problem_of(answers: Mapping[str, Any], data: bytes = DATA, **options: Any) -> str:

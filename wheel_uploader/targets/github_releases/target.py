@@ -183,7 +183,7 @@ class GitHubReleasesTarget(PublishTarget):
         """Compare the files with the finished assets of the release, read now."""
         assets = self._assets.refresh() if self._assets else []
         served = _list_files(assets, project, self._api) if self._assets else []
-        page = ProjectPage(url=self.info.url, exists=True, files=tuple(served))
+        page = ProjectPage(url=self.info.url, exists=bool(served), files=tuple(served))
         return self.compare(page, files)
 
     def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
