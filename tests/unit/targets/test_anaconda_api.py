@@ -292,6 +292,11 @@ def test_paths_of_the_api_name_the_organization_second(prefix: str) -> None:
     assert urls.parse_upload_url(f"https://anaconda.org/{prefix}/demo").owner == prefix
 
 
+@pytest.mark.parametrize("url", ["https://[anaconda.org/ORG", "anaconda.org/ORG", "https://index.example/"])
+def test_another_text_is_not_a_url_of_the_site(url: str) -> None:
+    assert urls.claims(url) is False
+
+
 def test_parts_of_a_url_are_decoded() -> None:
     parsed = urls.parse_upload_url("https://anaconda.org/t/my%2Dtoken/ORG%2E1/label/a%2Bb?label=c")
     assert parsed == urls.AnacondaUrl(owner="ORG.1", label="a+b", token="my-token")

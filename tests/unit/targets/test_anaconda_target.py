@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -447,7 +448,31 @@ def test_other_bytes_end_the_confirmation_at_once(site: Site) -> None:
     assert caught.value.hint == "Find out which other job uploads to this organization."
 
 
-def test_the_page_of_pip_has_the_time_that_is_left(site: Site) -> None:
+@pytest.mark.parametrize(("passed", "remaining"), [(0.0, 600.0), (20.0, 580.0), (700.0, 0.0)])
+def test_the_pages_of_pip_have_the_time_that_is_left(site: Site, passed: float, remaining: float) -> None:
+    now = [1000.0]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        now[0] += passed
+        return handle(request)
+
+    def confirm(*given: Any, **options: Any) -> tuple[Any, ...]:
+        calls.append((given, options))
+        return ()
+
+    calls: list[Any] = []
+    handle = site.script.handle
+    site.monkeypatch.setattr(site.script, "handle", answer)
+    site.monkeypatch.setattr(anaconda_target, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    site.monkeypatch.setattr(anaconda_target, "confirm_files", confirm)
+    site.script.answers[f"GET {PACKAGE}"] = site.list(site.entry(site.file))
+    target = site.open()
+    assert target.confirm("demo", [site.file], timeout=600, was_uploaded=False) == ()
+    options = {"timeout": remaining, "progress": site.progress, "was_uploaded": False}
+    assert calls == [((target.index, "demo", [site.file]), options)]
+
+
+def test_the_page_of_pip_must_list_the_files(site: Site) -> None:
     site.script.answers |= {f"GET {PACKAGE}": site.list(site.entry(site.file)), PAGE: 404}
     site.script.answers[f"GET {PAGES}/simple/"] = (200, "<!DOCTYPE html>", {"content-type": "text/html"})
     with pytest.raises(DeadlineError) as caught:
