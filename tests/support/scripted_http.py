@@ -71,8 +71,10 @@ class ScriptedHttp:
         if isinstance(answer, Exception):
             raise answer
         given = answer if isinstance(answer, tuple) else (answer,)
-        status, body, more = (*given, *(b"", {})[len(given) - 1 :])
-        if isinstance(body, bytes | str):
+        status, body = given[0], given[1] if len(given) > 1 else b""
+        more = given[2] if len(given) > 2 else {}
+        # Pieces of a body have no Content-Length.
+        if isinstance(body, bytes | str | Iterator):
             return httpx.Response(status, content=body, headers=more)
         return httpx.Response(
             status, content=json.dumps(body), headers={"content-type": "application/json", **more}

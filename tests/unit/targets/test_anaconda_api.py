@@ -589,7 +589,7 @@ def test_a_listing_that_is_not_understood_is_an_error(answer: Any, words: str) -
 def test_a_listing_with_too_many_files_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from wheel_uploader.targets.anaconda import removal
 
-    assert removal.MAX_FILES == 200_000
+    assert api.MAX_FILES == 200_000
     monkeypatch.setattr(removal, "MAX_FILES", 2)
     script, remover = make_remover({PACKAGE: (200, {"files": [entry()] * 2})})
     assert len(remover.list_files()) == 2

@@ -440,7 +440,7 @@ def test_words_about_rates_or_immutability_count_only_with_their_status() -> Non
     ],
 )
 def test_the_words_of_an_error_are_joined(body: str, message: str, codes: set[str]) -> None:
-    assert responses.read_error(body) == (message, codes)
+    assert responses.read_error(body) == (message, frozenset(codes))
 
 
 def test_the_words_of_an_error_are_cut() -> None:

@@ -629,7 +629,7 @@ def test_a_rejection_is_looked_at_once_and_not_repeated() -> None:
 
 def attachments_of(*names: str) -> Release:
     files = tuple(
-        LocalFile(name=type("Name", (), {"filename": name})(), path=Path(name), size=1, sha256=sha256)  # type: ignore[arg-type]
+        LocalFile(name=type("Name", (), {"filename": name})(), path=Path(name), size=1, sha256=sha256)
         for name, sha256 in zip(names, ("aa" * 32, "bb" * 32), strict=False)
     )
     return Release(project="demo", version=Version("1.0"), files=files)

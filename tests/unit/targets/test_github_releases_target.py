@@ -507,6 +507,10 @@ def test_a_server_may_send_more_or_no_size(answer: Any) -> None:
     assert isinstance(Look({DOWNLOAD: answer}).confirm(), tuple)
 
 
+def test_a_server_may_send_the_file_in_pieces_without_its_size() -> None:
+    assert isinstance(Look({DOWNLOAD: (200, iter([DATA[:10], DATA[10:]]))}).confirm(), tuple)
+
+
 def test_a_small_file_is_compared_as_a_whole() -> None:
     small = hashlib.sha256(b"ab").hexdigest()
     listed = asset(size=2, digest=f"sha256:{small}")
@@ -557,7 +561,7 @@ def test_other_bytes_are_a_conflict_at_once(change: dict[str, Any], detail: str)
 
 
 def test_looks_until_the_files_are_served() -> None:
-    missing = (200, [])
+    missing: Any = (200, [])
     look = Look({ASSETS: [missing] * 10 + [(200, [asset()])]})
     assert isinstance(look.confirm(600), tuple)
     assert [round(pause, 2) for pause in look.script.pauses] == [
@@ -855,6 +859,39 @@ def test_a_draft_is_created_filled_and_published(site: Site) -> None:
     confirmed = target.confirm("demo", [site.file], timeout=0)
     assert [each.filename for each in confirmed] == [WHEEL]
     assert f"{download}/SHA256SUMS" in site.script.log
+    assert LIST not in site.script.log
+
+
+def test_the_rest_of_an_upload_in_a_new_draft_is_known(site: Site) -> None:
+    # Another run may have created the draft.
+    rest = asset(4, state="starter", size=0)
+    site.script.answers |= {
+        "POST /releases": (201, release(1)),
+        ASSETS: (200, [rest]),
+        "GET /releases/assets/4": (200, rest),
+        "DELETE /releases/assets/4": 204,
+        UPLOAD: (201, site.asset()),
+    }
+    target = site.open()
+    target.begin(site.release)
+    assert target.upload(site.file).kind is ResponseKind.ACCEPTED
+    assert site.script.log[-3:] == ["GET /releases/assets/4", "DELETE /releases/assets/4", UPLOAD]
+
+
+def test_the_tag_may_be_spelled_as_the_files(site: Site, tmp_path: Path) -> None:
+    tags = ("v1.0.dev0", "1.0.dev0", "v1.0dev0", "1.0dev0")
+    site.script.answers |= {f"GET /releases/tags/{tag}": 404 for tag in tags[:3]}
+    site.script.answers["GET /releases/tags/1.0dev0"] = (200, public(1, "1.0dev0"))
+    file = make_local_wheel(tmp_path, "1.0dev0")
+    target = site.open()
+    target.fetch_state("demo", Version("1.0.dev0"), [file])
+    assert [each for each in site.script.log if "/tags/" in each] == [
+        f"GET /releases/tags/{tag}" for tag in tags
+    ]
+    site.script.answers[TAGGED] = (200, public(1))
+    assert site.open().fetch_state("demo", VERSION, []).comparisons == ()
+    with pytest.raises(DeadlineError, match="has no release of this version of demo"):
+        site.open().confirm("demo", [], timeout=0)
 
 
 def test_a_pre_release_is_marked_as_one(site: Site, tmp_path: Path) -> None:
