@@ -1,4 +1,4 @@
-"""Scripted answers to the requests of an HttpClient, without a socket, and a log of what was sent."""
+"""Scripted answers to the requests of an HttpClient, without a socket, and a log of the requests."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.scripted_http import ScriptedHttp, make_local_wheel
+from wheel_uploader.core import redaction
 from wheel_uploader.core.errors import (
     ConflictError,
     CredentialsError,
@@ -135,7 +136,7 @@ def test_a_request_that_may_be_repeated_is_repeated_while_that_may_help() -> Non
         ),
     ],
 )
-def test_errors_of_a_request_say_what_is_wrong(
+def test_errors_of_a_request_name_the_problem(
     status: int, words: str, error: type[ReleaseError], message: str, hint: str
 ) -> None:
     script, client = make_api({"GET /a": (status, {"error": words})}, retries=3)
@@ -158,11 +159,11 @@ def test_an_answer_that_was_not_expected_is_quoted() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "x", {}, {"basename": 5}])
-def test_what_has_no_name_is_not_a_file(value: object) -> None:
+def test_an_entry_without_a_name_is_not_a_file(value: object) -> None:
     assert api.parse_entry(value) is None
 
 
-def test_a_file_of_the_api_is_read_with_what_is_valid() -> None:
+def test_a_file_of_the_api_is_read_with_its_valid_values() -> None:
     full = {"md5": MD5.upper(), "sha1": "ef" * 20, "download_url": "//files.example/a?x=1"}
     value = entry(basename=f"linux-64/{WHEEL}", **full)
     assert api.parse_entry(value, f"{URL}/") == RemoteEntry(
@@ -242,6 +243,9 @@ def test_the_first_origin_with_a_token_wins(monkeypatch: pytest.MonkeyPatch) -> 
     found = credentials.find_token(settings, **known)
     assert found == credentials.Token(value="token-of-mine", origin="MINE")
     assert "token-of-mine" not in repr(found)
+    # All that were found are secrets of the run.
+    for name in ("pypirc", "binstar", "anaconda", "url", "mine"):
+        assert f"token-of-{name}" not in redaction.sanitize(f"x token-of-{name} x")
     # A section without a variable takes none.
     assert credentials.find_token(TargetSettings(), **known).origin == "the upload URL"
 
@@ -301,6 +305,7 @@ def test_parts_of_a_url_are_decoded() -> None:
     parsed = urls.parse_upload_url("https://anaconda.org/t/my%2Dtoken/ORG%2E1/label/a%2Bb?label=c")
     assert parsed == urls.AnacondaUrl(owner="ORG.1", label="a+b", token="my-token")
     assert urls.parse_upload_url("https://anaconda.org/ORG?label=c&label=d").label == "c"
+    assert "my-token" not in redaction.sanitize("x my-token x")
     # "label" itself may be the organization.
     assert urls.parse_upload_url("https://anaconda.org/label/label/x").label == "x"
     assert urls.parse_upload_url("https://anaconda.org/label/x").label == ""
@@ -386,7 +391,7 @@ def test_a_package_lists_its_files_and_keeps_those_of_the_release(tmp_path: Path
     )
     assert list(package.entries) == [WHEEL]
     assert package.exists
-    # What is gone is forgotten.
+    # Files that are gone are forgotten.
     script.answers[PACKAGE] = (200, {"files": []})
     package.fetch("demo")
     assert package.entries == {}
@@ -425,7 +430,7 @@ def test_an_answer_that_is_not_a_package_is_an_error(answer: Any) -> None:
         package.fetch("demo")
 
 
-def test_a_package_without_a_list_is_asked_for_each_file(tmp_path: Path) -> None:
+def test_without_a_list_each_file_is_requested(tmp_path: Path) -> None:
     files = [make_local_wheel(tmp_path), make_local_wheel(tmp_path, tag="cp312-cp312-win_amd64")]
     second = DIST.replace("py3-none-any", "cp312-cp312-win_amd64")
     answers = {PACKAGE: (200, {"name": "demo"}), f"GET {DIST}": (200, entry()), f"GET {second}": 404}

@@ -1,4 +1,4 @@
-"""One attempt to upload to anaconda.org: what is sent, and what each answer means."""
+"""One attempt to upload to anaconda.org: the requests, and the meaning of each answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""anaconda.org as a target: its settings, what it creates, the labels, and the confirmation."""
+"""anaconda.org as a target: its settings, packages, releases, labels, and the confirmation."""
 
 from __future__ import annotations
 

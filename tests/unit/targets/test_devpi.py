@@ -51,7 +51,7 @@ class Server:
 
     @property
     def logins(self) -> list[bool]:
-        """Whether each request had the login."""
+        """True for each request with the login."""
         return ["authorization" in request.headers for request in self.script.requests]
 
 
@@ -170,7 +170,7 @@ def test_a_known_index_is_refused_with_its_own_way_to_remove_files(url: str, nam
         "index.example/api/pypi",
     ],
 )
-def test_an_index_with_a_similar_url_is_asked(url: str) -> None:
+def test_an_index_with_a_similar_url_may_be_one_of_devpi(url: str) -> None:
     answer = result("indexconfig", {"type": "stage", "volatile": True})
     script = ScriptedHttp(f"https://{url}/", {CONFIG: answer})
     DevpiIndex(script.client(), f"https://{url}", lambda: None).require_prunable()

@@ -232,7 +232,7 @@ def test_long_texts_of_the_api_are_cut_and_the_largest_number_is_one() -> None:
         ((401, {"message": "Bad credentials"}), CredentialsError),
     ],
 )
-def test_missing_rights_are_told_from_a_rate_limit(answer: Any, error: type[ReleaseError]) -> None:
+def test_missing_rights_differ_from_a_rate_limit(answer: Any, error: type[ReleaseError]) -> None:
     _, api = make_api({"GET /releases/9": answer})
     with pytest.raises(error) as caught:
         api.fetch_release(9)
@@ -311,7 +311,7 @@ def test_an_answer_without_a_release_has_none(answer: Any, kind: ResponseKind) -
         (502, ResponseKind.RETRY),
     ],
 )
-def test_what_is_gone_counts_as_deleted(status: int, kind: ResponseKind) -> None:
+def test_a_release_or_asset_that_is_gone_counts_as_deleted(status: int, kind: ResponseKind) -> None:
     script, api = make_api({"DELETE /releases/7": status, "DELETE /releases/assets/5": status})
     for answer in (api.delete_draft(7), api.delete_asset(5)):
         assert (answer.kind, answer.status) == (kind, status)
@@ -696,7 +696,7 @@ def test_signatures_attestations_and_the_signed_list_are_added() -> None:
     assert draft.progress.lines == []
 
 
-def test_another_signature_that_is_there_is_kept_and_told() -> None:
+def test_another_signature_that_is_there_is_kept_and_reported() -> None:
     other = stored(8, "a.whl.asc", b"another")
     draft = Draft(
         {Draft.LIST: (200, [other, stored(9, "SHA256SUMS", SUMS)]), "GET /releases/assets/9": (200, SUMS)}

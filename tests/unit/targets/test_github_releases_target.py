@@ -313,7 +313,7 @@ def test_a_draft_that_is_gone_is_not_deleted_again() -> None:
 @pytest.mark.parametrize(
     ("now", "assets"), [(public(7), []), (release(7, "v0.9"), []), (release(7), [asset()])]
 )
-def test_a_draft_that_somebody_uses_is_not_deleted(now: dict[str, Any], assets: list[Any]) -> None:
+def test_a_draft_in_use_is_not_deleted(now: dict[str, Any], assets: list[Any]) -> None:
     repo = Repo(
         {
             "POST /releases": (201, release(7)),
@@ -346,7 +346,7 @@ def test_the_only_draft_is_published() -> None:
     assert repo.script.log == [LIST, ONE, PUBLISH]
 
 
-def test_a_draft_beside_another_one_with_files_is_not_published() -> None:
+def test_a_draft_is_not_published_if_another_one_has_files() -> None:
     repo = Repo({LIST: (200, [release(1, "v1.0", asset()), release(2, "v1.0", asset())])})
     with pytest.raises(UsageError) as caught:
         repo.publish()
@@ -596,7 +596,7 @@ def test_a_private_file_is_downloaded_from_the_api() -> None:
     assert problem_of({FROM_API: 404}, private=True).startswith("its download answers 404")
 
 
-def test_a_site_that_requires_a_login_for_public_files_is_asked_by_its_api() -> None:
+def test_the_api_serves_public_files_of_a_site_that_requires_a_login() -> None:
     site = "https://git.example"
     url = f"{site}/owner/demo/releases/download/v1.0/{WHEEL}"
     answers = {ASSETS: (200, [asset(browser_download_url=url)]), f"GET {url}": 404, FROM_API: PARTIAL}
@@ -751,7 +751,7 @@ def test_a_project_has_the_files_of_all_published_releases(site: Site) -> None:
     assert target.get_sha256(page.files[1]) == SHA
 
 
-def test_a_repository_that_was_renamed_is_told(site: Site) -> None:
+def test_a_new_name_of_the_repository_is_reported(site: Site) -> None:
     script = ScriptedHttp(f"{API_URL}/repos", {"GET /owner/demo": (200, {"full_name": "owner/new"})})
     script.answers["GET /owner/new/releases?per_page=100&page=1"] = (200, [])
     site.clients.script = script
@@ -903,7 +903,7 @@ def test_a_pre_release_is_marked_as_one(site: Site, tmp_path: Path) -> None:
     assert site.script.requests[site.script.log.index("POST /releases")].json["prerelease"] is True
 
 
-def test_a_release_that_exists_is_told_before_the_upload(site: Site) -> None:
+def test_a_release_that_exists_is_reported_before_the_upload(site: Site) -> None:
     site.script.answers[LIST] = (200, [release(1)])
     site.open().begin(site.release)
     site.script.answers[TAGGED] = (200, public(1))
@@ -915,7 +915,7 @@ def test_a_release_that_exists_is_told_before_the_upload(site: Site) -> None:
     assert [each for each in site.script.log if not each.startswith("GET")] == []
 
 
-def test_a_published_release_only_gets_what_it_lacks(site: Site) -> None:
+def test_a_published_release_only_gets_its_missing_files(site: Site) -> None:
     data = list_of(site.file)
     site.script.answers |= {
         TAGGED: (200, public(1)),
@@ -946,7 +946,7 @@ def test_a_draft_that_another_program_changed_is_not_published(site: Site) -> No
     assert PUBLISH not in site.script.log
 
 
-def test_files_of_other_runs_in_the_draft_are_told(site: Site) -> None:
+def test_files_of_other_runs_in_the_draft_are_reported(site: Site) -> None:
     data = list_of(site.file)
     more = [asset(20 + number, f"demo-1.0-{number}-py3-none-any.whl") for number in range(7)]
     site.script.answers |= {
@@ -1003,7 +1003,7 @@ def test_a_private_repository_is_confirmed_with_the_token(site: Site) -> None:
     assert FROM_API in site.script.log
 
 
-def test_what_the_target_does_not_do_is_refused(site: Site) -> None:
+def test_options_of_other_targets_are_refused(site: Site) -> None:
     target = site.open()
     with pytest.raises(OptionError, match="does not let files be replaced"):
         target.require_replaceable()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,7 +122,7 @@ class Index:
 
     @property
     def logins(self) -> list[bool]:
-        """Whether each request had a login."""
+        """True for each request with a login."""
         return ["authorization" in request.headers for request in self.script.requests]
 
 
@@ -141,6 +142,29 @@ def netrc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], No
         monkeypatch.setenv("NETRC", str(path))
 
     return write
+
+
+def test_the_changes_of_twine_to_the_process_end_with_the_target(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    @contextlib.contextmanager
+    def preserve() -> Iterator[None]:
+        events.append("begin")
+        yield
+        events.append("end")
+
+    def resolve(_options: Options) -> Target:
+        events.append("resolve")
+        return Target(url=UPLOAD_URL, is_pypi=False, name="mine")
+
+    monkeypatch.setattr(clients, "preserved_host_state", preserve)
+    monkeypatch.setattr(clients, "resolve_target", resolve)
+    target = index.open()
+    assert events == ["begin", "resolve"]
+    target.close()
+    assert events == ["begin", "resolve", "end"]
 
 
 # --- reading ---------------------------------------------------------------------------------------
@@ -429,7 +453,7 @@ def test_files_of_the_bases_of_an_index_are_listed_and_kept(index: Index) -> Non
 # --- writing ---------------------------------------------------------------------------------------
 
 
-def test_the_uploader_is_created_once_and_gets_what_is_uploaded(index: Index, tmp_path: Path) -> None:
+def test_the_uploader_is_created_once_and_gets_the_files(index: Index, tmp_path: Path) -> None:
     target = index.open()
     file = make_local_wheel(tmp_path, "1.0")
     target.prepare_login(is_required=True)
@@ -491,7 +515,7 @@ def test_the_token_of_a_section_is_the_password(index: Index, monkeypatch: pytes
 
 
 class Bare(PublishTarget):
-    """A target with only what is required."""
+    """A target with the required methods only."""
 
     def __init__(self, index: Any = None) -> None:
         self.info = Target(
@@ -544,7 +568,7 @@ def test_a_target_has_usual_answers(tmp_path: Path) -> None:
     assert not target.is_same_file(TargetFile(filename=WHEEL), file)
 
 
-def test_what_a_target_cannot_do_is_refused_with_its_name() -> None:
+def test_a_target_refuses_with_its_name() -> None:
     target = Bare()
     with pytest.raises(OptionError) as caught:
         target.require_replaceable()
@@ -602,7 +626,7 @@ def test_the_url_chooses_the_kind_of_target(tmp_path: Path, monkeypatch: pytest.
     assert {url: type(choose(url)).__name__ for url in urls} == urls
 
 
-def test_options_of_one_kind_are_told_for_another(tmp_path: Path) -> None:
+def test_options_of_another_kind_are_reported(tmp_path: Path) -> None:
     for url, name in ((UPLOAD_URL, "package index"), ("https://anaconda.org/n", "anaconda.org")):
         with pytest.raises(OptionError) as caught:
             choose(url, release_id=7)

@@ -214,7 +214,7 @@ def test_files_are_removed_in_the_order_of_releases_and_names() -> None:
     ]
 
 
-def test_a_file_loses_only_the_labels_that_are_asked_for() -> None:
+def test_a_file_loses_only_the_chosen_labels() -> None:
     files = [
         make_file("0.9.dev1", labels=("main", "other")),
         make_file("0.9.dev2", labels=("dev", "main")),
