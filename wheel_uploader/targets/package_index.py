@@ -281,9 +281,8 @@ def _with_token(options: Options, settings: TargetSettings) -> Options:
 
 def _may_need_login(error: ReleaseError) -> bool:
     """Return whether a page may be readable with credentials."""
-    if isinstance(error, ProxyCredentialsError):
-        return False
     if isinstance(error, HttpStatusError):
         return error.status in (403, 404)
     redirects = RedirectNotAllowed | RedirectLoopError
-    return isinstance(error, CredentialsError | SignInPageError | IndexNotFoundError | redirects)
+    may_help = isinstance(error, CredentialsError | SignInPageError | IndexNotFoundError | redirects)
+    return may_help and not isinstance(error, ProxyCredentialsError)

@@ -445,3 +445,15 @@ def test_a_file_without_usable_metadata_is_refused(tmp_path: Path, text: str, wo
         load_metadata(file, content)
     assert f"the metadata of {WHEEL}" in caught.value.message
     assert caught.value.hint == "Rebuild the file, then run the command again."
+
+
+def test_an_error_about_the_file_itself_is_not_one_of_its_metadata(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_file: LocalFile, _content: object) -> None:
+        raise FileError("changed during the run")
+
+    monkeypatch.setattr("wheel_uploader.targets.anaconda.file_steps.read_metadata", read)
+    with pytest.raises(FileError) as caught:
+        Upload(tmp_path, {}).values()
+    assert caught.value.message == "changed during the run"

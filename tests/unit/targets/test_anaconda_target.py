@@ -422,6 +422,22 @@ def test_pauses_grow_to_20_seconds(site: Site) -> None:
     ]
 
 
+def test_the_last_look_is_at_the_end_of_the_time(site: Site) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        assert len(pauses) < 10
+
+    clock = SimpleNamespace(monotonic=lambda: 1000.0 + sum(pauses))
+    site.monkeypatch.setattr(anaconda_target, "time", clock)
+    site.monkeypatch.setattr(cancellation, "sleep_unless_cancelled", sleep)
+    site.script.answers[f"GET {PACKAGE}"] = site.list()
+    with pytest.raises(DeadlineError):
+        site.open().confirm("demo", [site.file], timeout=2)
+    assert pauses == [1.0, 1.0]
+
+
 @pytest.mark.parametrize("was_uploaded", [True, False])
 def test_files_that_are_not_listed_in_time_are_named(site: Site, was_uploaded: bool) -> None:
     second = make_local_wheel(site.folder, tag="cp312-cp312-win_amd64")

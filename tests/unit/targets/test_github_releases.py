@@ -135,7 +135,7 @@ def test_enterprise_server_is_known_by_the_variables_of_gh_and_actions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = "https://git.example/owner/demo/releases/tag/v1.0"
-    assert not claims(url)
+    assert claims(url) is False
     monkeypatch.setenv("GH_HOST", "git.example")
     assert claims(url)
     assert not claims("https://git.example/simple/")

@@ -412,9 +412,43 @@ def test_the_rest_of_a_failed_upload_is_removed_first() -> None:
     assert draft.assets.refresh() == []
     assert draft.upload().kind is ResponseKind.ACCEPTED
     assert draft.script.log[1:] == ["GET /releases/assets/4", "DELETE /releases/assets/4", Draft.UPLOAD]
+    assert draft.assets.find("a.whl") == known()
     assert draft.progress.lines == [
         "a.whl (state starter, 0 bytes): removed, because it is an upload of it that failed"
     ]
+
+
+def test_the_rest_of_a_failed_upload_is_removed_once() -> None:
+    draft = Draft(
+        {
+            Draft.LIST: (200, [STARTER]),
+            "GET /releases/assets/4": (200, STARTER),
+            "DELETE /releases/assets/4": 204,
+            Draft.UPLOAD: 502,
+        }
+    )
+    draft.assets.refresh()
+    draft.upload()
+    draft.upload()
+    assert draft.script.log[-2:] == [Draft.UPLOAD, Draft.UPLOAD]
+    assert draft.assets.find("a.whl") is None
+
+
+def test_a_url_for_uploads_that_is_not_trusted_is_cut_in_the_message() -> None:
+    draft = Draft({})
+    for url, shown in (
+        (f"https://evil.example/{'x' * 200}", f"https://evil.example/{'x' * 179}..."),
+        ("", "an empty URL"),
+    ):
+        draft.assets.release = dataclasses.replace(draft.assets.release, upload_url=url)
+        with pytest.raises(UsageError) as caught:
+            draft.upload()
+        assert caught.value.message == (
+            f"refusing to send the token and the files to {shown}, which the API named for uploads: it is "
+            "not a URL of this GitHub"
+        )
+        assert caught.value.hint == "Nothing was sent there. Check the host in the URL of the release."
+    assert draft.script.log == []
 
 
 def test_the_rest_of_a_failed_upload_may_be_gone() -> None:

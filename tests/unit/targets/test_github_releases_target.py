@@ -180,6 +180,14 @@ def test_a_release_is_not_guessed(answers: dict[str, Any], message: str, hint: s
     assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
+def test_a_long_tag_is_cut_in_the_message() -> None:
+    tag = "t" * 201
+    repo = Repo({f"GET /releases/tags/{tag}": 404, f"GET /git/ref/tags/{tag}": 404}, f"/tag/{tag}")
+    with pytest.raises(UsageError) as caught:
+        repo.find()
+    assert caught.value.message.endswith(f"no tag named {tag[:200]}...")
+
+
 def test_a_release_that_the_user_names_is_taken() -> None:
     repo = Repo({"GET /releases/7": (200, release(7))}, release_id="7")
     found = repo.find()
@@ -432,6 +440,7 @@ class Look:
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
         self.script.pauses.append(seconds)
+        assert len(self.script.pauses) < 100
         self.time += seconds
 
     def confirm(self, timeout: float = 0, *, was_uploaded: bool = True, data: bytes = DATA) -> Any:
@@ -486,6 +495,7 @@ HTML = {"content-type": "text/html"}
         ((200, DATA + b"x", HTML), "its download has 23 bytes instead of 22 (text/html)"),
         ((200, b"x" * len(DATA), HTML), "its download has other contents (text/html)"),
         ((206, DATA[:16], {"content-range": "bytes 0-15/21"}), "its download has 21 bytes instead of 22"),
+        ((206, b"x" * 16, {"content-type": "t" * 61}), f"its download has other contents ({'t' * 60}...)"),
         ((206, b"x" * 16, {"content-range": "bytes 0-15/22"}), "its download has other contents"),
         ((206, b"", {"content-range": "bytes 0-15/22"}), "its download has other contents"),
     ],

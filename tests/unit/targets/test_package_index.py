@@ -550,7 +550,7 @@ def test_a_target_has_usual_answers(tmp_path: Path) -> None:
     assert target.release_page_url("demo", Version("1")) == "https://index.example/project/demo/1/"
     assert (target.login, target.is_readable, target.pruned_labels) == ("", True, ())
     assert (target.credentials(), target.find_stored_password()) == (None, ("", ""))
-    assert not target.set_attestations([], AttestationPolicy.AUTO)
+    assert target.set_attestations([], AttestationPolicy.AUTO) is False
     assert target.create_replacer(tmp_path) is None
     release = Release(project="demo", version=Version("1.0"), files=(file,))
     target.set_signatures([])

@@ -40,7 +40,6 @@ class _Rejected(Exception):
     """A step was not accepted; ``response`` is its meaning."""
 
     def __init__(self, response: UploadResponse) -> None:
-        super().__init__(response.diagnosis)
         self.response = response
 
 
