@@ -211,7 +211,7 @@ _KNOWN_INDEXES = (
 
 def _find_known_index(url: str) -> _KnownIndex | None:
     parts = urlsplit(url)
-    place = f"{parts.hostname or ''}{parts.path}"[:2000]
+    place = f"{parts.hostname or ''}{parts.path}"
     return next((known for known in _KNOWN_INDEXES if known.pattern.match(place)), None)
 
 

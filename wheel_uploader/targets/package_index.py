@@ -110,7 +110,7 @@ class PackageIndexTarget(PublishTarget):
     def _log_in(self, *, is_required: bool = False) -> bool:
         """Send credentials from now on, and return whether there are any for the origin of the pages."""
         index = self._open_index
-        if split_credentials(self._options.index_url or "")[1]:
+        if any(split_credentials(self._options.index_url or "")[1:]):
             return False  # They are sent from the start.
         if parse_origin(index.url) == parse_origin(self.info.url):
             try:

@@ -168,6 +168,7 @@ def test_a_known_index_is_refused_with_its_own_way_to_remove_files(url: str, nam
         "index.example/pkgs.dev.azure.com",
         "index.example/europe-python.pkg.dev",
         "index.example/api/pypi",
+        f"git.example/{'x' * 1967}/api/packages/me/pypi2",
     ],
 )
 def test_an_index_with_a_similar_url_may_be_one_of_devpi(url: str) -> None:

@@ -294,9 +294,10 @@ def test_the_login_of_the_upload_is_not_sent_to_another_host(
     assert caught.value.hint == HINT
 
 
-def test_a_login_in_the_url_of_the_pages_is_sent_from_the_start(index: Index) -> None:
+@pytest.mark.parametrize("login", ["bob:another-password", "another-token", ":another-password"])
+def test_a_login_in_the_url_of_the_pages_is_sent_from_the_start(index: Index, login: str) -> None:
     index.script.answers[PAGE] = 404
-    target = index.open(index_url="https://bob:another-password@index.example/simple/")
+    target = index.open(index_url=f"https://{login}@index.example/simple/")
     assert not target.fetch_project("demo").exists
     assert (index.logins, index.uploader.calls) == ([True], [])
 
