@@ -37,7 +37,7 @@ from wheel_uploader.targets.github_releases import target as github_target
 from wheel_uploader.targets.github_releases.api import ReleaseApi
 from wheel_uploader.targets.github_releases.assets import AssetContent, ReleaseAssets
 from wheel_uploader.targets.github_releases.attempts import Attempts
-from wheel_uploader.targets.github_releases.confirmation import Confirmer
+from wheel_uploader.targets.github_releases.confirmation import Confirmer, is_on_site
 from wheel_uploader.targets.github_releases.location import parse_release_url
 from wheel_uploader.targets.github_releases.release_json import Asset, GitHubRelease
 from wheel_uploader.targets.github_releases.releases import FoundRelease, Releases
@@ -535,9 +535,10 @@ def test_a_download_that_fails_is_a_problem() -> None:
 
 
 def test_a_url_of_another_site_is_a_problem() -> None:
-    for url in ("https://evil.example/a?token=secret-of-a-user", "http://github.com/x", ""):
+    for url in ("https://evil.example/a?token=secret-of-a-user", "http://github.com/x", "not-a-url", ""):
         problem = problem_of({ASSETS: (200, [asset(browser_download_url=url)])})
         assert problem == f"its URL for users is not on https://github.com: {url.partition('?')[0]}"
+        assert is_on_site(url, "https://github.com") is False
 
 
 def test_the_state_of_the_release_may_be_a_problem() -> None:
