@@ -281,7 +281,9 @@ def test_a_missing_token_names_the_variable_to_set(variable: str, name: str) -> 
 # --- URLs ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("host", ["anaconda.org", "www.anaconda.org", "conda.anaconda.org"])
+@pytest.mark.parametrize(
+    "host", ["anaconda.org", *(f"{name}.anaconda.org" for name in ("www", "api", "pypi", "conda"))]
+)
 def test_every_host_of_the_site_is_known(host: str) -> None:
     assert urls.claims(f"https://{host}/ORG")
     assert urls.parse_upload_url(f"https://{host}/ORG").owner == "ORG"
@@ -492,6 +494,9 @@ def test_files_are_compared_by_md5_if_nothing_else_is_known(tmp_path: Path) -> N
     assert different.result is FileComparison.DIFFERENT
     assert different.index_sha256 == f"unknown (md5 {MD5})"
     assert [each for each in script.log if "download" in each] == []
+    # The sha256 counts if both are known.
+    script.answers[f"GET {DIST}"] = (200, entry(md5=md5))
+    assert package.fetch_file_state(file).index_sha256 == SHA
 
 
 def test_a_hash_that_is_not_listed_is_computed_from_a_download(tmp_path: Path) -> None:

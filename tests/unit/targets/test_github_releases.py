@@ -514,6 +514,8 @@ def test_list_of_checksums_is_read_as_it_is_written() -> None:
         ("https://uploads.github.com.evil.example/repos/owner/demo/releases/1/assets{?name}", False),
         ("https://x@uploads.github.com/repos/owner/demo/releases/1/assets{?name}", False),
         ("https://uploads.github.com:8443/repos/owner/demo/releases/1/assets{?name}", False),
+        ("https://uploads.github.com/x?/releases/1/assets{?name}", False),
+        ("https://uploads.github.com/x#/releases/1/assets{?name}", False),
         ("", False),
         ("not a url", False),
     ],
