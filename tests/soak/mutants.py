@@ -80,6 +80,12 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
         "\"refused\" -> 'XXrefusedXX'",
     ): "members of Kind are compared only with each other",
     ("upload/file_upload.py", "answer.status < 500 (< -> <=)"): "500 is retried, and never a rejection",
+    ("targets/github_releases/responses.py", "status >= 500 (>= -> >)"): "500 is in RETRYABLE_STATUSES",
+    ("targets/github_releases/responses.py", "500 -> 501"): "500 is in RETRYABLE_STATUSES",
+    ("targets/anaconda/api.py", "answer.status >= 500 (>= -> >)"): "500 was handled before, as retryable",
+    ("targets/anaconda/package.py", "\"look\" -> 'XXlookXX'"): "the name of threads, for debuggers",
+    ("targets/anaconda/api.py", "500 -> 501"): "500 was handled before, as retryable",
+    ("targets/devpi.py", "page.status < 500 (< -> <=)"): "500 is in RETRYABLE_STATUSES",
     ("wheelhouse/wheelhouse.py", "0o600 -> 385"): "nothing is written before __enter__, which sets the mode",
 }
 

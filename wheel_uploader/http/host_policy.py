@@ -122,7 +122,8 @@ class ScopedHeaders:
         """Return the headers for ``url``; if a header is bound twice, the last binding wins."""
         origin, path = parse_origin(url), urlsplit(url).path
         matching: dict[str, str] = {}
-        for (bound_origin, path_prefix), headers in self._headers_by_scope.items():
+        # A copy, because another thread may bind headers meanwhile.
+        for (bound_origin, path_prefix), headers in tuple(self._headers_by_scope.items()):
             if bound_origin == origin and path.startswith(path_prefix):
                 matching |= headers
         return matching

@@ -72,6 +72,6 @@ def open_target(options: Options, progress: Progress) -> PublishTarget:
             f"only GitHub releases have such a number, and the target is a {kind.name}",
             hint="Remove --release-id, or pass --repository-url https://github.com/OWNER/REPO/releases.",
         )
-    if options.labels and not options.more_repositories and kind.open is not _open_anaconda:
+    if options.labels and kind.open is not _open_anaconda:
         progress.info(f"--label has no effect: only anaconda.org has labels, and the target is a {kind.name}")
     return kind.open(apply_settings(options, settings), progress, settings)

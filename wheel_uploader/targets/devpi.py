@@ -48,10 +48,8 @@ class DevpiIndex:
 
     def _log_in(self) -> bool:
         """Send the credentials from now on; return False if that is already done, or there are none."""
-        if self._is_logged_in:
-            return False
+        login = None if self._is_logged_in else self._find_login()
         self._is_logged_in = True
-        login = self._find_login()
         if login:
             self._http.add_credentials(self._url, *login)
         return login is not None
@@ -213,7 +211,7 @@ _KNOWN_INDEXES = (
 
 def _find_known_index(url: str) -> _KnownIndex | None:
     parts = urlsplit(url)
-    place = f"{parts.hostname or ''}{parts.path}"[:2000]
+    place = f"{parts.hostname or ''}{parts.path}"
     return next((known for known in _KNOWN_INDEXES if known.pattern.match(place)), None)
 
 

@@ -115,7 +115,7 @@ class PackageIndexTarget(PublishTarget):
     def _log_in(self, *, is_required: bool = False) -> bool:
         """Send credentials from now on, and return whether there are any for the origin of the pages."""
         index = self._open_index
-        if split_credentials(self._options.index_url or "")[1]:
+        if any(split_credentials(self._options.index_url or "")[1:]):
             return False  # They are sent from the start.
         if parse_origin(index.url) == parse_origin(self.info.url):
             try:
@@ -302,9 +302,8 @@ def _with_token(options: Options, settings: TargetSettings) -> Options:
 
 def _may_need_login(error: ReleaseError) -> bool:
     """Return whether a page may be readable with credentials."""
-    if isinstance(error, ProxyCredentialsError):
-        return False
     if isinstance(error, HttpStatusError):
         return error.status in (403, 404)
     redirects = RedirectNotAllowed | RedirectLoopError
-    return isinstance(error, CredentialsError | SignInPageError | IndexNotFoundError | redirects)
+    may_help = isinstance(error, CredentialsError | SignInPageError | IndexNotFoundError | redirects)
+    return may_help and not isinstance(error, ProxyCredentialsError)

@@ -135,16 +135,16 @@ def _read_version(file: TargetFile, project: str) -> Version:
         raise filenames.InvalidFilename("the name is not that of a wheel or an sdist") from None
     if str(name.project) != project:
         raise filenames.InvalidFilename("the name is that of another project")
-    if file.version and not _is_version(file.version, name.version):
+    if file.version and _parse_version(file.version) != name.version:
         raise filenames.InvalidFilename("the listed version is not that of the name")
     return name.version
 
 
-def _is_version(text: str, version: Version) -> bool:
+def _parse_version(text: str) -> Version | None:
     try:
-        return bounds.parse_pep440_version(text) == version
+        return bounds.parse_pep440_version(text)
     except InvalidVersion:
-        return False
+        return None
 
 
 def _explain_kept(

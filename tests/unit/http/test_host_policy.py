@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections import UserDict
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wheel_uploader.http.host_policy import HostPolicy, InvalidUrl, parse_origin, split_credentials
+from wheel_uploader.http.host_policy import (
+    HostPolicy,
+    InvalidUrl,
+    ScopedHeaders,
+    parse_origin,
+    split_credentials,
+)
 from wheel_uploader.http.hostnames import is_loopback_host, is_public_address, parse_s3_bucket
 
 LISTING_URL = "https://staging.example/wheels/"
@@ -422,3 +430,17 @@ def test_arbitrary_text_raises_only_invalid_url(url: str) -> None:
     else:
         assert origin.host
         assert get_rejection(url, listing_url=url) == "" or get_rejection(url)
+
+
+def test_headers_may_be_bound_while_another_thread_sends_a_request() -> None:
+    scoped = ScopedHeaders()
+
+    class Headers(UserDict[str, str]):
+        def __iter__(self) -> Iterator[str]:
+            # At this moment the other thread is interrupted.
+            scoped.add("https://uploads.example/", {"authorization": "b"})
+            return super().__iter__()
+
+    scoped.add("https://api.example/", Headers({"authorization": "a"}))
+    assert scoped.headers_for("https://api.example/x")["authorization"] == "a"
+    assert scoped.headers_for("https://uploads.example/x") == {"authorization": "b"}

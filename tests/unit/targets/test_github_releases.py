@@ -18,6 +18,7 @@ from wheel_uploader.core.errors import (
     NetworkError,
     OptionError,
     ReleaseError,
+    TransportError,
     UsageError,
 )
 from wheel_uploader.core.models import AttestationPolicy, Options
@@ -88,6 +89,40 @@ def test_other_pages_of_github_are_refused_with_the_right_form(path: str) -> Non
     assert "https://github.com/OWNER/REPO/releases" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/owner/demo", "is not the URL of the releases of a repository"),
+        (f"/{'o' * 101}/demo/releases", "is not the URL of the releases of a repository"),
+        (f"/owner/{'d' * 101}/releases", "is not the URL of the releases of a repository"),
+        ("/owner/d o/releases", "is not the URL of the releases of a repository"),
+        ("/owner/demo/releases/tag", "does not name one release to upload to"),
+        ("/owner/demo/releases/latest", "does not name one release to upload to"),
+        (f"/owner/demo/releases/{'1' * 19}", "does not name one release to upload to"),
+        ("/owner/demo/releases/1/x", "does not name one release to upload to"),
+    ],
+)
+def test_a_url_that_names_no_release_says_why(path: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_release_url(f"https://github.com{path}")
+    assert caught.value.message == f"https://github.com{path} {message}"
+    assert caught.value.hint == "Pass https://github.com/OWNER/REPO/releases, or .../releases/tag/TAG."
+
+
+def test_long_names_and_numbers_of_a_url_are_taken() -> None:
+    owner, name, number = "o" * 100, "d.-_" * 25, "1" * 18
+    location = parse_release_url(f"https://github.com/{owner}/{name}/releases/{number}?x=1")
+    assert (location.full_name, location.release_id) == (f"{owner}/{name}", number)
+    page = "untagged-" + "0f" * 32
+    assert parse_release_url(f"https://github.com/o/d/releases/edit/{page}").draft_page == page
+    assert parse_release_url(f"https://github.com/o/d/releases/tag/{page}0").tag == f"{page}0"
+    assert parse_release_url("https://github.com/o/d/releases/tags/v%201").tag == "v 1"
+    assert parse_release_url("https://api.github.com/repos/o/d/releases/5").release_id == "5"
+    # A named tag is not derived.
+    tagged = parse_release_url("https://github.com/o/d/releases/tag/x")
+    assert tagged.list_tags(Version("1.0"), "1.0") == ("x",)
+
+
 def test_token_in_the_url_is_refused_and_not_shown() -> None:
     secret = "ghp_secret987654"
     with pytest.raises(UsageError) as caught:
@@ -100,7 +135,7 @@ def test_enterprise_server_is_known_by_the_variables_of_gh_and_actions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = "https://git.example/owner/demo/releases/tag/v1.0"
-    assert not claims(url)
+    assert claims(url) is False
     monkeypatch.setenv("GH_HOST", "git.example")
     assert claims(url)
     assert not claims("https://git.example/simple/")
@@ -310,6 +345,118 @@ def test_any_response_is_classified(status: int, text: str, value: object) -> No
         assert (answer.kind is ResponseKind.ACCEPTED) == (200 <= status < 300)
 
 
+SERVER_ERROR = "GitHub returned a server error"
+WORDS = '; GitHub said: "why"'
+RENAMED = "Pass the URL of the repository that GitHub shows in a browser: it may have been renamed."
+
+
+@pytest.mark.parametrize(
+    ("status", "diagnosis", "hint"),
+    [
+        (401, "GitHub rejected the token", responses.TOKEN_HINT),
+        (403, "the token may not do this", responses.RIGHTS_HINT),
+        (404, "the release is gone, or the token may not write to it", responses.RIGHTS_HINT),
+        (413, "the file is larger than GitHub allows", "GitHub accepts less than 2 GiB for a file."),
+        (422, "GitHub rejected it", "Correct what the message names."),
+        (300, "GitHub redirects the request", RENAMED),
+        (399, "GitHub redirects the request", RENAMED),
+        (199, "GitHub rejected the request", None),
+        (400, "GitHub rejected the request", None),
+        (499, "GitHub rejected the request", None),
+    ],
+)
+def test_a_rejection_is_final_and_has_a_diagnosis(status: int, diagnosis: str, hint: str | None) -> None:
+    answer = responses.classify(status, {}, json.dumps({"message": "why"}))
+    assert (answer.kind, answer.status, answer.is_final) == (ResponseKind.REJECTED, status, True)
+    assert (answer.diagnosis, answer.hint) == (diagnosis + WORDS, hint)
+    assert responses.classify(status, {}, "").diagnosis == diagnosis
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+def test_a_server_error_is_tried_again_after_the_pause_that_it_asks_for(status: int) -> None:
+    answer = responses.classify(status, {}, json.dumps({"message": "why"}))
+    assert (answer.kind, answer.diagnosis, answer.is_final) == (
+        ResponseKind.RETRY,
+        SERVER_ERROR + WORDS,
+        False,
+    )
+    assert answer.retry_after is None
+    if status != 429:
+        assert responses.classify(status, {"retry-after": "7"}, "").retry_after == 7.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "diagnosis", "wait"),
+    [
+        ({"retry-after": "7"}, "", "GitHub is rate-limiting, retry after 7 s", 7.0),
+        ({"retry-after": "600"}, "", "GitHub is rate-limiting, retry after 10 min", 600.0),
+        ({}, "a Rate Limit", 'GitHub is rate-limiting; GitHub said: "a Rate Limit"', None),
+        ({"x-ratelimit-remaining": "0"}, "", "GitHub is rate-limiting", None),
+    ],
+)
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_rate_limit_is_waited_for(
+    status: int, headers: dict[str, str], body: str, diagnosis: str, wait: float | None
+) -> None:
+    answer = responses.classify(status, headers, json.dumps({"message": body}))
+    assert (answer.kind, answer.diagnosis, answer.retry_after) == (ResponseKind.RETRY, diagnosis, wait)
+    assert answer.hint == "Run the same command again after that time; it continues where it stopped."
+    assert answer.error_type is NetworkError
+    assert responses.classify(status, {"x-ratelimit-remaining": "1"}, "").diagnosis != diagnosis
+
+
+def test_a_rate_limit_of_more_than_ten_minutes_ends_the_run() -> None:
+    answer = responses.classify(403, {"retry-after": "601"}, "")
+    assert (answer.kind, answer.retry_after) == (ResponseKind.REJECTED, 601.0)
+
+
+def test_words_about_rates_or_immutability_count_only_with_their_status() -> None:
+    assert responses.classify(400, {"retry-after": "7"}, "").kind is ResponseKind.REJECTED
+    body = json.dumps({"message": "Immutable Release", "errors": [{"code": "already_exists"}]})
+    immutable = responses.classify(422, {}, body)
+    assert immutable.diagnosis.startswith("the release is immutable; GitHub said: ")
+    assert (immutable.error_type, immutable.hint) == (ConflictError, responses.IMMUTABLE_HINT)
+    assert responses.classify(400, {}, body).diagnosis.startswith("GitHub rejected the request")
+    taken = responses.classify(422, {}, json.dumps({"errors": [{"code": "already_exists"}]}))
+    assert (taken.kind, taken.error_type, taken.is_final) == (ResponseKind.EXISTS, ConflictError, False)
+    assert taken.diagnosis == (
+        'the release has an asset with this name already; GitHub said: "already_exists"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "codes"),
+    [
+        ("", "", set()),
+        ("<html>", "", set()),
+        ("{", "", set()),
+        ('  {"message": "m"}', "m", set()),
+        ('[{"message": "m"}]', "", set()),
+        ('{"message": 5, "errors": "x"}', "", set()),
+        ('{"message": "m", "errors": ["a", {"message": "b", "code": "c"}, 7]}', "m; a; b", {"c"}),
+        ('{"errors": [{"field": "f", "code": "c"}, {"code": "d"}]}', "f c; d", {"c", "d"}),
+        ('{"errors": [{"field": 1, "code": "c"}, {"message": 5}]}', "c", {"c", "None"}),
+        ('{"errors": ["1", "2", "3", "4", "5", "6"]}', "1; 2; 3; 4; 5", set()),
+    ],
+)
+def test_the_words_of_an_error_are_joined(body: str, message: str, codes: set[str]) -> None:
+    assert responses.read_error(body) == (message, frozenset(codes))
+
+
+def test_the_words_of_an_error_are_cut() -> None:
+    message, _codes = responses.read_error(json.dumps({"message": "m" * 301}))
+    assert message == f"{'m' * 300}..."
+
+
+def test_a_lost_answer_is_unclear_and_a_refused_request_is_final() -> None:
+    lost = responses.from_exception(TransportError("cut", hint="h"))
+    assert (lost.kind, lost.status, lost.diagnosis, lost.hint) == (ResponseKind.RETRY, 0, "cut", None)
+    refused = responses.from_exception(ListingError("too large", hint="h"))
+    assert (refused.kind, refused.status, refused.diagnosis, refused.hint, refused.error_type) == (
+        *(ResponseKind.REJECTED, 0, "too large", "h", ListingError),
+    )
+
+
 # --- the choice ------------------------------------------------------------------------------------
 
 
@@ -367,6 +514,8 @@ def test_list_of_checksums_is_read_as_it_is_written() -> None:
         ("https://uploads.github.com.evil.example/repos/owner/demo/releases/1/assets{?name}", False),
         ("https://x@uploads.github.com/repos/owner/demo/releases/1/assets{?name}", False),
         ("https://uploads.github.com:8443/repos/owner/demo/releases/1/assets{?name}", False),
+        ("https://uploads.github.com/x?/releases/1/assets{?name}", False),
+        ("https://uploads.github.com/x#/releases/1/assets{?name}", False),
         ("", False),
         ("not a url", False),
     ],

@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from wheel_uploader.core.errors import NetworkError
-from wheel_uploader.core.models import PruneRule
-from wheel_uploader.targets.pruning import RemovalPlan, TargetFile, plan_removals
+from wheel_uploader.core.models import KeptFiles, Options, PruneRule, TargetSettings
+from wheel_uploader.targets.pruning import (
+    RemovalPlan,
+    TargetFile,
+    find_rule,
+    is_final,
+    plan_removals,
+)
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 CURRENT = Version("1.0.dev5")
@@ -141,3 +147,130 @@ def test_each_of_several_labels_has_its_own_newest_releases() -> None:
     ]
     result = plan(files, PruneRule(releases=2), "main", "dev")
     assert [(removal.file.version, removal.labels) for removal in result.removals] == [("0.9.dev1", ())]
+
+
+def kept(files: list[TargetFile], rule: PruneRule, *labels: str) -> list[tuple[str, int, str]]:
+    return [(each.version, each.count, each.reason) for each in plan(files, rule, *labels).kept]
+
+
+def test_each_release_is_kept_for_the_first_reason() -> None:
+    files = [
+        make_file("1.0.dev5"),
+        make_file("1.0.dev5", "win32"),
+        make_file("1.0.dev4"),
+        make_file("0.9.dev10", days=2),
+        make_file("0.9.dev2", days=None),
+        make_file("0.9"),
+        make_file("0.9.dev1"),
+        TargetFile(filename="x"),
+        TargetFile(filename="demo-0.1.tar.gz", kept_because="of the type conda"),
+    ]
+    result = plan(files, PruneRule(releases=2, days=3))
+    assert [removal.file.version for removal in result.removals] == ["0.9.dev1"]
+    assert result.removals[0].version == Version("0.9.dev1")
+    assert result.kept == (
+        KeptFiles(version="", count=1, reason="the name is not that of a wheel or an sdist"),
+        KeptFiles(version="0.1", count=1, reason="of the type conda"),
+        KeptFiles(version="1.0.dev5", count=2, reason="the release of this run"),
+        KeptFiles(version="1.0.dev4", count=1, reason="among the 2 newest releases"),
+        KeptFiles(version="0.9.dev10", count=1, reason="uploaded in the last 3 days"),
+        KeptFiles(version="0.9.dev2", count=1, reason="the time of its upload is unknown"),
+        KeptFiles(version="0.9", count=1, reason="a final release"),
+    )
+
+
+def test_the_newest_release_is_kept_also_if_it_is_not_that_of_the_run() -> None:
+    files = [make_file("2.0.dev1"), make_file("1.0.dev6"), make_file("1.0.dev5")]
+    assert kept(files, PruneRule(days=1)) == [
+        ("2.0.dev1", 1, "the newest release"),
+        ("1.0.dev5", 1, "the release of this run"),
+    ]
+    assert kept(files, PruneRule(days=200))[1] == ("1.0.dev6", 1, "uploaded in the last 200 days")
+
+
+def test_a_release_of_exactly_the_age_is_kept() -> None:
+    day = "uploaded in the last 1 day"
+    files = [make_file("0.9.dev1", days=1), make_file("0.9.dev2", days=1.00001), make_file("1.0.dev5")]
+    assert kept(files, PruneRule(days=1))[0] == ("0.9.dev1", 1, day)
+    assert removed(files, PruneRule(days=1)) == ["0.9.dev2"]
+
+
+def test_one_file_without_a_time_keeps_its_release() -> None:
+    files = [make_file("0.9.dev1"), make_file("0.9.dev1", "win32", None), make_file("1.0.dev5")]
+    assert removed(files, PruneRule(days=1)) == []
+    assert removed(files, PruneRule(releases=1)) == ["0.9.dev1", "0.9.dev1"]
+
+
+def test_files_are_removed_in_the_order_of_releases_and_names() -> None:
+    files = [
+        *(make_file("0.9.dev10"), make_file("0.9.dev2", "win32"), make_file("0.9.dev2", "any")),
+        make_file("1.0.dev5"),
+    ]
+    names = [removal.file.filename for removal in plan(files, PruneRule(releases=1)).removals]
+    assert names == [
+        "demo-0.9.dev2-py3-none-any.whl",
+        "demo-0.9.dev2-py3-none-win32.whl",
+        "demo-0.9.dev10-py3-none-any.whl",
+    ]
+
+
+def test_a_file_loses_only_the_chosen_labels() -> None:
+    files = [
+        make_file("0.9.dev1", labels=("main", "other")),
+        make_file("0.9.dev2", labels=("dev", "main")),
+        make_file("0.9.dev10", labels=("other",)),
+        make_file("1.0.dev5", labels=("main", "dev")),
+    ]
+    result = plan(files, PruneRule(releases=1), "main", "dev")
+    assert [(removal.file.version, removal.labels) for removal in result.removals] == [
+        ("0.9.dev1", ("main",)),
+        ("0.9.dev2", ()),
+    ]
+    assert kept(files, PruneRule(releases=1), "main", "dev")[0] == (
+        "0.9.dev10",
+        1,
+        "without the label main or dev",
+    )
+
+
+def test_a_file_that_one_label_keeps_loses_the_other() -> None:
+    files = [
+        make_file("0.9.dev10", labels=("main", "dev")),
+        make_file("1.0.dev4", labels=("main",)),
+        make_file("1.0.dev5", labels=("main",)),
+    ]
+    result = plan(files, PruneRule(releases=2), "main", "dev")
+    assert [(removal.file.version, removal.labels) for removal in result.removals] == [
+        ("0.9.dev10", ("main",))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("1.0", True), ("1.0.post1", True), ("1.0rc1", False), ("1.0.dev1", False), ("1.0+x", False)],
+)
+def test_users_rely_on_final_releases(version: str, expected: bool) -> None:
+    assert is_final(Version(version)) is expected
+    files = [make_file(version), make_file("2.0.dev1")]
+    assert removed(files, PruneRule(releases=1)) == ([] if expected else [version])
+    assert removed(files, PruneRule(releases=1, includes_final=True)) == [version]
+
+
+def test_the_message_names_the_file_that_is_listed_twice() -> None:
+    with pytest.raises(NetworkError) as caught:
+        plan([make_file("0.9.dev1"), make_file("0.9.dev2"), make_file("0.9.dev2")], PruneRule(releases=1))
+    assert caught.value.message == "the listing names demo-0.9.dev2-py3-none-any.whl twice"
+
+
+def test_the_rule_is_that_of_the_options_or_that_of_the_section() -> None:
+    def options(**values: object) -> Options:
+        return Options(project="demo", version="1.0", urls=("x",), **values)  # type: ignore[arg-type]
+
+    section = TargetSettings(prune=3, prune_days=4, prune_final=True)
+    assert find_rule(options(), TargetSettings()) is None
+    assert find_rule(options(), section) == PruneRule(releases=3, days=4, includes_final=True)
+    assert find_rule(options(), TargetSettings(prune=3)) == PruneRule(releases=3)
+    assert find_rule(options(), TargetSettings(prune_days=4)) == PruneRule(days=4)
+    assert find_rule(options(prune=1), section) == PruneRule(releases=1)
+    given = options(prune_days=2, prune_final=True)
+    assert find_rule(given, section) == PruneRule(days=2, includes_final=True)

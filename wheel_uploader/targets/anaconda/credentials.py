@@ -43,7 +43,7 @@ def find_token(settings: TargetSettings, *, from_url: str = "", pypirc_password:
                 hint="Set it to the token alone.",
             )
         if warnings := check_password(token, origin=origin, is_pypi=False).warnings:
-            message = warnings[0].replace("the password from", "the token in", 1)
+            message = warnings[0].replace("the password from", "the token in")
             raise CredentialsError(sanitize(message), hint="Set it to the token alone.")
         return Token(value=token, origin=origin)
     return Token()

@@ -40,7 +40,6 @@ class _Rejected(Exception):
     """A step was not accepted; ``response`` is its meaning."""
 
     def __init__(self, response: UploadResponse) -> None:
-        super().__init__(response.diagnosis)
         self.response = response
 
 
@@ -149,18 +148,14 @@ class FileSteps:
 def load_metadata(file: LocalFile, content: VerifiedFile) -> Mapping[str, Any]:
     """Return the core metadata of a verified file. Raises FileError if there is none."""
     try:
-        metadata = read_metadata(file, content)
-        if metadata.get("name") and metadata.get("version"):
-            return metadata
-        reason = "it has no name or version"
-    except (FileError, ReleaseError):
+        return read_metadata(file, content)
+    except ReleaseError:
         raise
     except Exception as error:  # noqa: BLE001 (metadata parsers raise anything)
-        reason = str(error)
-    raise FileError(
-        f"the metadata of {file.filename} cannot be used: {sanitize(reason)}",
-        hint="Rebuild the file, then run the command again.",
-    )
+        raise FileError(
+            f"the metadata of {file.filename} cannot be used: {sanitize(str(error))}",
+            hint="Rebuild the file, then run the command again.",
+        ) from None
 
 
 # --- the meaning of answers ------------------------------------------------------------------------

@@ -110,7 +110,7 @@ class AnacondaPackage:
         version = "" if file.filename in self._filenames else str(file.name.version)
         entry = self.fetch_entry(file.filename, version)
         files = (self._as_index_file(entry),) if entry else ()
-        page = ProjectPage(url=self._api.url, exists=True, files=files, page_format="json")
+        page = ProjectPage(url=self._api.url, exists=bool(files), files=files)
         return self.compare(page, [file])[0]
 
     def _as_index_file(self, entry: RemoteEntry) -> IndexFile:

@@ -49,7 +49,6 @@ class ReleaseApi:
         self.api = GitHubApi(http, api_url, location.repository, token)
         #: ``OWNER/REPO``, which the API corrects for a repository that was renamed.
         self.full_name = location.full_name
-        self._trusted_upload_urls: set[str] = set()
 
     # --- reading ---------------------------------------------------------------------------------------
 
@@ -222,10 +221,8 @@ class ReleaseApi:
     def _trust_upload_url(self, release: GitHubRelease) -> str:
         """Return the URL for assets of a release, to which the token is sent from now on."""
         url = release.upload_url.partition("{")[0]
-        if url not in self._trusted_upload_urls:
-            _check_upload_url(url, release.id, self._list_upload_origins())
-            self.api.send_token_to(url)
-            self._trusted_upload_urls.add(url)
+        _check_upload_url(url, release.id, self._list_upload_origins())
+        self.api.send_token_to(url)
         return url
 
     def _list_upload_origins(self) -> Iterable[Origin]:

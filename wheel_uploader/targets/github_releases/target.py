@@ -132,7 +132,7 @@ class GitHubReleasesTarget(PublishTarget):
     def _repository(self) -> Repository:
         repository = self._api.fetch_repository()
         if repository.full_name.lower() != self._api.full_name.lower():
-            shown = sanitize(repository.full_name, limit=200)
+            shown = sanitize(repository.full_name)
             self._progress.info(f"{self._api.full_name} is called {shown} now")
         return repository
 
@@ -162,17 +162,18 @@ class GitHubReleasesTarget(PublishTarget):
         Raises UsageError if several releases are possible, ConflictError if the release is immutable and
         incomplete, and what requests raise.
         """
-        self._find(version, files)
+        self._found = self._find(version, files)
         comparisons = self._compare_assets(project, files)
         self._require_open(comparisons)
         return IndexState(project_page=self.fetch_project(project), comparisons=comparisons)
 
-    def _find(self, version: Version, files: Sequence[LocalFile]) -> None:
+    def _find(self, version: Version, files: Sequence[LocalFile]) -> FoundRelease:
         self._require_repository()
         spelling = files[0].name.raw_version if files else str(version)
-        self._found = self._releases.find(version, spelling)
-        if self._found.release:
-            self._use(self._found.release)
+        found = self._releases.find(version, spelling)
+        if found.release:
+            self._use(found.release)
+        return found
 
     def _use(self, release: GitHubRelease) -> None:
         self._assets = ReleaseAssets(self._api, release, self._progress)
@@ -183,7 +184,7 @@ class GitHubReleasesTarget(PublishTarget):
         """Compare the files with the finished assets of the release, read now."""
         assets = self._assets.refresh() if self._assets else []
         served = _list_files(assets, project, self._api) if self._assets else []
-        page = ProjectPage(url=self.info.url, exists=True, files=tuple(served))
+        page = ProjectPage(url=self.info.url, exists=bool(served), files=tuple(served))
         return self.compare(page, files)
 
     def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
@@ -269,10 +270,7 @@ class GitHubReleasesTarget(PublishTarget):
             self._progress.info(f"the draft also has files that are not of this run: {names}")
 
     def _require_found(self, release: Release) -> FoundRelease:
-        if self._found is None:
-            self._find(release.version, release.files)
-        if self._found is None:
-            raise ReleaseError("the release on GitHub was not looked for")
+        self._found = self._found or self._find(release.version, release.files)
         return self._found
 
     def _require_assets(self) -> ReleaseAssets:
@@ -285,7 +283,7 @@ class GitHubReleasesTarget(PublishTarget):
     ) -> tuple[Confirmation, ...]:
         """Wait until the published release has every file, and serves its first bytes to users."""
         if self._assets is None and files:
-            self._find(files[0].name.version, files)
+            self._found = self._find(files[0].name.version, files)
         if self._assets is None:
             return self._explain_no_release(project)
         confirmer = Confirmer(
@@ -317,12 +315,13 @@ def _list_files(assets: Sequence[Asset], project: str, api: ReleaseApi) -> list[
             size=asset.size,
         )
         for asset in assets
-        if not asset.is_unfinished and _belongs_to(asset.name, project)
+        if not asset.is_unfinished and _find_project(asset.name) == canonicalize_name(project)
     ]
 
 
-def _belongs_to(filename: str, project: str) -> bool:
+def _find_project(filename: str) -> str:
+    """Return the project of a wheel or an sdist; empty for another file."""
     try:
-        return filenames.parse_filename(filename).project == canonicalize_name(project)
+        return filenames.parse_filename(filename).project
     except filenames.InvalidFilename:
-        return False
+        return ""
