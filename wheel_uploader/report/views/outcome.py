@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from wheel_uploader.core.errors import FileError
 from wheel_uploader.core.formatting import format_count, format_duration, format_size, format_verb
 from wheel_uploader.core.models import (
+    ExcludedFile,
     FileStatus,
     Finding,
     InstallKind,
@@ -290,6 +291,12 @@ def list_left_out(report: Report) -> tuple[str, ...]:
     return tuple(file.filename for file in excluded_files if file.is_left_out)
 
 
+def list_not_selected(report: Report) -> tuple[ExcludedFile, ...]:
+    """Return the listed files that were not selected, without what accompanies the files of a release."""
+    excluded_files = report.selection.excluded_files if report.selection else ()
+    return tuple(file for file in excluded_files if not file.is_companion)
+
+
 def _count_labels(labels: Iterator[str]) -> str:
     return ", ".join(f"{count} {label}" for label, count in Counter(labels).items())
 
@@ -314,7 +321,7 @@ def format_percent(change: float) -> str:
 
 
 def _count_not_selected(report: Report) -> str:
-    refused = len(report.selection.excluded_files) if report.selection else 0
+    refused = len(list_not_selected(report))
     return f"; {refused} {'other' if refused == 1 else 'others'} not selected" if refused else ""
 
 
