@@ -31,7 +31,7 @@ def format_rehearsal(report: Report, style: TerminalStyle = PLAIN_STYLE) -> Iter
 
 
 def get_install_label(outcome: InstallOutcome) -> str:
-    """Return the word for one cell, in capitals if the previous release had a wheel and this one has none."""
+    """Return the word for one cell, in capitals if users are worse off than with the previous release."""
     if outcome.is_worse:
         return _WORSE_LABELS[outcome.kind]
     previous = outcome.previous_kind
@@ -73,8 +73,10 @@ def _format_legend(report: Report) -> Iterator[str]:
         yield f"{_COLUMN_GAP}source: built from the sdist, which needs a compiler for compiled code"
     if shown & {"-", "NONE"}:
         yield f"{_COLUMN_GAP}-: pip finds nothing to install"
-    if worse := [word for word in _WORSE_LABELS.values() if word in shown]:
-        yield f"{_COLUMN_GAP}{', '.join(worse)}: the previous release had a wheel"
+    if "SOURCE" in shown:
+        yield f"{_COLUMN_GAP}SOURCE: the previous release had a wheel"
+    if "NONE" in shown:
+        yield f"{_COLUMN_GAP}NONE: the previous release could be installed"
     if "new" in shown:
         yield f"{_COLUMN_GAP}new: a wheel; the previous release had none"
 

@@ -201,8 +201,11 @@ def describe_rehearsal(report: Report) -> str:
     outcomes = report.install_outcomes
     environments = format_count(len(outcomes), "environment")
     wheels = sum(install.kind is InstallKind.WHEEL for install in outcomes)
-    worse = sum(install.is_worse for install in outcomes)
-    regressions = f", and none for {worse} that had one in the previous release" if worse else ""
+    lost_wheels = sum(install.has_lost_wheel for install in outcomes)
+    lost_sdists = sum(install.has_lost_sdist for install in outcomes)
+    regressions = f", and none for {lost_wheels} that had one in the previous release" if lost_wheels else ""
+    if lost_sdists:
+        regressions += f", and nothing for {lost_sdists} that could build the previous release"
     asked = sum(install.answered_by is InstallSource.PIP for install in outcomes)
     answered = (
         f" (pip was asked for {asked}; the others follow from the tags)" if asked < len(outcomes) else ""
@@ -211,7 +214,7 @@ def describe_rehearsal(report: Report) -> str:
 
 
 def judge_rehearsal(report: Report) -> Emphasis:
-    """Return how good the result of a rehearsal is: bad if users would lose a wheel."""
+    """Return how good the result of a rehearsal is: bad if users would be worse off."""
     if any(install.is_worse for install in report.install_outcomes):
         return Emphasis.BAD
     is_complete = all(install.kind is InstallKind.WHEEL for install in report.install_outcomes)
