@@ -33,6 +33,7 @@ from wheel_uploader.rehearsal import environments, pip_command, pip_resolution, 
 from wheel_uploader.rehearsal.environments import TargetPlatform, TargetPython
 from wheel_uploader.rehearsal.wheel_selection import Choice, WheelSelector
 from wheel_uploader.report.formats import rehearsal_text
+from wheel_uploader.report.formats.terminal_style import TerminalStyle
 from wheel_uploader.report.views import outcome as outcome_view
 
 
@@ -316,6 +317,16 @@ def test_a_release_without_the_sdist_of_the_previous_one_is_worse() -> None:
         rehearsal.raise_if_worse(make_strict(without_sdist))
     assert caught.value.details == ("cp313 on Linux riscv64 glibc 2.39: nothing",)
     assert "Stage the sdist" in caught.value.hint
+
+
+def test_a_narrow_terminal_has_the_whole_table_and_its_legend() -> None:
+    wheel_, source, nothing = InstallKind
+    kinds = [(wheel_, source), (source, wheel_), (nothing, source), (nothing, nothing), (source, source)]
+    report = report_of(*(("cp313", f"Linux x86_64 glibc 2.{2}{n}", *each) for n, each in enumerate(kinds)))
+    narrow = list(rehearsal_text.format_rehearsal(report, TerminalStyle(utf8=True, width=40)))
+    assert [line for line in narrow if len(line) > 40] == []
+    wide = list(rehearsal_text.format_rehearsal(report))
+    assert " ".join(" ".join(narrow).split()) == " ".join(" ".join(wide).split())
 
 
 def make_strict(report: Report) -> Report:

@@ -117,7 +117,7 @@ class ExcludedFile:
 
     @property
     def is_companion(self) -> bool:
-        """Whether it is SHA256SUMS or a signature, as they are next to the files of every wheelhouse."""
+        """True for SHA256SUMS and signatures, which are next to the files of every wheelhouse."""
         return self.filename in ("SHA256SUMS", "SHA256SUMS.asc") or self.filename.endswith(
             (".whl.asc", ".tar.gz.asc")
         )

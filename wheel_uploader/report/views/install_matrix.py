@@ -100,8 +100,6 @@ def _build_cell(install: InstallOutcome) -> InstallCell:
         WHEEL_SYMBOL if has_wheel else SOURCE_SYMBOL if install.kind is InstallKind.SOURCE else NOTHING_SYMBOL
     )
     if install.is_worse:
-        symbol = (
-            SOURCE_INSTEAD_OF_WHEEL_SYMBOL if symbol is SOURCE_SYMBOL else NOTHING_ANY_MORE_SYMBOL
-        )
+        symbol = SOURCE_INSTEAD_OF_WHEEL_SYMBOL if symbol is SOURCE_SYMBOL else NOTHING_ANY_MORE_SYMBOL
     is_new = has_wheel and install.previous_kind not in (None, InstallKind.WHEEL)
     return InstallCell(symbol=symbol, is_new=is_new, filename=install.filename)
