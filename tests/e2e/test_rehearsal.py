@@ -16,7 +16,7 @@ from tests.support.command_line import CommandLine
 from tools.testing import indexes, wheels
 from wheel_uploader.core import filenames
 from wheel_uploader.core.child_processes.environment import ChildKind, build_environment
-from wheel_uploader.core.errors import NetworkError, UsageError
+from wheel_uploader.core.errors import FileError, NetworkError, UsageError
 from wheel_uploader.core.models import (
     DistName,
     InstallKind,
@@ -33,6 +33,7 @@ from wheel_uploader.rehearsal import environments, pip_command, pip_resolution, 
 from wheel_uploader.rehearsal.environments import TargetPlatform, TargetPython
 from wheel_uploader.rehearsal.wheel_selection import Choice, WheelSelector
 from wheel_uploader.report.formats import rehearsal_text
+from wheel_uploader.report.formats.terminal_style import TerminalStyle
 from wheel_uploader.report.views import outcome as outcome_view
 
 
@@ -291,6 +292,45 @@ def test_table_shows_lost_and_new_wheels() -> None:
         "rehearsal: pip finds a wheel for 2 of 4 environments, and none for 1 that had",
         "  one in the previous release; nothing was uploaded.",
     ]
+
+
+def test_a_release_without_the_sdist_of_the_previous_one_is_worse() -> None:
+    """On the systems without a wheel its users find nothing, and pip stays with the old release."""
+    wheel_, source, nothing = InstallKind
+    report = report_of(
+        ("cp313", "Linux x86_64 glibc 2.28", wheel_, wheel_),
+        ("cp313", "Linux riscv64 glibc 2.39", nothing, source),
+        ("cp313", "Windows arm64", nothing, wheel_),
+    )
+    text = list(rehearsal_text.format_rehearsal(report))
+    assert [line.split()[-1] for line in text[2:5]] == ["wheel", "NONE", "NONE"]
+    assert "  NONE: the previous release could be installed" in text
+    assert " ".join(" ".join(text).split()).endswith(
+        "pip finds a wheel for 1 of 3 environments, and none for 1 that had one in the previous release, "
+        "and nothing for 1 that could build the previous release; nothing was uploaded."
+    )
+    with pytest.raises(FileError, match="no wheel for 1 combination"):
+        rehearsal.raise_if_worse(make_strict(report))
+    without_sdist = dataclasses.replace(report, install_outcomes=report.install_outcomes[:2])
+    rehearsal.raise_if_worse(without_sdist)
+    with pytest.raises(FileError, match="nothing to install for 1 combination") as caught:
+        rehearsal.raise_if_worse(make_strict(without_sdist))
+    assert caught.value.details == ("cp313 on Linux riscv64 glibc 2.39: nothing",)
+    assert "Stage the sdist" in caught.value.hint
+
+
+def test_a_narrow_terminal_has_the_whole_table_and_its_legend() -> None:
+    wheel_, source, nothing = InstallKind
+    kinds = [(wheel_, source), (source, wheel_), (nothing, source), (nothing, nothing), (source, source)]
+    report = report_of(*(("cp313", f"Linux x86_64 glibc 2.{2}{n}", *each) for n, each in enumerate(kinds)))
+    narrow = list(rehearsal_text.format_rehearsal(report, TerminalStyle(utf8=True, width=40)))
+    assert [line for line in narrow if len(line) > 40] == []
+    wide = list(rehearsal_text.format_rehearsal(report))
+    assert " ".join(" ".join(narrow).split()) == " ".join(" ".join(wide).split())
+
+
+def make_strict(report: Report) -> Report:
+    return dataclasses.replace(report, options=dataclasses.replace(report.options, strict=True))
 
 
 def test_outcome_of_a_rehearsal() -> None:

@@ -93,6 +93,31 @@ def test_an_api_that_knows_only_an_md5_is_compared_by_that(
     assert served.site.content(WHEEL) == command.new_bytes
 
 
+def test_a_build_of_the_same_version_replaces_that_of_the_night_before(
+    served: ServedSite, command: AnacondaCommand
+) -> None:
+    for content in (command.old_bytes, command.new_bytes):
+        command.wheel.write_bytes(content)
+        done = command.run_in_process("--replace", "-q")
+        assert done.exit_code == 0, done.stderr
+        assert served.site.content(WHEEL) == content
+        assert (command.folder / "house" / WHEEL).read_bytes() == content
+    command.wheel.write_bytes(command.old_bytes)
+    refused = command.run_in_process()
+    assert (refused.exit_code, "overwrite it with -c" in refused.stderr) == (6, True)
+    assert (command.folder / "house" / WHEEL).read_bytes() == command.new_bytes
+
+
+def test_a_final_release_in_the_wheelhouse_is_never_replaced(served: ServedSite, tmp_path: Path) -> None:
+    final = AnacondaCommand(served, tmp_path / "final", "1.0")
+    assert final.run_in_process().exit_code == 0
+    kept = final.wheel.read_bytes()
+    final.wheel.write_bytes(final.old_bytes)
+    refused = final.run_in_process("--replace")
+    assert refused.exit_code == 6, refused.stderr
+    assert (final.folder / "house" / final.wheel.name).read_bytes() == kept
+
+
 def test_looks_up_each_file_of_a_package_without_a_list(served: ServedSite, command: AnacondaCommand) -> None:
     served.site.lists_files = False
     served.site.store("demo", VERSION, WHEEL, command.new_bytes)

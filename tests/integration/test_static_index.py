@@ -283,6 +283,17 @@ def test_replace_keeps_one_entry_with_the_hash_of_what_is_served(local: Publishe
     ] == [1, 1]
 
 
+def test_replace_finds_a_conflict_before_the_first_upload(local: Publisher) -> None:
+    """A static index never replaces a file, so nothing is uploaded, and the wheelhouse is as it was."""
+    local.put_file("simple/demo/demo-1.0.dev1-py3-none-any.whl", b"old")
+    ended = local.publish("1.0.dev1", "demo", "--replace")
+    assert ended.code == 7, ended.errors
+    assert "nothing was uploaded" in ended.errors
+    assert "or give each build another version" in ended.errors
+    assert local.read(INDEX) is None
+    assert local.read("simple/demo/demo-1.0.dev1-py3-none-any.whl") == b"old"
+
+
 def test_a_new_project_is_added_to_the_root_page_once(user: Publisher) -> None:
     """T8 (d)."""
     user.write(ROOT, b'<html><body>\n<!----><a href="other/">other</a><br/>\n</body></html>')

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from wheel_uploader.cli.last_words import SILENT
+from wheel_uploader.cli.last_words import SILENT, report_of_unstarted_run
 from wheel_uploader.core.errors import (
     DeadlineError,
     NetworkError,
@@ -171,9 +171,28 @@ def _describe_run(result: Report | None) -> str:
 
 
 def exit_with(error: ReleaseError, *, right_arguments: Sequence[str] = ()) -> NoReturn:
-    """Print the error and exit with its code; ``right_arguments`` are the likely intended ones."""
+    """Print the error of a run that did not start, and exit with its code.
+
+    ``right_arguments`` are the likely intended ones.
+    """
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _report_to_github(error)
     print_error(error, right_arguments=right_arguments)
     sys.exit(error.exit_code)
+
+
+def _report_to_github(error: ReleaseError) -> None:
+    """Write the annotation, the step summary and the outputs of a run that did not start."""
+    from wheel_uploader.report import formats_table
+
+    context = click.get_current_context(silent=True)
+    values = context.params if context else {}
+    report = report_of_unstarted_run(
+        values.get("project") or "", values.get("release") or "", values.get("urls") or (), error
+    )
+    if _quiet_count() < SILENT:
+        _print_to_stderr(formats_table.render_workflow_commands(report), nl=False)
+    write_github_outputs(report, error.exit_code)
 
 
 def print_error(

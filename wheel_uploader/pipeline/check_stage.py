@@ -79,7 +79,9 @@ def run(
     with context.progress.waiting(f"check: reading the index page of {selection.project}"):
         state = _fetch_state(context, selection, downloaded)
     if options.replace and context.uploads:
-        state = _plan_replacements(state, selection.version)
+        _refuse_final_release(selection.version)
+        if context.may_replace(selection.version):
+            state = _plan_replacements(state)
     second = evidence.fetch_second_page()
     context.record(
         upload_plan=state.comparisons,
@@ -149,23 +151,24 @@ def _fetch_state(context: RunContext, selection: Selection, downloaded: Download
         return IndexState(checks_not_run=(f"{INDEX_COMPARISON}: {error.message}",))
 
 
-def _plan_replacements(state: IndexState, version: Version) -> IndexState:
-    """Return the state in which files with other bytes are to be replaced.
-
-    Raises UsageError for a final release: its users rely on the bytes that they have.
-    """
-    planned = tuple(
-        dataclasses.replace(each, result=FileComparison.REPLACE)
-        if each.result is FileComparison.DIFFERENT and not each.other_name
-        else each
-        for each in state.comparisons
-    )
+def _refuse_final_release(version: Version) -> None:
+    """Raise UsageError for a final release, which ``--replace`` never changes."""
     if not version.is_prerelease and version.local is None:
         raise OptionError(
             "replace",
             f"{version} is a final release, whose files are never replaced",
             hint="Publish a new version, or omit --replace.",
         )
+
+
+def _plan_replacements(state: IndexState) -> IndexState:
+    """Return the state in which files with other bytes are to be replaced."""
+    planned = tuple(
+        dataclasses.replace(each, result=FileComparison.REPLACE)
+        if each.result is FileComparison.DIFFERENT and not each.other_name
+        else each
+        for each in state.comparisons
+    )
     return dataclasses.replace(state, comparisons=planned)
 
 

@@ -26,6 +26,8 @@ from wheel_uploader.signing import attestations, gpg_signer
 from wheel_uploader.targets.pruning import find_rule
 
 if TYPE_CHECKING:
+    from packaging.version import Version
+
     from wheel_uploader.core.cancellation import CancellationToken
     from wheel_uploader.core.progress import Progress
     from wheel_uploader.signing.sigstore_signer import AttestationSigner
@@ -150,6 +152,16 @@ class RunContext:
     def uploads(self) -> bool:
         """True if the run may upload files."""
         return self.upload_target is not None and not self.options.verify
+
+    def may_replace(self, version: Version) -> bool:
+        """Return whether a target of the run may get other bytes under a name that it has.
+
+        Never those of a final release: its users rely on the bytes that they have.
+        """
+        is_final = not version.is_prerelease and version.local is None
+        opened = self.targets or filter(None, [self.target])
+        replaces_files = any(target.replaces_files for target in opened)
+        return self.options.replace and self.uploads and replaces_files and not is_final
 
 
 def open_staging_client(options: Options, progress: Progress) -> HttpClient:

@@ -64,12 +64,14 @@ def run(context: RunContext, selection: Selection, wheelhouse: Wheelhouse | None
     """Download and verify every file, and run the checks of single files in the same pass."""
     options = context.options
     profile = context.profile if options.until >= Stage.CHECK and not options.verify else None
+    # Otherwise the build of the night before would stop the one that replaces it.
+    clobber = options.clobber or context.may_replace(selection.version)
     downloads = scheduler.download_files(
         selection.files,
         wheelhouse,
         context.http,
         jobs=options.jobs,
-        clobber=options.clobber,
+        clobber=clobber,
         progress=context.progress,
         inspect=_make_inspector(profile),
         cache=inspection_cache.InspectionCache(wheelhouse, profile) if wheelhouse else None,
@@ -94,7 +96,7 @@ def run(context: RunContext, selection: Selection, wheelhouse: Wheelhouse | None
             wheelhouse,
             context.http,
             jobs=options.jobs,
-            clobber=options.clobber,
+            clobber=clobber,
             progress=context.progress,
         ),
         wheelhouse=wheelhouse,

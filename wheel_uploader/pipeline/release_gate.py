@@ -24,6 +24,8 @@ _CONFLICT_CHECKS = frozenset(
 )
 #: The conflict that ends when the file on the index is deleted.
 _REPLACEABLE_CHECK = "release/different-on-index"
+#: The check whose findings ``--allow-missing`` accepts one by one.
+_LOST_CHECK = "release/lost-against-previous"
 #: Checks whose findings mean that files may still arrive.
 _INCOMPLETE_CHECKS = frozenset({"release/expected"})
 #: Maximum number of checks or conflicts in the details of the final error.
@@ -55,8 +57,19 @@ def raise_if_blocked(report: Report) -> None:
     raise FileError(
         f"{' and '.join(failures)} failed the checks",
         details=_summarize_by_check(blocking),
-        hint=hint + "fix or rebuild the files, or accept a finding with --ignore ID.",
+        hint=hint + _suggest_after_failure(report, blocking),
     )
+
+
+def _suggest_after_failure(report: Report, blocking: Sequence[Finding]) -> str:
+    """Return the next step; for wheels that were dropped, the option that accepts only that."""
+    if report.missing_cells and all(finding.check == _LOST_CHECK for finding in blocking):
+        python, platform = report.missing_cells[0]
+        return (
+            "build the missing wheels, or accept an intended removal with --allow-missing PLATFORM or "
+            f"PYTHON, such as '{platform}', '{python}' or '{python}-{platform}'."
+        )
+    return "fix or rebuild the files, or accept a finding with --ignore ID."
 
 
 def _make_conflict_error(

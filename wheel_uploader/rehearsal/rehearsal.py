@@ -228,16 +228,23 @@ def _install_kind(
 
 
 def raise_if_worse(report: Report) -> None:
-    """Raise FileError, with ``--strict``, if a Python loses the wheel that it had in the previous release."""
-    worse = [
-        f"{outcome.python} on {outcome.platform_label}: {outcome.kind}"
-        for outcome in report.install_outcomes
-        if outcome.is_worse
-    ]
-    if worse and report.options.strict:
+    """Raise FileError, with ``--strict``, if users are worse off than with the previous release."""
+    if not report.options.strict:
+        return
+    worse = [outcome for outcome in report.install_outcomes if outcome.is_worse]
+    details = [f"{outcome.python} on {outcome.platform_label}: {outcome.kind}" for outcome in worse]
+    lost_wheels = sum(outcome.has_lost_wheel for outcome in worse)
+    if lost_wheels:
         raise FileError(
-            f"no wheel for {format_count(len(worse), 'combination')} of Python and platform "
+            f"no wheel for {format_count(lost_wheels, 'combination')} of Python and platform "
             "that the previous release had wheels for",
-            details=worse,
+            details=details,
             hint="Build the missing wheels, or omit --strict. Nothing was uploaded.",
+        )
+    if worse:
+        raise FileError(
+            f"nothing to install for {format_count(len(worse), 'combination')} of Python and platform "
+            "that could build the previous release",
+            details=details,
+            hint="Stage the sdist, too, or omit --strict. Nothing was uploaded.",
         )

@@ -77,6 +77,8 @@ class PublishTarget(abc.ABC):
     info: Target
     #: The section of the configuration or of .pypirc that selects this target.
     settings: TargetSettings = TargetSettings()
+    #: False if ``--replace`` is accepted, but never changes the bytes of a file.
+    replaces_files: bool = True
 
     @property
     def default_profile(self) -> CheckProfile:

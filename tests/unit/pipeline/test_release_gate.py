@@ -174,6 +174,21 @@ def test_failed_checks_set_exit_code_and_message(
     assert "--explain" in error.hint
 
 
+def test_lost_wheels_can_be_accepted_by_platform_or_python(served: Served, staged: Path) -> None:
+    """The next step has patterns that match: "--allow-missing win" matches nothing."""
+    call = ("--until", "check", "-u", staged, "--repository-url", served.upload_url)
+    for patterns in ((), ("--allow-missing", "win")):
+        blocked = run_command(*call, *patterns, env=LOGIN)
+        assert blocked.exit_code == 6, blocked.stderr
+        assert (
+            "with --allow-missing PLATFORM or PYTHON, such as 'win32', 'cp312' or 'cp312-win32'."
+            in blocked.stderr
+        )
+    for pattern in ("win32", "cp312", "cp312-win32"):
+        accepted = run_command(*call, "--allow-missing", pattern, env=LOGIN)
+        assert accepted.exit_code == 0, accepted.stderr
+
+
 def test_warnings_and_notes_do_not_block_unless_strict() -> None:
     warning = finding("metadata/thin", PURE, Severity.WARNING)
     assert error_for() is None

@@ -206,6 +206,39 @@ def test_writes_the_step_summary_and_the_outputs(staged: Path) -> None:
     assert Path("summary").read_text(encoding="utf-8").count("## `dipy`") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        (("-u", "missing", "dipy", "1.11.0"), 3, "no such file or directory: missing"),
+        (("-u", "missing"), 2, "no project given"),
+        (("--no-such-option", "-u", "missing", "dipy"), 2, "no such option"),
+        (("--report", "report.docx", "-u", "missing", "dipy", "1.11.0"), 2, "report.docx"),
+        (("upload", "dist/*"), 2, "upload"),
+        (("--explain", "no/such"), 2, "unknown check"),
+        (("--config", "missing.toml", "-u", ".", "dipy"), 2, "missing.toml"),
+    ],
+)
+def test_an_error_before_the_run_reaches_the_pages_of_the_job(
+    staged: Path, arguments: tuple[str, ...], exit_code: int, message: str
+) -> None:
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "summary", "GITHUB_OUTPUT": "output"}
+    result = run(*arguments, env=env)
+    assert result.exit_code == exit_code, result.stderr
+    (annotation,) = (line for line in result.stderr.splitlines() if line.startswith("::"))
+    assert annotation.startswith("::error title=wheel-uploader::")
+    assert message in annotation.lower()
+    assert message in Path("summary").read_text(encoding="utf-8").lower()
+    values = read_outputs(Path("output").read_text(encoding="utf-8"))
+    assert values == {"published": "", "skipped": "", "missing": "", "exit_code": str(exit_code)}
+
+
+def test_an_error_before_a_silent_run_reaches_the_summary_only(staged: Path) -> None:
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "summary", "GITHUB_OUTPUT": "output"}
+    silent = run("-qq", "-u", "missing", "dipy", "1.11.0", env=env)
+    assert (silent.exit_code, silent.output) == (3, "")
+    assert "no such file or directory" in Path("summary").read_text(encoding="utf-8")
+
+
 def test_outputs_are_lists_of_files() -> None:
     values = formats_table.build_workflow_outputs(reports.published())
     assert values["published"].splitlines() == [*reports.WHEELS[1:], reports.SDIST]

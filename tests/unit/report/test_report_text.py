@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
-from tools.testing import reports
+from tests.support.in_process import run
+from tools.testing import reports, wheels
 from tools.testing.reports import SDIST, WHEELS, finding
 from wheel_uploader.core.models import Report, Severity
 from wheel_uploader.report import formats_table
@@ -32,6 +34,19 @@ MATRIX = """\
 
 def render(report: Report, *, utf8: bool = False) -> str:
     return formats_table.RENDERERS["text"](report, utf8)
+
+
+def test_the_checksums_and_signatures_of_a_wheelhouse_are_not_counted(tmp_path: Path) -> None:
+    """A second run in the same folder finds what the first one wrote there."""
+    wheel = wheels.make_wheel(tmp_path, "demo", "1.0")
+    for name in ("SHA256SUMS", "SHA256SUMS.asc", f"{wheel.name}.asc", "demo-1.0.tar.gz.asc"):
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    command = ("--until", "check", "-u", tmp_path, "demo", "1.0")
+    pages = [run(*command, "--format", name).stdout for name in ("text", "html", "markdown")]
+    assert [page for page in pages if "not selected" in page] == []
+    assert "not selected: SHA256SUMS:" in run(*command, "-v").stderr
+    wheels.make_wheel(tmp_path, "demo", "1.1")
+    assert "(1 other not selected: -v shows why)" in run(*command).stdout
 
 
 def test_shows_a_published_release() -> None:

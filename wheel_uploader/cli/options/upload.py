@@ -73,7 +73,7 @@ def options() -> list[Option]:
             "--replace",
             is_flag=True,
             help="anaconda.org: replace files with different contents, of development, pre-release and local "
-            "versions.",
+            "versions, there and in the wheelhouse.",
         ),
         option(
             "--prune",

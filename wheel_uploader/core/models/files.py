@@ -115,6 +115,13 @@ class ExcludedFile:
         """Whether the reason is printed without ``-v``."""
         return self.is_unavailable or self.is_left_out or bool(self.failed_check)
 
+    @property
+    def is_companion(self) -> bool:
+        """True for SHA256SUMS and signatures, which are next to the files of every wheelhouse."""
+        return self.filename in ("SHA256SUMS", "SHA256SUMS.asc") or self.filename.endswith(
+            (".whl.asc", ".tar.gz.asc")
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteAttestationFile:

@@ -114,9 +114,19 @@ class InstallOutcome:
     previous_filename: str = ""
 
     @property
-    def is_worse(self) -> bool:
+    def has_lost_wheel(self) -> bool:
         """True if the previous release had a compatible wheel and this one does not."""
         return self.previous_kind is InstallKind.WHEEL and self.kind is not InstallKind.WHEEL
+
+    @property
+    def has_lost_sdist(self) -> bool:
+        """True if the previous release could be built, and of this one there is nothing to install."""
+        return self.previous_kind is InstallKind.SOURCE and self.kind is InstallKind.NOTHING
+
+    @property
+    def is_worse(self) -> bool:
+        """True if the previous release was easier to install, or could be installed at all."""
+        return self.has_lost_wheel or self.has_lost_sdist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,8 +70,7 @@ def _render_blocks(report: Report, check_infos: CheckInfos) -> Iterator[str]:
     if sums := release_notes.render_sha256sums(report).splitlines():
         yield "### SHA256SUMS"
         yield _format_code_block(sums)
-    refused = report.selection.excluded_files if report.selection else ()
-    if refused:
+    if refused := outcome_view.list_not_selected(report):
         yield "### Listed files that were not selected"
         lines = [
             f"{format_code(refusal.filename)} {format_code(refusal.reason)}"

@@ -21,7 +21,10 @@ def format_rehearsal(report: Report, style: TerminalStyle = PLAIN_STYLE) -> Iter
     if report.install_outcomes:
         yield "what pip installs:"
         yield from _format_table(report.install_outcomes, style)
-        yield from _format_legend(report)
+        for line in _format_legend(report):
+            yield from textwrap.wrap(
+                line, style.width, initial_indent=_COLUMN_GAP, subsequent_indent=2 * _COLUMN_GAP
+            )
         yield from textwrap.wrap(
             f"rehearsal: {outcome_view.describe_rehearsal(report)}",
             style.width,
@@ -31,7 +34,7 @@ def format_rehearsal(report: Report, style: TerminalStyle = PLAIN_STYLE) -> Iter
 
 
 def get_install_label(outcome: InstallOutcome) -> str:
-    """Return the word for one cell, in capitals if the previous release had a wheel and this one has none."""
+    """Return the word for one cell, in capitals if users are worse off than with the previous release."""
     if outcome.is_worse:
         return _WORSE_LABELS[outcome.kind]
     previous = outcome.previous_kind
@@ -70,13 +73,15 @@ def _format_line(first: str, label_width: int, cells: Sequence[str]) -> str:
 def _format_legend(report: Report) -> Iterator[str]:
     shown = {get_install_label(install) for install in report.install_outcomes}
     if "source" in shown or "SOURCE" in shown:
-        yield f"{_COLUMN_GAP}source: built from the sdist, which needs a compiler for compiled code"
+        yield "source: built from the sdist, which needs a compiler for compiled code"
     if shown & {"-", "NONE"}:
-        yield f"{_COLUMN_GAP}-: pip finds nothing to install"
-    if worse := [word for word in _WORSE_LABELS.values() if word in shown]:
-        yield f"{_COLUMN_GAP}{', '.join(worse)}: the previous release had a wheel"
+        yield "-: pip finds nothing to install"
+    if "SOURCE" in shown:
+        yield "SOURCE: the previous release had a wheel"
+    if "NONE" in shown:
+        yield "NONE: the previous release could be installed"
     if "new" in shown:
-        yield f"{_COLUMN_GAP}new: a wheel; the previous release had none"
+        yield "new: a wheel; the previous release had none"
 
 
 def _format_smoke_tests(report: Report) -> Iterator[str]:

@@ -112,7 +112,7 @@ def _format_names(rows: Sequence[FileRow], style: TerminalStyle) -> Iterator[str
 
 
 def _count_not_selected(report: Report) -> str:
-    excluded_files = report.selection.excluded_files if report.selection else ()
+    excluded_files = outcome_view.list_not_selected(report)
     if not excluded_files:
         return ""
     others = f"{format_count(len(excluded_files), 'other')} not selected"

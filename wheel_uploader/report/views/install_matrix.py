@@ -39,20 +39,20 @@ SOURCE_INSTEAD_OF_WHEEL_SYMBOL = Symbol(
     ascii_character="L",
     meaning="pip builds from the sdist; the previous release had a wheel",
 )
-NOTHING_INSTEAD_OF_WHEEL_SYMBOL = Symbol(
+NOTHING_ANY_MORE_SYMBOL = Symbol(
     shape_id="failed",
     label="nothing",
     emphasis=Emphasis.BAD,
     character="✗",
     ascii_character="x",
-    meaning="pip finds nothing to install; the previous release had a wheel",
+    meaning="pip finds nothing to install; the previous release could be installed",
 )
 _LEGEND_ORDER = (
     WHEEL_SYMBOL,
     SOURCE_SYMBOL,
     NOTHING_SYMBOL,
     SOURCE_INSTEAD_OF_WHEEL_SYMBOL,
-    NOTHING_INSTEAD_OF_WHEEL_SYMBOL,
+    NOTHING_ANY_MORE_SYMBOL,
 )
 
 
@@ -100,8 +100,6 @@ def _build_cell(install: InstallOutcome) -> InstallCell:
         WHEEL_SYMBOL if has_wheel else SOURCE_SYMBOL if install.kind is InstallKind.SOURCE else NOTHING_SYMBOL
     )
     if install.is_worse:
-        symbol = (
-            SOURCE_INSTEAD_OF_WHEEL_SYMBOL if symbol is SOURCE_SYMBOL else NOTHING_INSTEAD_OF_WHEEL_SYMBOL
-        )
+        symbol = SOURCE_INSTEAD_OF_WHEEL_SYMBOL if symbol is SOURCE_SYMBOL else NOTHING_ANY_MORE_SYMBOL
     is_new = has_wheel and install.previous_kind not in (None, InstallKind.WHEEL)
     return InstallCell(symbol=symbol, is_new=is_new, filename=install.filename)

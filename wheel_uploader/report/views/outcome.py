@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from wheel_uploader.core.errors import FileError
 from wheel_uploader.core.formatting import format_count, format_duration, format_size, format_verb
 from wheel_uploader.core.models import (
+    ExcludedFile,
     FileStatus,
     Finding,
     InstallKind,
@@ -200,8 +201,11 @@ def describe_rehearsal(report: Report) -> str:
     outcomes = report.install_outcomes
     environments = format_count(len(outcomes), "environment")
     wheels = sum(install.kind is InstallKind.WHEEL for install in outcomes)
-    worse = sum(install.is_worse for install in outcomes)
-    regressions = f", and none for {worse} that had one in the previous release" if worse else ""
+    lost_wheels = sum(install.has_lost_wheel for install in outcomes)
+    lost_sdists = sum(install.has_lost_sdist for install in outcomes)
+    regressions = f", and none for {lost_wheels} that had one in the previous release" if lost_wheels else ""
+    if lost_sdists:
+        regressions += f", and nothing for {lost_sdists} that could build the previous release"
     asked = sum(install.answered_by is InstallSource.PIP for install in outcomes)
     answered = (
         f" (pip was asked for {asked}; the others follow from the tags)" if asked < len(outcomes) else ""
@@ -210,7 +214,7 @@ def describe_rehearsal(report: Report) -> str:
 
 
 def judge_rehearsal(report: Report) -> Emphasis:
-    """Return how good the result of a rehearsal is: bad if users would lose a wheel."""
+    """Return how good the result of a rehearsal is: bad if users would be worse off."""
     if any(install.is_worse for install in report.install_outcomes):
         return Emphasis.BAD
     is_complete = all(install.kind is InstallKind.WHEEL for install in report.install_outcomes)
@@ -290,6 +294,12 @@ def list_left_out(report: Report) -> tuple[str, ...]:
     return tuple(file.filename for file in excluded_files if file.is_left_out)
 
 
+def list_not_selected(report: Report) -> tuple[ExcludedFile, ...]:
+    """Return the listed files that were not selected, without what accompanies the files of a release."""
+    excluded_files = report.selection.excluded_files if report.selection else ()
+    return tuple(file for file in excluded_files if not file.is_companion)
+
+
 def _count_labels(labels: Iterator[str]) -> str:
     return ", ".join(f"{count} {label}" for label, count in Counter(labels).items())
 
@@ -314,7 +324,7 @@ def format_percent(change: float) -> str:
 
 
 def _count_not_selected(report: Report) -> str:
-    refused = len(report.selection.excluded_files) if report.selection else 0
+    refused = len(list_not_selected(report))
     return f"; {refused} {'other' if refused == 1 else 'others'} not selected" if refused else ""
 
 

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 class StaticIndexTarget(PublishTarget):
     """A static index as a target."""
 
+    replaces_files = False
+
     def __init__(self, options: Options, progress: Progress, settings: TargetSettings) -> None:
         """Take the folder or bucket that the upload URL names. Raises UsageError. Sends no request."""
         self._options = options

@@ -41,7 +41,7 @@ _FOLDED_ABOVE = 12
 def render_html(report: Report, check_infos: CheckInfos) -> str:
     """Return the HTML page."""
     rows = file_rows.build_file_rows(report)
-    refused = report.selection.excluded_files if report.selection else ()
+    refused = outcome_view.list_not_selected(report)
     style = _read_trusted("style.css")
     selected = report.selection
     return (
