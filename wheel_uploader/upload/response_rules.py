@@ -68,7 +68,7 @@ RESPONSE_RULES = (
     ResponseRule(
         pattern=r"already exist|already been taken|already contains|already (?:uploaded|present|published)|"
         r"file exists|exists already|updating asset|cannot be updated|overwrite artifact|delete/overwrite|"
-        r"(?:not|cannot|can't) (?:be )?(?:overwrit|replac|redeploy)",
+        r"(?:not|cannot|can't) (?:be )?(?:overwrit|replac|redeploy)|there is already a\b",
         diagnosis=_EXISTS,
         hint=PUBLISH_NEW_VERSION_HINT,
         kind=ResponseKind.EXISTS,
