@@ -174,12 +174,13 @@ _SIGN_IN_URL = re.compile(
 _TO_SIGN_IN = rf"[\"']?[^\"'<>?\s]{{0,500}}/(?:{_SIGN_IN_PATH})"
 #: Titles of sign-in pages in several languages.
 _SIGN_IN_TITLE = (
-    r"\bsign[ -]?(?:in|on)\b|\blog[ -]?(?:in|on)\b|\bauthenticat|\bsso\b|\banmeld|\beinloggen\b|\bconnexion\b|"
-    r"\bse connecter\b|\binici(?:o|ar) (?:de )?sesi[oó]n\b|\bacceder\b|\baccedi\b|\biniciar sess[aã]o\b|"
-    r"\binloggen\b|\blogga in\b|\bzaloguj|\bвход\b|\bвойти\b|ログイン|サインイン|登录|登錄|登入|로그인"  # noqa: RUF001
+    r"\bsign[ -]?(?:in|on)\b|\blog[ -]?(?:in|on)\b|\bauthenticat|\bsso\b|\banmeld|\beinloggen\b|"
+    r"\bconnexion\b|\bse connecter\b|\binici(?:o|ar) (?:de )?sesi[oó]n\b|\bacceder\b|\baccedi\b|"
+    r"\biniciar sess[aã]o\b|\binloggen\b|\blogga in\b|\bzaloguj|"
+    r"\bвход\b|\bвойти\b|ログイン|サインイン|登录|登錄|登入|로그인"  # noqa: RUF001
 )
-#: Marks of a sign-in page: a password field, a form for single sign-on, where a form or a refresh leads to, or
-#: the title.
+#: Marks of a sign-in page: a password field, a form for single sign-on, the target of a form or a refresh,
+#: or the title.
 _SIGN_IN = re.compile(
     r"type\s{0,9}=\s{0,9}[\"']?password|\bSAMLRequest\b|"
     rf"<form\b[^<>]{{0,500}}\baction\s{{0,9}}=\s{{0,9}}{_TO_SIGN_IN}|"
