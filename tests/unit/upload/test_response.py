@@ -756,3 +756,20 @@ def test_explains_unknown_token_errors() -> None:
     assert "id-token: write" in without_reason.hint
     assert trusted_publishing.is_retryable("The token-minting request returned invalid JSON")
     assert not trusted_publishing.is_retryable("odd")
+
+
+@pytest.mark.parametrize(
+    ("status", "page"),
+    [
+        (406, "<html>Request blocked by ModSecurity</html>"),
+        (403, "<html>Zscaler: Internet Security. Your organization has selected this category</html>"),
+        (403, "<html>FortiGuard Intrusion Prevention - Access Blocked</html>"),
+        (403, "<h1>Access Denied</h1> You don't have permission to access this. Reference #18.2d1f"),
+        (403, "<h1>Web Page Blocked!</h1>"),
+    ],
+)
+def test_a_filter_is_named_as_one(status: int, page: str) -> None:
+    error = upload_response.classify_response(status, body=page).to_error("x.whl")
+    assert "a filter in front of the index" in error.message
+    assert error.exit_code == 5
+    assert "TWINE_" not in error.hint
