@@ -134,8 +134,8 @@ RESPONSE_RULES = (
     ),
     ResponseRule(
         pattern=r"you have been blocked|\bray id\b|request (?:was|has been) blocked|blocked by .{0,80}policy|"
-        r"application firewall|attention required|incapsula|captcha|mod_?security|zscaler|fortiguard|fortinet|"
-        r"(?:page|request|access|url|site) blocked|errors\.edgesuite|reference #\d{1,9}\.|sucuri",
+        r"application firewall|attention required|incapsula|captcha|mod_?security|zscaler|fortiguard|"
+        r"fortinet|(?:page|request|access|url|site) blocked|errors\.edgesuite|reference #\d{1,9}\.|sucuri",
         diagnosis="a filter in front of the index blocked the upload",
         hint="Ask the operator of the index or of this network to permit uploads from this address.",
         error=NetworkError,
