@@ -13,6 +13,7 @@ from tools.testing import indexes, wheels
 from tools.testing.indexes import Reply, Served
 
 USER, PASSWORD = "u", "a-password-of-7"
+OLDER = "demo-0.9-py3-none-any.whl"
 SIGN_IN = '<title>Sign in</title><form><input name=p type="password"></form>'
 
 
@@ -59,8 +60,20 @@ def sent_logins(served: Served) -> list[str]:
         Reply(200, body=SIGN_IN),
         Reply(302, headers={"Location": "http://127.0.0.2:9/login"}),
         Reply(302, headers={"Location": "?again=1"}),
+        Reply(400, body="no authentication"),
+        Reply(405),
+        Reply(451),
+        Reply(200),
+        Reply(204),
+        Reply(200, body="<title>Portal</title><div id=root></div><script src=app.js></script>"),
+        Reply(200, body='<meta http-equiv="refresh" content="0;url=/login">'),
+        Reply(200, body="<title>Links for demo</title>"),
+        Reply(200, body=f'<title>Links for demo</title><a href="/{OLDER}">{OLDER}</a>'),
     ],
-    ids=["404", "403", "401", "sign-in page", "login elsewhere", "redirect loop"],
+    ids=[
+        *("404", "403", "401", "sign-in page", "login elsewhere", "redirect loop", "400", "405", "451"),
+        *("nothing", "204", "script", "refresh", "no files", "a part of the files"),
+    ],
 )
 def test_other_bytes_are_not_overwritten(
     served: Served, tmp_path: Path, wheel: Path, anonymous: Reply
@@ -80,6 +93,30 @@ def test_other_bytes_are_not_overwritten(
     # A check and a wait look with the credentials as well.
     checked = run(served, tmp_path, "--until", "check")
     assert checked.exit_code == 7, checked.stderr
+
+
+def test_credentials_that_may_not_read_leave_a_public_page_as_it_is(
+    served: Served, tmp_path: Path, wheel: Path
+) -> None:
+    served.index.reader = Reply(403)
+    served.index.files[OLDER] = b"older"
+    ended = run(served, tmp_path)
+    assert ended.exit_code == 0, ended.stderr
+    assert served.index.files[wheel.name] == wheel.read_bytes()
+    # The confirmation is that of readers without a login.
+    confirming = [headers for path, headers in served.index.gets if path.startswith("/files/")]
+    assert confirming
+    assert all("authorization" not in headers for headers in confirming)
+
+
+@pytest.mark.parametrize("status", [407, 429, 500, 503])
+def test_credentials_do_not_follow_a_failure_that_is_not_about_them(
+    served: Served, tmp_path: Path, wheel: Path, status: int
+) -> None:
+    served.index.anonymous = Reply(status)
+    ended = run(served, tmp_path, "--retries", "1")
+    assert ended.exit_code == 5, ended.stderr
+    assert (sent_logins(served), served.index.posts) == ([], [])
 
 
 def test_a_redirect_loop_that_a_login_does_not_end_is_reported(

@@ -140,6 +140,14 @@ class HttpClient:
         register_basic_auth(username, password)
         self._credentials[parse_origin(url)] = (username, password)
 
+    def remove_credentials(self, url: str) -> None:
+        """Send no credentials to the scheme, host and port of ``url`` any more."""
+        self._credentials.pop(parse_origin(url), None)
+
+    def has_credentials(self, url: str) -> bool:
+        """Return whether credentials are sent to the scheme, host and port of ``url``."""
+        return parse_origin(url) in self._credentials
+
     def add_headers(self, url_prefix: str, headers: Mapping[str, str]) -> None:
         """Send these headers (a token, for example) only to URLs that start with ``url_prefix``."""
         self._headers.add(url_prefix, _with_lowercase_names(headers))

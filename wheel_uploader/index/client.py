@@ -150,6 +150,15 @@ class IndexClient:
         """Send these credentials with all later requests to this index, and to no other host."""
         self._http.add_credentials(self.url, username, password)
 
+    def log_out(self) -> None:
+        """Send no credentials to this index any more."""
+        self._http.remove_credentials(self.url)
+
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether credentials are sent to this index."""
+        return self._http.has_credentials(self.url)
+
     def fetch_project(self, project: str, *, revalidate: bool = False) -> ProjectPage:
         """Return the page of ``project``; if ``revalidate``, ask caches to revalidate it.
 

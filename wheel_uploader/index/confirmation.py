@@ -50,15 +50,16 @@ def confirm_files(
 
     If the index has a JSON and an HTML view, both must list the files: they are cached separately, and
     installers read either. The requests bypass caches. The first bytes of each file are requested; ``log_in``
-    is called once if a file requires credentials, and returns whether there are any. Raises ConflictError as
-    soon as the index serves different contents under one of the names, and DeadlineError if files are still
-    missing at the end; ``was_uploaded`` says whether the index accepted them just before. ``first_page`` is
-    the page that was read just before, if nothing was uploaded since.
+    is called if a file requires credentials, or is not listed at the end, and returns whether credentials
+    are sent now that were not sent before. Raises ConflictError as soon as the index serves different
+    contents under one of the names, and DeadlineError if files are still missing at the end; ``was_uploaded``
+    says whether the index accepted them just before. ``first_page`` is the page that was read just before, if
+    nothing was uploaded since.
     """
     deadline = clock() + timeout
     confirmed: _ConfirmedFiles = {}
     downloads = _Downloads(index=index, log_in=log_in)
-    last_error, pause, is_permanent = "", _MIN_PAUSE, False
+    last_error, pause, is_permanent, is_last_look = "", _MIN_PAUSE, False, False
     while True:
         try:
             page, first_page = first_page, None
@@ -67,12 +68,24 @@ def confirm_files(
             downloads.probe(files, confirmed)
         except NetworkError as error:
             last_error, is_permanent = error.message, error.is_permanent
+        except CredentialsError:
+            if not is_last_look:
+                raise
         missing = _describe_missing(files, confirmed)
         if not missing and not last_error and not downloads.problems:
+            if is_last_look:
+                progress.info(f"{strip_url(index.url)} lists the files to readers with a login only")
             views = tuple(confirmed)
             return tuple(replace(confirmed[views[0]][file.filename], page_formats=views) for file in files)
         remaining = deadline - clock()
-        if remaining <= 0 or is_permanent:
+        if is_permanent:
+            break
+        if remaining <= 0:
+            # To readers without a login, the page may list a part of the files.
+            if missing and not is_last_look and log_in():
+                is_last_look = True
+                confirmed.clear()  # Without a login, the index may have another view.
+                continue
             break
         text = last_error or _describe_progress(files, missing, downloads.problems)
         progress.debug(f"{text}; checking again")

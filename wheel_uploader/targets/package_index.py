@@ -20,12 +20,12 @@ from wheel_uploader.core import task_pool
 from wheel_uploader.core.errors import (
     CredentialsError,
     HttpStatusError,
-    IndexNotFoundError,
     NetworkError,
-    RedirectLoopError,
-    RedirectNotAllowed,
+    PrivateHostError,
     ReleaseError,
     SignInPageError,
+    TransportError,
+    UnsupportedVersionError,
 )
 from wheel_uploader.core.models import (
     Attestation,
@@ -177,8 +177,10 @@ class PackageIndexTarget(PublishTarget):
 
     def _explain(self, error: ReleaseError, index: IndexClient, *, is_logged_in: bool) -> ReleaseError:
         """Return the error for a page that cannot be read; the hints of a staging place do not apply."""
-        has_own_hint = IndexNotFoundError | RedirectNotAllowed | RedirectLoopError
-        if not _may_need_login(error) or isinstance(error, has_own_hint):
+        is_refusal = isinstance(error, CredentialsError | SignInPageError) or (
+            isinstance(error, HttpStatusError) and error.status in (403, 404)
+        )
+        if not is_refusal or isinstance(error, ProxyCredentialsError):
             return error
         hint = _LOGIN_HINT
         if not is_logged_in and parse_origin(index.url) != parse_origin(self.info.url):
@@ -187,15 +189,38 @@ class PackageIndexTarget(PublishTarget):
                 "The credentials of the upload are sent to its own host only. Put others into --index-url "
                 f"({origin.scheme}://USER:PASSWORD@HOST/...), or add {origin.host} to ~/.netrc."
             )
-        return CredentialsError(error.message, hint=hint)
+        # Over plain HTTP, a refusal may come from the proxy.
+        about_proxy = f" {error.hint}" if "proxy" in error.hint else ""
+        return CredentialsError(error.message, hint=f"{hint}{about_proxy}")
 
     def fetch_state(self, project: str, version: Version, files: Sequence[LocalFile]) -> IndexState:
         """Read what the index has; with ``--write-only``, take all files for absent."""
         if self.is_readable:
-            return super().fetch_state(project, version, files)
+            return self._look_with_login(project, super().fetch_state(project, version, files), files)
         absent = tuple(IndexComparison(file=file, result=FileComparison.ABSENT) for file in files)
         reason = "the index is not read (--write-only)"
         return IndexState(comparisons=absent, checks_not_run=(f"{INDEX_COMPARISON}: {reason}",))
+
+    def _look_with_login(self, project: str, state: IndexState, files: Sequence[LocalFile]) -> IndexState:
+        """Return the state with the login of the upload, before a file is uploaded because it seems absent.
+
+        Without a login, some indexes return a page with a part of the files, or with none.
+        """
+        is_complete = all(each.result is not FileComparison.ABSENT for each in state.comparisons)
+        page, index = state.project_page, self._open_index
+        is_settled = is_complete or index.is_logged_in or self.info.is_pypi
+        if page is None or is_settled or not self._log_in():
+            return state
+        try:
+            full_page = index.fetch_project(project, revalidate=True)
+        except (NetworkError, CredentialsError):
+            index.log_out()  # The page is public, and the credentials may only write.
+            return state
+        listed = {file.filename for file in page.files}
+        if page.files and all(file.filename in listed for file in full_page.files):
+            index.log_out()  # The confirmation looks with the eyes of the users.
+            return state
+        return IndexState(project_page=full_page, comparisons=self.compare(full_page, files))
 
     def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
         """Compare a local file with what the index serves now."""
@@ -286,7 +311,7 @@ class PackageIndexTarget(PublishTarget):
             files,
             timeout=timeout,
             progress=self._progress,
-            log_in=self._log_in,
+            log_in=lambda: not self._open_index.is_logged_in and self._log_in(),
             was_uploaded=was_uploaded,
             first_page=first_page,
         )
@@ -301,9 +326,12 @@ def _with_token(options: Options, settings: TargetSettings) -> Options:
 
 
 def _may_need_login(error: ReleaseError) -> bool:
-    """Return whether a page may be readable with credentials."""
+    """Return whether a page may be readable with credentials.
+
+    Indexes refuse readers without a login in many ways: with other statuses, and with pages that are not
+    those of an index. A failure that may pass, of the connection or of a proxy is not one of them.
+    """
     if isinstance(error, HttpStatusError):
-        return error.status in (403, 404)
-    redirects = RedirectNotAllowed | RedirectLoopError
-    may_help = isinstance(error, CredentialsError | SignInPageError | IndexNotFoundError | redirects)
-    return may_help and not isinstance(error, ProxyCredentialsError)
+        return error.status < 500 and error.status not in (407, 408, 425, 429)
+    is_about_connection = ProxyCredentialsError | TransportError | PrivateHostError | UnsupportedVersionError
+    return not isinstance(error, is_about_connection)

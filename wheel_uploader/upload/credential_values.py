@@ -17,6 +17,9 @@ from wheel_uploader.core.errors import CredentialsError
 TOKEN_USERNAME = "__token__"  # noqa: S105 (the user name of every token)
 TOKEN_PREFIX = "pypi-"  # noqa: S105 (the prefix of every token of PyPI)
 
+#: In characters. Servers accept headers of 8 to 64 KiB, and tokens of cloud services have up to 8 KiB.
+_MAX_LENGTH = 32 * 1024
+
 _LINE_ENDS = "\r\n"
 #: Opening to closing quotation mark, as shells, files and word processors write them.
 _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019", "\u201e": "\u201c"}
@@ -104,6 +107,11 @@ def find_mismatch(username: str, password: str, *, origin: str) -> str:
 
 
 def _check(value: str, *, subject: str, origin: str, is_pypi: bool) -> CheckedValue:
+    if len(value) > _MAX_LENGTH:
+        raise CredentialsError(
+            f"{subject} has {len(value):,} characters, more than servers accept; nothing was sent",
+            hint=f"{_hint(origin)} It may be the content of a whole file.",
+        )
     removed: list[str] = []
     cleaned = value.strip(_LINE_ENDS)
     if cleaned != value:

@@ -95,6 +95,16 @@ _NO_WORDS = "The index gave no reason: ask its operator, or look into its log."
 _MAYBE_WRONG_URL = (
     f"If this is not the URL for uploads: {UPLOAD_URL_HINT} Otherwise ask the operator of the index."
 )
+_MAYBE_NOT_PERMITTED = (
+    "If these words name a problem of the file, correct it. Otherwise check that the credentials permit "
+    "uploads to this project, or ask the operator of the index what they mean."
+)
+#: Words of a 403 that is about the login or its permissions.
+_ABOUT_LOGIN = re.compile(
+    r"auth|credential|token|password|permi(?:ssion|t)|forbidden|denied|log.?in|sign.?in|access|user|account|allowed|"
+    r"privilege|right|scope|role|key",
+    re.IGNORECASE,
+)
 
 #: Diagnosis, error and hint by status, if no rule matches the message.
 _BY_STATUS: dict[int, tuple[str, type[ReleaseError], str | None]] = {
@@ -152,10 +162,30 @@ def classify_response(
 
 
 _FORM = re.compile(r"<form\b", re.IGNORECASE)
-#: Marks of a sign-in page: a password field, a form for single sign-on, or the title.
+#: Paths and first labels of host names that lead to a sign-in page.
+_SIGN_IN_PATH = (
+    r"(?:log|sign)[-_]?(?:in|on)\b|(?:sso|saml2?|oauth2?|oidc|openid|adfs|authorize|authenticate)\b"
+)
+_SIGN_IN_URL = re.compile(
+    r"https?://(?:(?:[^/]{1,200}\.)?(?:login|signin|sso|auth|idp|accounts)\.|"
+    rf"[^?#]{{1,500}}/(?:{_SIGN_IN_PATH}))",
+    re.IGNORECASE,
+)
+_TO_SIGN_IN = rf"[\"']?[^\"'<>?\s]{{0,500}}/(?:{_SIGN_IN_PATH})"
+#: Titles of sign-in pages in several languages.
+_SIGN_IN_TITLE = (
+    r"\bsign[ -]?(?:in|on)\b|\blog[ -]?(?:in|on)\b|\bauthenticat|\bsso\b|\banmeld|\beinloggen\b|"
+    r"\bconnexion\b|\bse connecter\b|\binici(?:o|ar) (?:de )?sesi[oó]n\b|\bacceder\b|\baccedi\b|"
+    r"\biniciar sess[aã]o\b|\binloggen\b|\blogga in\b|\bzaloguj|"
+    r"\bвход\b|\bвойти\b|ログイン|サインイン|登录|登錄|登入|로그인"  # noqa: RUF001
+)
+#: Marks of a sign-in page: a password field, a form for single sign-on, the target of a form or a refresh,
+#: or the title.
 _SIGN_IN = re.compile(
-    r"type\s{0,9}=\s{0,9}[\"']?password|\bSAMLRequest\b|<title[^<>]{0,200}>[^<>]{0,200}"
-    r"(?:\bsign[ -]?(?:in|on)\b|\blog[ -]?(?:in|on)\b|\bauthenticat|\bsso\b)",
+    r"type\s{0,9}=\s{0,9}[\"']?password|\bSAMLRequest\b|"
+    rf"<form\b[^<>]{{0,500}}\baction\s{{0,9}}=\s{{0,9}}{_TO_SIGN_IN}|"
+    rf"<meta\b(?=[^<>]{{0,200}}\brefresh\b)[^<>]{{0,200}}\burl\s{{0,9}}=\s{{0,9}}{_TO_SIGN_IN}|"
+    rf"<title[^<>]{{0,200}}>[^<>]{{0,200}}(?:{_SIGN_IN_TITLE})",
     re.IGNORECASE,
 )
 
@@ -183,7 +213,28 @@ def _succeeded(status: int, body: str) -> UploadResponse:
             server_message=extract_server_message("", body, status),
             is_final=True,
         )
+    if _states_failure(body):
+        return UploadResponse(
+            kind=ResponseKind.REJECTED,
+            status=status,
+            diagnosis="the index returned an error with a status that means success",
+            hint="If these words name a problem of the file or the login, correct it; otherwise ask the "
+            "operator of the index what they mean.",
+            error_type=NetworkError,
+            server_message=extract_server_message("", body, status),
+            is_final=True,
+        )
     return UploadResponse(kind=ResponseKind.ACCEPTED, status=status)
+
+
+def _states_failure(body: str) -> bool:
+    """Return whether JSON says that the request failed, as an API does that answers all requests with 200."""
+    data = _load_object(body)
+    has_error = any(data.get(key) for key in ("error", "errors"))
+    is_failed = any(data.get(key) is False for key in ("success", "ok"))
+    status = data.get("status", data.get("statusCode", data.get("code")))
+    is_error_status = isinstance(status, int) and 400 <= status < 600
+    return has_error or is_failed or is_error_status or status in ("error", "fail", "failed", "failure")
 
 
 def _busy(status: int, words: str, wait: float | None, proxy: ProxyServer | None = None) -> UploadResponse:
@@ -207,6 +258,8 @@ def _by_status(status: int, words: str) -> UploadResponse:
     diagnosis, error, hint = _BY_STATUS.get(status, ("", FileError, None))
     if status in (404, 405) and words:
         diagnosis, hint = "the index rejected the upload", _MAYBE_WRONG_URL
+    elif status == 403 and words and not _ABOUT_LOGIN.search(words):
+        diagnosis, hint = "the index rejected the upload", _MAYBE_NOT_PERMITTED
     elif not diagnosis and status >= 500:
         diagnosis, error, hint = "the index failed", NetworkError, None
     elif not diagnosis:
@@ -219,7 +272,16 @@ def _by_status(status: int, words: str) -> UploadResponse:
 
 def _redirected(status: int, words: str, location: str, url: str) -> UploadResponse:
     target = _joined(url, location)
-    only_slash = bool(url) and target.endswith("/") and target.rstrip("/") == url.rstrip("/")
+    if location and _SIGN_IN_URL.match(target) and not _SIGN_IN_URL.match(url):
+        return UploadResponse(
+            kind=ResponseKind.REJECTED,
+            status=status,
+            diagnosis=f"the upload was redirected to a sign-in page, {sanitize(strip_url(target))}",
+            hint=f"{_CHECK_CREDENTIALS} If the index has a sign-in for browsers, create a token for uploads.",
+            error_type=CredentialsError,
+            server_message=words,
+        )
+    only_slash = bool(url) and not url.endswith("/") and target == f"{url}/"
     if only_slash or "with a trailing slash" in words:
         diagnosis = "the upload URL lacks its trailing slash"
     else:
@@ -292,16 +354,34 @@ def extract_server_message(reason: str, body: str, status: int) -> str:
 
 
 def _from_json(body: str) -> list[str]:
-    """Return the texts of a JSON error under the keys that indexes use, the most specific first."""
+    """Return the texts of a JSON error: those under the keys that indexes use, the most specific first."""
     try:
-        data = bounds.load_json(body)
+        data = bounds.load_json(body.lstrip("\ufeff"))
     except ValueError:
         return []
     if not isinstance(data, dict):
-        return []
+        return [_join_texts(data)] if _has_text(data) else []
     # Warehouse has its text in "code" ("400 <text>"); "message" wraps it in generic sentences.
-    values = (data.get(key) for key in ("code", "detail", "message", "error", "errors", "title"))
-    return [_join_texts(value) for value in values if value and isinstance(value, str | list | dict)]
+    values = [data.get(key) for key in ("code", "detail", "message", "error", "errors", "title")]
+    texts = [_join_texts(value) for value in values if value and isinstance(value, str | list | dict)]
+    # Django has the name of the field as the key: {"filename": ["This field is required."]}.
+    fields = [f"{key}: {_join_texts(value)}" for key, value in data.items() if _has_text(value)]
+    return [*texts, "; ".join(fields[:_MAX_JSON_ERRORS])]
+
+
+def _has_text(value: object) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, list) and any(isinstance(each, str) for each in value)
+    )
+
+
+def _load_object(body: str) -> dict[str, object]:
+    """Return the JSON object that a body is; an empty one if it is something else."""
+    with contextlib.suppress(ValueError):
+        data = bounds.load_json(body.lstrip("\ufeff"))
+        if isinstance(data, dict):
+            return data
+    return {}
 
 
 def _join_texts(value: object) -> str:
@@ -322,7 +402,7 @@ def _get_text(value: object) -> str:
 
 def _from_page(body: str) -> str:
     """Return the text of an HTML or plain-text page."""
-    if body.lstrip().startswith("{"):
+    if body.lstrip("\ufeff \t\r\n").startswith("{"):
         return ""
     return (
         html_text.extract_visible_text(body)

@@ -68,7 +68,7 @@ RESPONSE_RULES = (
     ResponseRule(
         pattern=r"already exist|already been taken|already contains|already (?:uploaded|present|published)|"
         r"file exists|exists already|updating asset|cannot be updated|overwrite artifact|delete/overwrite|"
-        r"(?:not|cannot|can't) (?:be )?(?:overwrit|replac|redeploy)",
+        r"(?:not|cannot|can't) (?:be )?(?:overwrit|replac|redeploy)|there is already a\b",
         diagnosis=_EXISTS,
         hint=PUBLISH_NEW_VERSION_HINT,
         kind=ResponseKind.EXISTS,
@@ -134,7 +134,8 @@ RESPONSE_RULES = (
     ),
     ResponseRule(
         pattern=r"you have been blocked|\bray id\b|request (?:was|has been) blocked|blocked by .{0,80}policy|"
-        r"application firewall|attention required|incapsula|captcha",
+        r"application firewall|attention required|incapsula|captcha|mod_?security|zscaler|fortiguard|"
+        r"fortinet|(?:page|request|access|url|site) blocked|errors\.edgesuite|reference #\d{1,9}\.|sucuri",
         diagnosis="a filter in front of the index blocked the upload",
         hint="Ask the operator of the index or of this network to permit uploads from this address.",
         error=NetworkError,

@@ -418,10 +418,18 @@ class TwineUploader:
                 response.status_code,
                 response.reason or "",
                 response.headers,
-                response.text,
+                _decode_body(response),
                 url=self._target.url,
                 proxy=self._forwarding_proxy,
             )
+
+
+def _decode_body(response: requests.Response) -> str:
+    """Return the text of a body. Without a stated encoding, requests takes HTML for Latin-1."""
+    if "charset" not in response.headers.get("Content-Type", "").lower():
+        with contextlib.suppress(UnicodeDecodeError):
+            return response.content.decode("utf-8-sig")
+    return response.text
 
 
 _REBUILD = "Rebuild the file, then run the command again."

@@ -236,3 +236,12 @@ def test_knows_which_values_do_not_belong_together() -> None:
     swapped = find_mismatch(TOKEN, "__token__", origin=VARIABLE)
     assert "swapped" in swapped
     assert TOKEN not in swapped
+
+
+def test_refuses_a_whole_file() -> None:
+    with pytest.raises(CredentialsError) as caught:
+        check_password("k9" * 20_000, origin="TWINE_PASSWORD", is_pypi=False)
+    assert "40,000 characters" in caught.value.message
+    assert "TWINE_PASSWORD" in caught.value.hint
+    assert "k9k9" not in f"{caught.value.message}{caught.value.hint}"
+    assert check_password("k9" * 8_000, origin="TWINE_PASSWORD", is_pypi=False).warnings == ()

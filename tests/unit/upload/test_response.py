@@ -592,6 +592,87 @@ def test_redirects_are_not_followed(location: str, diagnosis: str) -> None:
     assert diagnosis in response.diagnosis
 
 
+@pytest.mark.parametrize("location", ["", "https://example.com/legacy/"])
+def test_a_url_with_its_slash_is_not_said_to_lack_it(location: str) -> None:
+    response = upload_response.classify_response(
+        302, "Found", {"Location": location}, url="https://example.com/legacy/"
+    )
+    assert "slash" not in response.diagnosis
+    assert "redirects" in response.diagnosis
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "/login?next=/legacy/",
+        "/users/sign_in",
+        "https://login.example.org/tenant/x",
+        "https://example.org/sso/start?a=1",
+        "https://example.org/oauth2/authorize",
+    ],
+)
+def test_a_redirect_to_a_sign_in_page_is_about_credentials(location: str) -> None:
+    response = upload_response.classify_response(
+        302, "Found", {"Location": location}, url="https://example.com/legacy/"
+    )
+    assert (response.kind, response.error_type) == (ResponseKind.REJECTED, CredentialsError)
+    assert "sign-in page" in response.diagnosis
+    assert "?" not in response.diagnosis
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<title>Anmeldung</title><form action='/anmelden'><input name=user></form>",
+        "<html><title>Connexion</title><form method=post><input type=email></form>",
+        "<html><title>ログイン</title><form><input name=user></form>",
+        "<html><title>x</title><form method=post action='/users/sign_in'><input name=user></form>",
+        "<html><form action=/sso/start></form>",
+        '<head><meta http-equiv="refresh" content="0; url=/login?next=/"></head>',
+        "\ufeff<title>Sign in</title><form></form>",
+    ],
+)
+def test_a_sign_in_page_is_found_in_every_form(page: str) -> None:
+    response = upload_response.classify_response(200, body=page)
+    assert (response.kind, response.error_type) == (ResponseKind.REJECTED, CredentialsError)
+    assert not response.may_be_stored
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"error": "unauthorized"}', "unauthorized"),
+        ('{"success": false, "message": "Token invalid"}', "Token invalid"),
+        ('{"errors": [{"status": 401, "message": "Bad credentials"}]}', "Bad credentials"),
+        ('{"status": 403, "message": "No"}', "No"),
+        ('{"status": "error", "detail": "No"}', "No"),
+    ],
+)
+def test_an_error_in_json_is_not_an_acceptance(body: str, words: str) -> None:
+    response = upload_response.classify_response(200, "OK", body=body)
+    assert (response.kind, response.server_message) == (ResponseKind.REJECTED, words)
+    assert response.may_be_stored
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *('{"error": null, "ok": true}', '{"errors": []}', '{"status": 201}', '{"status": "ok", "code": 0}'),
+        *('{"message": "uploaded"}', '[{"error": 1}]', "OK", '{"cut'),
+    ],
+)
+def test_other_json_is_an_acceptance(body: str) -> None:
+    assert upload_response.classify_response(200, "OK", body=body).kind is ResponseKind.ACCEPTED
+
+
+def test_a_403_with_other_words_does_not_blame_the_credentials() -> None:
+    error = upload_response.classify_response(403, body='{"error": "Файл уже существует"}').to_error("x.whl")
+    assert error.exit_code == 4
+    assert "rejected the credentials" not in error.message
+    assert '"Файл уже существует"' in error.message
+    assert error.hint.startswith("If these words")
+
+
 @pytest.mark.parametrize(
     ("reason", "body", "message"),
     [
@@ -602,6 +683,10 @@ def test_redirects_are_not_followed(location: str, diagnosis: str) -> None:
         ("Bad Request", '{"message": {"base": ["no"]}}', '{"base": ["no"]}'),
         ("", '{"error": "boom"}', "boom"),
         ("", "[1]", "[1]"),
+        ("", '["no", "really"]', "no; really"),
+        ("", '"just words"', "just words"),
+        ("Bad Request", '{"filename": ["This field is required."]}', "filename: This field is required."),
+        ("", '\ufeff{"error": "boom"}', "boom"),
         ("", '{"nothing": 1}', ""),
         ("", "{ cut", ""),
         (
@@ -671,3 +756,20 @@ def test_explains_unknown_token_errors() -> None:
     assert "id-token: write" in without_reason.hint
     assert trusted_publishing.is_retryable("The token-minting request returned invalid JSON")
     assert not trusted_publishing.is_retryable("odd")
+
+
+@pytest.mark.parametrize(
+    ("status", "page"),
+    [
+        (406, "<html>Request blocked by ModSecurity</html>"),
+        (403, "<html>Zscaler: Internet Security. Your organization has selected this category</html>"),
+        (403, "<html>FortiGuard Intrusion Prevention - Access Blocked</html>"),
+        (403, "<h1>Access Denied</h1> You don't have permission to access this. Reference #18.2d1f"),
+        (403, "<h1>Web Page Blocked!</h1>"),
+    ],
+)
+def test_a_filter_is_named_as_one(status: int, page: str) -> None:
+    error = upload_response.classify_response(status, body=page).to_error("x.whl")
+    assert "a filter in front of the index" in error.message
+    assert error.exit_code == 5
+    assert "TWINE_" not in error.hint
