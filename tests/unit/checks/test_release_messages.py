@@ -74,7 +74,7 @@ def test_reports_each_planted_fault_in_the_words_of_the_list() -> None:
 # --- yanked releases --------------------------------------------------------------------------------
 
 
-MORE = "1 more"
+MORE = " and 1 more"
 
 
 def yanked_page(reasons: dict[str, str | None]) -> ProjectPage:
@@ -98,7 +98,7 @@ def yanked_page(reasons: dict[str, str | None]) -> ProjectPage:
         ),
         (
             {SDIST: "b", FULL[0]: "a", FULL[1]: "c", FULL[2]: "d", FULL[3]: None},
-            f"the index has yanked 4 of 5 files (a, b, c and 1 more): {SDIST}, {FULL[0]}, {FULL[1]} and {MORE}",
+            f"the index has yanked 4 of 5 files (a, b, c and 1 more): {SDIST}, {FULL[0]}, {FULL[1]}{MORE}",
         ),
         ({SDIST: "", FULL[0]: None}, f"the index has yanked 1 of 2 files: {SDIST}"),
     ],
