@@ -320,20 +320,23 @@ WRITTEN_IF_PRIVATE = ("build", "config", "constants", "distributor", "git", "met
 DIFFERS = f"has another text than in {SDIST}"
 
 
-@pytest.mark.parametrize("word", WRITTEN)
-def test_a_file_that_a_build_writes_may_differ_or_be_missing(word: str) -> None:
-    for name in (f"{word}.py", f"_{word}.py", f"x_{word}.py", f"{word.upper()}-x.py"):
-        path = f"demo/{name}"
-        assert differing({**BASE, path: "own"}, {**BASE, path: "other"}) == []
-        assert differing({**BASE, path: "own", "demo/c.py": "y"}, BASE) == [f"demo/c.py {DIFFERS}"]
-        assert differing(BASE, {**BASE, path: "own"}) == []
+def test_a_file_that_a_build_writes_may_differ_or_be_missing() -> None:
+    shapes = ("{}.py", "_{}.py", "x_{}.py")
+    names = [shape.format(word) for shape in shapes for word in WRITTEN]
+    paths = [f"demo/{name}" for name in (*names, *(f"{word.upper()}-x.py" for word in WRITTEN))]
+    own, other = dict.fromkeys(paths, "own"), dict.fromkeys(paths, "other")
+    assert differing({**BASE, **own}, {**BASE, **other}) == []
+    changed = {**BASE, "demo/_version.py": "own", "demo/c.py": "y"}
+    assert differing(changed, BASE) == [f"demo/c.py {DIFFERS}"]
+    assert differing(BASE, {**BASE, **own}) == []
 
 
-@pytest.mark.parametrize("word", WRITTEN_IF_PRIVATE)
-def test_a_private_file_with_settings_of_the_build_may_differ(word: str) -> None:
-    for name in (f"_{word}.py", f"__{word}__.py", f"_x_{word}.py"):
-        assert differing({**BASE, f"demo/{name}": "own"}, {**BASE, f"demo/{name}": "other"}) == []
-    public = f"demo/{word}.py"
+def test_a_private_file_with_settings_of_the_build_may_differ() -> None:
+    shapes = ("_{}.py", "__{}__.py", "_x_{}.py")
+    paths = [f"demo/{shape.format(word)}" for shape in shapes for word in WRITTEN_IF_PRIVATE]
+    own, other = dict.fromkeys(paths, "own"), dict.fromkeys(paths, "other")
+    assert differing({**BASE, **own}, {**BASE, **other}) == []
+    public = "demo/config.py"
     assert differing({**BASE, public: "own"}, {**BASE, public: "other"}) == [f"{public} {DIFFERS}"]
 
 
@@ -447,7 +450,11 @@ def test_half_of_the_modules_at_the_same_place_are_enough() -> None:
 def test_compares_with_the_only_sdist() -> None:
     assert differing(BASE, STALE) == STALE_FOUND
     assert found(make_release({PURE: BASE, SDIST: STALE, "demo-1.0.zip": STALE})) == []
-    other = {PURE: BASE, SDIST: STALE, "demo-1.0.zip": inventory.TOO_LARGE}
+    other: dict[str, Mapping[str, str] | bytes] = {
+        PURE: BASE,
+        SDIST: STALE,
+        "demo-1.0.zip": inventory.TOO_LARGE,
+    }
     assert [message for *_, message in found(make_release(other))] == STALE_FOUND
     assert found(make_release({SDIST: STALE})) == []
 
@@ -495,37 +502,36 @@ def missing(sources: Mapping[str, str], wheel_modules: Mapping[str, str] = BASE,
     )
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        *("test", "tests", "testing", "testsuite", "testdata", "conftest", "fixtures", "fuzz", "fuzzing"),
-        *("doc", "docs", "example", "examples", "sample", "samples", "demo", "demos", "tutorial"),
-        *("tutorials", "bench", "benchmark", "benchmarks", "profile", "profiling", "recipe", "recipes"),
-        *("stubs", "ci", "dev", "build", "setup", "setupext", "codegen", "gen", "generate", "generator"),
-        *("generators", "make", "template", "templates", "compile", "configure", "cythonize", "install"),
-        *("update", "bootstrap", "tool", "tools", "script", "scripts", "noxfile", "tasks", "fabfile"),
-        *("versioneer", "release", "vendor", "vendored", "thirdparty", "party", "pythran", "extern"),
-        *("externals", "contrib"),
-    ],
+#: Words in the names of files and folders that wheels need not have.
+LEFT_OUT = (
+    *("test", "tests", "testing", "testsuite", "testdata", "conftest", "fixtures", "fuzz", "fuzzing"),
+    *("doc", "docs", "example", "examples", "sample", "samples", "demo", "demos", "tutorial"),
+    *("tutorials", "bench", "benchmark", "benchmarks", "profile", "profiling", "recipe", "recipes"),
+    *("stubs", "ci", "dev", "build", "setup", "setupext", "codegen", "gen", "generate", "generator"),
+    *("generators", "make", "template", "templates", "compile", "configure", "cythonize", "install"),
+    *("update", "bootstrap", "tool", "tools", "script", "scripts", "noxfile", "tasks", "fabfile"),
+    *("versioneer", "release", "vendor", "vendored", "thirdparty", "party", "pythran", "extern"),
+    *("externals", "contrib"),
 )
-def test_wheels_need_not_have_tests_documentation_and_tools(word: str) -> None:
+
+
+def test_wheels_need_not_have_tests_documentation_and_tools() -> None:
     base = {path.replace("demo/", "pkg/"): text for path, text in BASE.items()}
-    for path in (
-        f"pkg/{word}/__init__.py",
-        f"pkg/{word}.py",
-        f"pkg/my_{word}s_{word}.py",
-        f"pkg/{word}/x/y.py",
-    ):
-        assert missing({**base, path: "x"}, base, "pkg") == ""
-        assert (
-            missing({**base, path.upper().replace("PKG", "pkg").replace(".PY", ".py"): "x"}, base, "pkg")
-            == ""
+    shapes = ("{}/__init__.py", "{}.py", "my_{}.py", "x-{}-y.py", "{}/x/y.py")
+    paths = [f"pkg/{shape.format(word)}" for shape in shapes for word in LEFT_OUT]
+    capitals = [f"pkg/{word.upper()}.py" for word in LEFT_OUT]
+    assert missing({**base, **dict.fromkeys([*paths, *capitals], "x")}, base, "pkg") == ""
+    for near in ("tester", "mydocs", "ex"):
+        assert missing({**base, f"pkg/{near}.py": "x"}, base, "pkg") == (
+            f"pkg/{near}.py is in pkg-1.0.tar.gz and in no wheel"
         )
-    # A project may have the word in its own name.
-    (own,) = {"x-" + word} - {"x-"}
-    name = own.replace("-", "_")
-    named = {path.replace("demo/", f"{name}/"): text for path, text in BASE.items()}
-    assert missing({**named, f"{name}/{word}/__init__.py": "x"}, named, name) == (
+
+
+@pytest.mark.parametrize("word", ["tools", "demo"])
+def test_a_project_may_be_named_like_tests_or_tools(word: str) -> None:
+    name = f"x_{word}"
+    base = {path.replace("demo/", f"{name}/"): text for path, text in BASE.items()}
+    assert missing({**base, f"{name}/{word}/__init__.py": "x"}, base, name) == (
         f"{name}/{word}/ is in {name}-1.0.tar.gz and in no wheel"
     )
 

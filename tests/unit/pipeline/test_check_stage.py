@@ -250,7 +250,7 @@ def test_reads_the_release_to_compare_with_once(monkeypatch: pytest.MonkeyPatch)
             severity=Severity.NOTE,
             subject=A,
             message="x",
-            **({"is_ignored": True} if accepted else {}),
+            is_ignored=accepted,
         )
         run.record(findings=(started, started))
         with contextlib.suppress(FileError):
@@ -372,7 +372,9 @@ def test_attests_the_files_that_are_uploaded(
         events.append(([file.filename for file in files], known, signer, wheelhouse, retries))
         return ("new",)
 
-    monkeypatch.setattr(sign_stage.attestations, "make_attestations", make_attestations)
+    monkeypatch.setattr(
+        "wheel_uploader.pipeline.sign_stage.attestations.make_attestations", make_attestations
+    )
     run: Any = Run(retries=3, **fields)
     run.attestation_signer = "signer"
     run.target.credentials = lambda: events.append("credentials")
@@ -386,7 +388,7 @@ def test_attests_the_files_that_are_uploaded(
     )
     wheelhouse = "wheelhouse" if has_wheelhouse else None
     downloaded: Any = SimpleNamespace(files=(local(A), local(B)), wheelhouse=wheelhouse)
-    signed = sign_stage.run(run, downloaded, verdict)
+    signed: Any = sign_stage.run(run, downloaded, verdict)
     if attested is None:
         assert (signed.attestations, events) == (("known",), [])
         return
@@ -406,12 +408,12 @@ def test_signs_the_files_and_their_checksums(monkeypatch: pytest.MonkeyPatch) ->
         signed_paths.update({path: sha256_by_path[path] for path in paths})
         return ("signature",)
 
-    monkeypatch.setattr(sign_stage.gpg_signer, "sign_files", sign_files)
+    monkeypatch.setattr("wheel_uploader.pipeline.sign_stage.gpg_signer.sign_files", sign_files)
     run: Any = Run()
     run.signer = "key"
     downloaded: Any = SimpleNamespace(files=(local(A),), checksum_files=(Path("SHA256SUMS"),))
     verdict: Any = SimpleNamespace(attestations=("known",))
-    signed = sign_stage.run(run, downloaded, verdict)
+    signed: Any = sign_stage.run(run, downloaded, verdict)
     sums = hashlib.sha256(f"of {A}  {A}\n".encode()).hexdigest()
     assert signed_paths == {Path(A): f"of {A}", Path("SHA256SUMS"): sums}
     assert signed.signatures == run.report.signatures == ("signature",)
@@ -442,10 +444,12 @@ def confirming(*, uploads: bool = True, error: ReleaseError | None = None) -> tu
 
     run = Run(confirm_timeout=7.0)
     run.target.index = SimpleNamespace(fetch_project=fetch_project)
-    run.target.confirm = lambda project, files, *, timeout: (
-        requests.append((project, timeout)),
-        tuple(Confirmation(filename=file.filename, sha256="x", url="x") for file in files),
-    )[1]
+
+    def confirm(project: str, files: Any, *, timeout: float) -> tuple[Confirmation, ...]:
+        requests.append((project, timeout))
+        return tuple(Confirmation(filename=file.filename, sha256="x", url="x") for file in files)
+
+    run.target.confirm = confirm
     run.record(
         attestations=(attestation(A), attestation(B), attestation(A, malformed="x")),
         uploads_attestations=uploads,
@@ -624,6 +628,50 @@ def test_local_files_are_checked_in_place(
             assert wheelhouse.path.is_dir()
 
 
+@pytest.mark.parametrize(
+    ("cores", "names", "fields", "worker"),
+    [
+        (2, (A, B), {}, CheckProfile.ANY),
+        (1, (A, B), {}, None),
+        (2, (A,), {}, None),
+        (2, (A, B), {"verify": True}, "verified only"),
+        (2, (A, B), {"until": Stage.DOWNLOAD}, "verified only"),
+    ],
+)
+def test_inspects_several_files_in_a_process_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, cores: int, names: tuple[str, ...], fields: dict[str, Any], worker: Any
+) -> None:
+    given: dict[str, Any] = {}
+    finding = Finding(check="x/y", severity=Severity.WARNING, subject=A, message="x")
+    result = SimpleNamespace(
+        downloaded=(SimpleNamespace(file=local(A)),), findings=(finding,), summaries=("s",), error=None
+    )
+
+    def download_files(files: Any, wheelhouse: Any, http: Any, **values: Any) -> Any:
+        given.update(values, files=files)
+        return result
+
+    module = "wheel_uploader.pipeline.download_stage"
+    monkeypatch.setattr(f"{module}.os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr(f"{module}.InspectionWorker", lambda profile: ("worker", profile))
+    monkeypatch.setattr(f"{module}.scheduler.download_files", download_files)
+    monkeypatch.setattr(f"{module}.scheduler.download_attestation_files", lambda *_, **__: ("a",))
+    run: Any = Run(jobs=3, clobber=True, ignore={"x/y": ""}, **fields)
+    run.http = None
+    selection: Any = SimpleNamespace(files=names, attestation_files=())
+    downloaded = download_stage.run(run, selection, None)
+    profile = None if worker == "verified only" else worker
+    assert given["inspection_worker"] == (("worker", profile) if worker else None)
+    assert (given["jobs"], given["clobber"], given["files"], given["cache"]) == (3, True, names, None)
+    assert (downloaded.files, downloaded.summaries) == ((local(A),), ("s",))
+    assert (downloaded.checksum_files, downloaded.attestation_files) == ((), ("a",))
+    assert [each.is_ignored for each in run.report.findings] == [True]
+    result.error = FileError("broken")
+    with pytest.raises(FileError, match="broken"):
+        download_stage.run(run, selection, None)
+    assert len(run.report.findings) == 2
+
+
 def test_the_wheelhouse_is_pruned_only_with_a_listing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "prune_wheelhouse", lambda *_, **__: ("pruned",))
     run: Any = Run()
@@ -680,7 +728,7 @@ def test_the_api_raises_what_hinders_it(monkeypatch: pytest.MonkeyPatch) -> None
         builder.record(**results)
         return builder.report
 
-    monkeypatch.setattr(api.pipeline_run, "run", run)
+    monkeypatch.setattr("wheel_uploader.pipeline.api.pipeline_run.run", run)
     assert api.check_files([Path("a"), "b"], profile="any") == ()
     options = given[-1]
     assert (options.project, options.version, options.urls) == ("", "", ("a", "b"))

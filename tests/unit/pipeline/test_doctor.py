@@ -27,7 +27,7 @@ class FakeTarget(SimpleNamespace):
         self.info = Target(url=UPLOAD, is_pypi=False, name="example")
         self.login = "user jane"
         self.is_readable = True
-        self.index = SimpleNamespace(url=PAGES)
+        self.index: Any = SimpleNamespace(url=PAGES)
         self.error: ReleaseError | None = None
         self.warnings: tuple[str, ...] = ()
         self.files: tuple[str, ...] = ("demo-0.9.tar.gz",)
@@ -83,13 +83,20 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         if found.rehearsal_error:
             raise found.rehearsal_error
 
-    monkeypatch.setattr(doctor.targets, "open_target", open_target)
+    monkeypatch.setattr("wheel_uploader.pipeline.doctor.targets.open_target", open_target)
     monkeypatch.setattr(doctor, "is_interactive", lambda options: found.interactive)
     monkeypatch.setattr(doctor, "has_ci_identity", lambda: found.identity)
-    monkeypatch.setattr(doctor.attestations, "is_attestation_extra_installed", lambda: found.extra)
-    monkeypatch.setattr(doctor.rehearsal, "require_rehearsal_tools", require_rehearsal_tools)
-    monkeypatch.setattr(doctor.interpreters, "find_interpreters", lambda: ["Python 3.11", "Python 3.12"])
-    monkeypatch.setattr(doctor.pip_command, "require_pip", lambda option: None)
+    monkeypatch.setattr(
+        "wheel_uploader.pipeline.doctor.attestations.is_attestation_extra_installed", lambda: found.extra
+    )
+    monkeypatch.setattr(
+        "wheel_uploader.pipeline.doctor.rehearsal.require_rehearsal_tools", require_rehearsal_tools
+    )
+    monkeypatch.setattr(
+        "wheel_uploader.pipeline.doctor.interpreters.find_interpreters",
+        lambda: ["Python 3.11", "Python 3.12"],
+    )
+    monkeypatch.setattr("wheel_uploader.pipeline.doctor.pip_command.require_pip", lambda option: None)
     return found
 
 
@@ -235,7 +242,7 @@ def test_reports_an_index_that_cannot_be_read(machine: Machine) -> None:
     def fetch_project(project: str) -> ProjectPage:
         raise NetworkError(f"no answer about {project}")
 
-    machine.target.fetch_project = fetch_project
+    machine.target.__dict__["fetch_project"] = fetch_project
     assert line_of("index") == [("error", "no answer about demo")]
 
 
@@ -305,7 +312,7 @@ def test_describes_the_key(machine: Machine, monkeypatch: pytest.MonkeyPatch) ->
     def find_gpg_signer(program: str, identity: str | None) -> SimpleNamespace:
         return SimpleNamespace(primary_fingerprint="ABC", user_id=f"{program} {identity}\x1b")
 
-    monkeypatch.setattr(doctor.gpg_signer, "find_gpg_signer", find_gpg_signer)
+    monkeypatch.setattr("wheel_uploader.pipeline.doctor.gpg_signer.find_gpg_signer", find_gpg_signer)
     assert line_of("signing", sign=True, identity="me") == [("ok", "ABC (gpg me\\x1b)")]
 
 
@@ -336,7 +343,7 @@ def test_smoke_tests_need_pip(machine: Machine, monkeypatch: pytest.MonkeyPatch)
     def require_pip(option: str) -> None:
         raise UsageError(f"{option} needs pip")
 
-    monkeypatch.setattr(doctor.pip_command, "require_pip", require_pip)
+    monkeypatch.setattr("wheel_uploader.pipeline.doctor.pip_command.require_pip", require_pip)
     assert line_of("pythons") == [("ok", "for --smoke: Python 3.11, Python 3.12")]
     assert line_of("pythons", smoke="x") == [("error", "--smoke needs pip")]
 
@@ -387,7 +394,7 @@ def test_names_some_reasons_for_an_empty_listing(machine: Machine, monkeypatch: 
         queries.append((query.project, query.version, query.include_prereleases))
         return listed
 
-    monkeypatch.setattr(doctor.sources, "list_staged_files", list_staged_files)
+    monkeypatch.setattr("wheel_uploader.pipeline.doctor.sources.list_staged_files", list_staged_files)
     subject = doctor.Subject(options=make_options(pre=True), has_project=True, has_source=True)
     error = [*doctor.diagnose(subject)][-1].error
     assert error is not None

@@ -32,7 +32,7 @@ from wheel_uploader.core.models import (
     StagedFiles,
 )
 from wheel_uploader.core.progress import SilentProgress
-from wheel_uploader.listing import expectations
+from wheel_uploader.listing import expectations, problem_files
 from wheel_uploader.listing.selection import NoReleaseFoundError
 from wheel_uploader.pipeline import list_stage
 from wheel_uploader.pipeline.context import ReportBuilder
@@ -75,8 +75,8 @@ class Run:
         self.queries: list[Any] = []
         self.rejections: dict[str, str] = {}
         self.asked: list[tuple[str, str, bool]] = []
-        monkeypatch.setattr(list_stage.sources, "list_staged_files", self._list)
-        monkeypatch.setattr(list_stage.polling, "poll_until_complete", self._poll)
+        monkeypatch.setattr("wheel_uploader.pipeline.list_stage.sources.list_staged_files", self._list)
+        monkeypatch.setattr("wheel_uploader.pipeline.list_stage.polling.poll_until_complete", self._poll)
 
     def _list(self, urls: Any, query: Any, http: Any, temp_dir: Any) -> StagedFiles:
         self.queries.append((urls, query.project, query.version, query.include_prereleases))
@@ -256,7 +256,7 @@ def test_a_misnamed_file_is_reported_by_the_first_stage_that_can(
         run.run()
     assert caught.value.message == "1 file of the release cannot be used; nothing was uploaded"
     assert [line.partition(":")[0] for line in caught.value.details] == [MISNAMED]
-    assert caught.value.hint == list_stage.problem_files.HINT
+    assert caught.value.hint == problem_files.HINT
 
 
 # --- waiting ----------------------------------------------------------------------------------------

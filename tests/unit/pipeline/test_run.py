@@ -93,8 +93,8 @@ class Opened:
         self.targets = {target.info.name: target for target in targets}
         self.names: list[tuple[str | None, tuple[str, ...]]] = []
         self.progress = Notes()
-        monkeypatch.setattr(context.targets, "open_target", self._open)
-        monkeypatch.setattr(context.certificates, "find_ignored_variables", lambda: "")
+        monkeypatch.setattr("wheel_uploader.pipeline.context.targets.open_target", self._open)
+        monkeypatch.setattr("wheel_uploader.pipeline.context.certificates.find_ignored_variables", lambda: "")
 
     def _open(self, options: Options, progress: Any) -> FakeTarget:
         self.names.append((options.repository, options.more_repositories))
@@ -199,7 +199,9 @@ def test_uploads_to_pypi_last_and_checks_by_its_rules(monkeypatch: pytest.Monkey
 
 def test_prints_what_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Opened(monkeypatch, FakeTarget())
-    monkeypatch.setattr(context.certificates, "find_ignored_variables", lambda: "a variable is ignored")
+    monkeypatch.setattr(
+        "wheel_uploader.pipeline.context.certificates.find_ignored_variables", lambda: "a variable is ignored"
+    )
     with opened.open(make_options(pre=True)):
         pass
     assert opened.progress.lines == [
@@ -260,9 +262,13 @@ def test_needs_the_tools_of_the_stages_that_it_reaches(
     from wheel_uploader.rehearsal import rehearsal
 
     asked: list[str] = []
-    monkeypatch.setattr(context.pip_command, "require_pip", lambda option: asked.append(f"pip {option}"))
     monkeypatch.setattr(
-        context.attestations, "require_attestation_extra", lambda option: asked.append(f"extra {option}")
+        "wheel_uploader.pipeline.context.pip_command.require_pip",
+        lambda option: asked.append(f"pip {option}"),
+    )
+    monkeypatch.setattr(
+        "wheel_uploader.pipeline.context.attestations.require_attestation_extra",
+        lambda option: asked.append(f"extra {option}"),
     )
     monkeypatch.setattr(rehearsal, "require_rehearsal_tools", lambda: asked.append("rehearsal"))
     open_context(monkeypatch, FakeTarget(), **fields)
@@ -288,7 +294,7 @@ def test_finds_the_key_at_the_start(
         asked.append((program, identity))
         return SimpleNamespace(ambiguity_warning=warning)
 
-    monkeypatch.setattr(context.gpg_signer, "find_gpg_signer", find_gpg_signer)
+    monkeypatch.setattr("wheel_uploader.pipeline.context.gpg_signer.find_gpg_signer", find_gpg_signer)
     opened = Opened(monkeypatch, FakeTarget())
     with opened.open(make_options(**fields)) as run:
         assert (run.signer is not None) is is_found
@@ -338,7 +344,7 @@ def test_opens_connections_in_advance_where_files_are(
 
 def test_adds_the_seconds_of_the_parts_of_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(context.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("wheel_uploader.pipeline.context.time.monotonic", lambda: now[0])
     builder = ReportBuilder(make_options())
     changes = []
     builder.on_record = lambda: changes.append(builder.report.last_stage)
@@ -582,9 +588,7 @@ def test_asks_nothing_before_a_conflict(monkeypatch: pytest.MonkeyPatch) -> None
         target=SimpleNamespace(login="me"),
         report=SimpleNamespace(upload_url="U"),
     )
+    plan = [state(FileComparison.SAME, 1), state(FileComparison.ABSENT, 2)]
+    selection: Any = None
     with pytest.raises(ReleaseError, match="1 of 2 files is already on U"):
-        upload_question.ask_before_upload(
-            run,
-            SimpleNamespace(),
-            [state(FileComparison.SAME, 1), state(FileComparison.ABSENT, 2)],  # type: ignore[arg-type]
-        )
+        upload_question.ask_before_upload(run, selection, plan)

@@ -122,7 +122,9 @@ class Stages:
 
     def check_stage_run(self, context: Any, selection: Any, downloaded: Any, evidence: str) -> Verdict:
         assert evidence == "evidence"
-        name, script = self.begin("check", context)
+        name: Any
+        named, script = self.begin("check", context)
+        name = named
         context.record(
             findings=(*context.report.findings, *map(finding, script.findings)),
             checks_not_run=script.checks_not_run,
@@ -136,7 +138,7 @@ class Stages:
         context.record(upload_plan=plan, comparison=name, missing_cells=((name, "any"),))
         page = ProjectPage(url=name, exists=True, files=(IndexFile(filename=f"of-{name}", url="x"),))
         destination = UploadDestination(target=context.target, project_page=page)
-        return Verdict(attestations=(name,), upload_plan=plan, destination=destination)  # type: ignore[arg-type]
+        return Verdict(attestations=(name,), upload_plan=plan, destination=destination)
 
     def upload_stage_run(
         self, context: Any, selection: Any, downloaded: Any, verdict: Verdict, signed: Any
@@ -144,7 +146,8 @@ class Stages:
         name, script = self.begin("upload", context)
         assert signed == "signed"
         results = tuple(
-            UploadResult(file=local(file), outcome=outcome) for file, outcome in script.results.items()
+            UploadResult(file=local(file), outcome=outcome)  # type: ignore[arg-type]
+            for file, outcome in script.results.items()
         )
         context.record(upload_results=results, release_url=f"https://{name}.example/demo")
         if script.upload_error:
@@ -176,6 +179,8 @@ class Stages:
         name = context.target.info.name
         self.calls.append(f"{stage} {name}")
         return name, self.scripts[name]
+
+    verdict: Any
 
     def run(self) -> ReleaseError | None:
         """Run the stages, and return the error that ends the run."""
@@ -225,7 +230,8 @@ def test_each_target_goes_through_each_stage(two: Stages) -> None:
     assert [each.message for each in report.findings] == ["of a file"]
     assert two.verdict.attestations == ("second",)
     # What was signed once is in the report of each target.
-    assert [run.context.report.signatures for run in two.runs._runs] == [("signature",)] * 2
+    signatures: list[Any] = [run.context.report.signatures for run in two.runs._runs]
+    assert signatures == [("signature",)] * 2
 
 
 def test_one_target_uses_the_report_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +249,7 @@ def test_one_target_uses_the_report_of_the_run(monkeypatch: pytest.MonkeyPatch) 
 def test_yields_the_targets_that_may_be_uploaded_to(two: Stages) -> None:
     two.scripts["first"].check_error = NetworkError("no answer")
     two.runs.check("selection", "downloaded")  # type: ignore[arg-type]
-    assert [context.target.info.name for context, _ in two.runs.ready()] == ["second"]
+    assert [context.target and context.target.info.name for context, _ in two.runs.ready()] == ["second"]
 
 
 def test_files_are_in_the_state_of_the_target_that_they_are_furthest_from(two: Stages) -> None:
@@ -257,19 +263,19 @@ def test_files_are_in_the_state_of_the_target_that_they_are_furthest_from(two: S
     ]
     contexts = [run.context for run in two.runs._runs]
 
-    def show(first: Any, second: Any, name: str) -> Any:
+    def show(name: str, first: Any, second: Any) -> Any:
         for context, value in zip(contexts, (first, second), strict=True):
             context.record(**{name: (value,)})
         return getattr(two.report, name)
 
     for worse, better in itertools.pairwise(comparisons):
         states = [IndexComparison(file=local(A), result=result) for result in (worse, better)]
-        assert show(*states, "upload_plan") == (states[0],)
-        assert show(*reversed(states), "upload_plan") == (states[0],)
+        assert show("upload_plan", *states) == (states[0],)
+        assert show("upload_plan", *reversed(states)) == (states[0],)
     for bad, good in itertools.pairwise(outcomes):
         results = [UploadResult(file=local(A), outcome=outcome) for outcome in (bad, good)]  # type: ignore[arg-type]
-        assert show(*results, "upload_results") == (results[0],)
-        assert show(*reversed(results), "upload_results") == (results[0],)
+        assert show("upload_results", *results) == (results[0],)
+        assert show("upload_results", *reversed(results)) == (results[0],)
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_examines_each_token_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None
         assert (now, is_watch) == (NOW, True)
         return f"{subject}: {secret}" if secret else ""
 
-    monkeypatch.setattr(target_watch.token_expiry, "describe_end", describe_end)
+    monkeypatch.setattr("wheel_uploader.pipeline.target_watch.token_expiry.describe_end", describe_end)
     progress = Notes()
     context: Any = SimpleNamespace(
         options=make_options(index_url="https://me:a%20b@index.example/simple/", url_token="t" + "oken"),
