@@ -659,7 +659,7 @@ def test_inspects_several_files_in_a_process_of_their_own(
     run: Any = Run(jobs=3, clobber=True, ignore={"x/y": ""}, **fields)
     run.http = None
     selection: Any = SimpleNamespace(files=names, attestation_files=())
-    downloaded = download_stage.run(run, selection, None)
+    downloaded: Any = download_stage.run(run, selection, None)
     profile = None if worker == "verified only" else worker
     assert given["inspection_worker"] == (("worker", profile) if worker else None)
     assert (given["jobs"], given["clobber"], given["files"], given["cache"]) == (3, True, names, None)

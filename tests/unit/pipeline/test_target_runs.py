@@ -122,9 +122,7 @@ class Stages:
 
     def check_stage_run(self, context: Any, selection: Any, downloaded: Any, evidence: str) -> Verdict:
         assert evidence == "evidence"
-        name: Any
-        named, script = self.begin("check", context)
-        name = named
+        name, script = self.begin("check", context)
         context.record(
             findings=(*context.report.findings, *map(finding, script.findings)),
             checks_not_run=script.checks_not_run,
@@ -138,7 +136,8 @@ class Stages:
         context.record(upload_plan=plan, comparison=name, missing_cells=((name, "any"),))
         page = ProjectPage(url=name, exists=True, files=(IndexFile(filename=f"of-{name}", url="x"),))
         destination = UploadDestination(target=context.target, project_page=page)
-        return Verdict(attestations=(name,), upload_plan=plan, destination=destination)
+        attestations: Any = (name,)
+        return Verdict(attestations=attestations, upload_plan=plan, destination=destination)
 
     def upload_stage_run(
         self, context: Any, selection: Any, downloaded: Any, verdict: Verdict, signed: Any
