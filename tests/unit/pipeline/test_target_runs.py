@@ -153,7 +153,7 @@ class Stages:
             raise script.upload_error
         return verdict.require_destination()
 
-    def confirm_stage_run(self, context: Any, *_: Any) -> None:
+    def confirm_stage_run(self, context: Any, *others: Any) -> None:
         _, script = self.begin("confirm", context)
         context.record(confirmations=tuple(map(confirm, script.confirmed)))
         if script.confirm_error:
