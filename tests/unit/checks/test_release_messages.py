@@ -325,7 +325,7 @@ def check(
     )
 
 
-def test_says_what_was_compared() -> None:
+def test_names_the_compared_releases() -> None:
     listed = page(*PREVIOUS, "dipy-1.10.0.tar.gz", size=70)
     result = check(FULL[1:], listed=listed)
     assert result.comparison == ComparisonReference(
@@ -346,7 +346,7 @@ def test_says_what_was_compared() -> None:
     assert str(named.comparison.version) == "1.10.0"
 
 
-def test_says_what_could_not_be_checked() -> None:
+def test_lists_the_checks_that_did_not_run() -> None:
     assert check().checks_not_run == ()
     missing = "whether files of the release are missing, because only some were selected"
     assert check(types=("win",)).checks_not_run == (missing,)

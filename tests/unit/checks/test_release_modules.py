@@ -167,14 +167,14 @@ def test_compares_the_wheels_for_one_system(platforms: tuple[str, str], count: i
 @pytest.mark.parametrize(
     "modules", [{**GOOD, "demo/a.py": "y"}, {**GOOD, "demo/new.py": "x"}, {"demo/__init__.py": "1.0"}]
 )
-def test_a_difference_for_one_python_on_two_platforms_is_meant(modules: dict[str, str]) -> None:
+def test_accepts_a_difference_for_one_python_on_two_platforms(modules: dict[str, str]) -> None:
     platforms = (LINUX, WINDOWS)
     both = {wheel("cp312", platform): modules for platform in platforms}
     assert found(make_release(matrix(both, GOOD, platforms))) == []
     one = {wheel("cp312", WINDOWS): modules}
     (reported,) = found(make_release(matrix(one, GOOD, platforms)))
     assert reported[:2] == ("release/odd-modules", wheel("cp312", WINDOWS))
-    # The same change for another Python is no reason.
+    # The same change for another Python does not count.
     others = {wheel("cp312", WINDOWS): modules, wheel("cp311", LINUX): modules}
     assert len(found(make_release(matrix(others, GOOD, platforms)))) == 2
 
@@ -273,7 +273,7 @@ def test_an_sdist_with_the_right_version_makes_the_wheel_the_odd_one(
 # --- too many modules -----------------------------------------------------------------------------------
 
 
-def test_names_what_was_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_the_uncompared_files(monkeypatch: pytest.MonkeyPatch) -> None:
     large = make_release({PURE: inventory.TOO_LARGE, SDIST: GOOD})
     assert list(release_modules.describe_uncompared(large)) == [
         f"the modules of {PURE} against those of the other files: it has too many"
@@ -396,7 +396,7 @@ def test_says_how_a_wheel_differs_from_the_sdist(
         *((text, False) for text in ("0.0.2", "0.1", "99", "0.dev1", "1.0.dev0", "0.00")),
     ],
 )
-def test_a_placeholder_in_the_sdist_is_no_other_version(stated: str, is_placeholder: bool) -> None:
+def test_accepts_a_placeholder_in_the_sdist(stated: str, is_placeholder: bool) -> None:
     message = f"demo/a.py states version 1.0, but {stated} in {SDIST}"
     assert differing({**BASE, "demo/a.py": "1.0"}, {**BASE, "demo/a.py": stated}) == (
         [] if is_placeholder else [message]

@@ -157,9 +157,7 @@ SITUATIONS: list[tuple[dict[str, Any], dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("situation", "expected"), SITUATIONS)
-def test_says_of_each_option_whether_the_run_uses_it(
-    situation: dict[str, Any], expected: dict[str, str]
-) -> None:
+def test_knows_whether_a_run_uses_an_option(situation: dict[str, Any], expected: dict[str, str]) -> None:
     ended_before_confirmation = situation.get("until", Stage.CONFIRM) < Stage.CONFIRM
     reasons = {}
     if situation.get("version") != "latest":

@@ -204,9 +204,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("fields", "message", "hint"), REFUSED)
-def test_says_what_is_wrong_with_an_option_and_what_to_do(
-    fields: dict[str, Any], message: str, hint: str
-) -> None:
+def test_explains_a_refused_option_and_the_next_step(fields: dict[str, Any], message: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         Options(**{**REQUIRED, **fields})
     assert (caught.value.message, caught.value.hint) == (message, hint)
@@ -288,5 +286,5 @@ def test_accepts_options_that_fit_together(fields: dict[str, Any]) -> None:
         ("a b://x ", "a b://x "),
     ],
 )
-def test_removes_what_comes_with_a_pasted_url(text: str, stripped: str) -> None:
+def test_removes_characters_around_a_pasted_url(text: str, stripped: str) -> None:
     assert strip_blanks(text) == stripped

@@ -548,7 +548,7 @@ def test_other_attestations_are_a_conflict(
     )
 
 
-def test_each_reason_for_unread_attestations_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_each_reason_for_unread_attestations_once(monkeypatch: pytest.MonkeyPatch) -> None:
     reasons = {A: "old index", B: "old index", "c.whl": "broken"}
     monkeypatch.setattr(
         provenance_check,
@@ -638,7 +638,7 @@ def test_local_files_are_checked_in_place(
         (2, (A, B), {"until": Stage.DOWNLOAD}, "verified only"),
     ],
 )
-def test_inspects_several_files_in_a_process_of_their_own(
+def test_inspects_several_files_in_a_worker_process(
     monkeypatch: pytest.MonkeyPatch, cores: int, names: tuple[str, ...], fields: dict[str, Any], worker: Any
 ) -> None:
     given: dict[str, Any] = {}

@@ -52,7 +52,7 @@ class FakeTarget(SimpleNamespace):
 
 @dataclasses.dataclass
 class Machine:
-    """What the doctor finds on the machine; a test changes one thing."""
+    """The state of the machine; a test changes one part of it."""
 
     target: FakeTarget
     opened: list[Options] = dataclasses.field(default_factory=list)

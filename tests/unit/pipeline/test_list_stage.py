@@ -1,4 +1,4 @@
-"""The list stage: what is printed and recorded, and which listings stop a run."""
+"""The list stage: its messages and records, and the listings that stop a run."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Run:
         return list_stage.run(self)  # type: ignore[arg-type]
 
 
-def test_prints_what_was_not_selected(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prints_the_files_that_were_not_selected(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(monkeypatch, WHEEL, SDIST, "demo-0.9.tar.gz", "readme.txt", exclude=("*.zip",))
     run.requirements = dataclasses.replace(run.requirements, checks_not_run=("the signature",))
     run.staged = dataclasses.replace(run.staged, notes=(ListingNote(source="here", message="a note"),))

@@ -1,4 +1,4 @@
-"""A run: the order of its stages, what it opens at the start, and how each kind of end is reported."""
+"""A run: the order of its stages, its context, and the report of each kind of end."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Opened:
 
 
 def open_context(monkeypatch: pytest.MonkeyPatch, *targets: FakeTarget, **fields: Any) -> Any:
-    """Open a context, and return what it has."""
+    """Open a context, and return its parts."""
     opened = Opened(monkeypatch, *targets)
     with opened.open(make_options(**fields)) as run:
         return SimpleNamespace(
@@ -197,7 +197,7 @@ def test_uploads_to_pypi_last_and_checks_by_its_rules(monkeypatch: pytest.Monkey
     assert open_context(monkeypatch, pypi, profile=CheckProfile.ANY).profile is CheckProfile.ANY
 
 
-def test_prints_what_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prints_the_options_without_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Opened(monkeypatch, FakeTarget())
     monkeypatch.setattr(
         "wheel_uploader.pipeline.context.certificates.find_ignored_variables", lambda: "a variable is ignored"

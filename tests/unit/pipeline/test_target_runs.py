@@ -1,4 +1,4 @@
-"""Several targets in one run: which errors end it, and what the report says of each; no stage is real."""
+"""Several targets in one run: the errors that end it, and the report of each target; all stages are fake."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def test_each_target_goes_through_each_stage(two: Stages) -> None:
     assert [confirmed.filename for confirmed in report.confirmations] == [A, B]
     assert [each.message for each in report.findings] == ["of a file"]
     assert two.verdict.attestations == ("second",)
-    # What was signed once is in the report of each target.
+    # The report of each target has the signatures of the run.
     signatures: list[Any] = [run.context.report.signatures for run in two.runs._runs]
     assert signatures == [("signature",)] * 2
 

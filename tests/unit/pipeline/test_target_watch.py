@@ -108,7 +108,7 @@ def test_names_each_platform_without_a_recent_file() -> None:
 
 
 @pytest.mark.parametrize(("ahead", "is_bad"), [(timedelta(minutes=10), False), (timedelta(minutes=11), True)])
-def test_a_date_in_the_future_is_no_evidence(ahead: timedelta, is_bad: bool) -> None:
+def test_ignores_a_date_in_the_future(ahead: timedelta, is_bad: bool) -> None:
     line, error = watch(entry(LINUX.format("1.0"), -ahead))
     assert (error is not None) is is_bad
     assert line == f"manylinux_x86_64: {LINUX.format('1.0')} is dated in the future {uploaded(NOW + ahead)}"
@@ -371,7 +371,7 @@ def test_names_what_the_index_should_not_serve() -> None:
         verify(context)
 
 
-def test_a_missing_file_alone_is_no_conflict() -> None:
+def test_reports_a_missing_file_without_a_conflict() -> None:
     context = Recorder()
     context.states = {OURS: IndexComparison(file=local(OURS), result=FileComparison.ABSENT)}
     context.confirm_error = DeadlineError("1 of 2 files is missing", details=["x"])
