@@ -79,6 +79,7 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
         "upload/response_rules.py",
         "\"refused\" -> 'XXrefusedXX'",
     ): "members of Kind are compared only with each other",
+    ("pipeline/run.py", "\"load\" -> 'XXloadXX'"): "the name of a thread, for debuggers",
     ("upload/file_upload.py", "answer.status < 500 (< -> <=)"): "500 is retried, and never a rejection",
     ("wheelhouse/wheelhouse.py", "0o600 -> 385"): "nothing is written before __enter__, which sets the mode",
 }

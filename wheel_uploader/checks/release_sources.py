@@ -151,7 +151,7 @@ def sdist_without_sources(release: ReleaseContent) -> Iterator[Observation]:
 def _find_sourceless(wheel: FileSummary, sdist: Inventory) -> list[str]:
     """Return the extension modules of a wheel that are not compiled from Python; none if cffi makes them."""
     stems = {path.rpartition("/")[2].partition(".")[0] for path in sdist.modules}
-    if any("ffi" in stem or "build" in stem for stem in stems - {"setup"}):
+    if any("ffi" in stem or "build" in stem for stem in stems):
         return []
     extensions = inventory.unpack(wheel.inventory).extensions
     return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,18 @@ def old(number: int) -> str:
     return f"demo-1.0.dev{number}-py3-none-any.whl"
 
 
+class Waits(SilentProgress):
+    """Records the lines that a user sees during a wait."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @contextlib.contextmanager
+    def waiting(self, text: str, *, seconds: float | None = None) -> Iterator[None]:
+        self.lines.append(text)
+        yield
+
+
 class Run:
     """The context of a run with a target that lists NEW and older files."""
 
@@ -35,7 +49,7 @@ class Run:
         values: dict[str, Any] = {"project": "demo", "version": "1.0.dev9", "urls": ("x",), "prune": 1}
         self.options = Options(**{**values, **fields})
         self.builder = ReportBuilder(self.options)
-        self.progress = SilentProgress()
+        self.progress = Waits()
         self.target: Any = self
         self.settings = TargetSettings()
         self.info = Target(url="x", is_pypi=False, name="example\x1b")
@@ -87,6 +101,13 @@ def test_removes_the_oldest_first() -> None:
     assert outcomes(result) == [(old(number), PruneOutcome.REMOVED, "") for number in (1, 2, 3)]
     assert [each.version for each in result.files] == ["1.0.dev1", "1.0.dev2", "1.0.dev3"]
     assert (result.error, run.removed) == (None, [old(1), old(2), old(3)])
+    assert run.progress.lines == [
+        "prune: reading the files of demo on example\\x1b",
+        *(
+            f"prune: removing older files from example\\x1b, {left} left"
+            for left in ("3 files", "2 files", "1 file")
+        ),
+    ]
 
 
 def test_a_dry_run_chooses_and_removes_nothing() -> None:
