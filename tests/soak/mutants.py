@@ -79,6 +79,7 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
         "upload/response_rules.py",
         "\"refused\" -> 'XXrefusedXX'",
     ): "members of Kind are compared only with each other",
+    ("pipeline/run.py", "\"load\" -> 'XXloadXX'"): "the name of a thread, for debuggers",
     ("upload/file_upload.py", "answer.status < 500 (< -> <=)"): "500 is retried, and never a rejection",
     ("targets/github_releases/responses.py", "status >= 500 (>= -> >)"): "500 is in RETRYABLE_STATUSES",
     ("targets/github_releases/responses.py", "500 -> 501"): "500 is in RETRYABLE_STATUSES",

@@ -30,9 +30,9 @@ def not_repaired(release: ReleaseContent) -> Iterator[Observation]:
         if others and len(repaired) >= len(others):
             tools = sorted({tool for each in repaired for tool in _find_tools(each)})
             lines = f"a Generator line of {summarize_values(tools)}"
-            count = format_count(len(repaired), "other wheel")
+            count, verb = format_count(len(repaired), "other wheel"), format_verb(len(repaired), "have")
             for summary in others:
-                yield summary.name.filename, f"its WHEEL lacks {lines}, which {count} for the system has"
+                yield summary.name.filename, f"its WHEEL lacks {lines}, which {count} for the system {verb}"
 
 
 @check("release/uneven-sboms", Severity.WARNING)

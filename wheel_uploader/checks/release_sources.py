@@ -70,7 +70,7 @@ _UNPACKAGED_WORDS = frozenset(
 )
 _WORD = re.compile(r"[A-Za-z0-9]+")
 #: Versions that stand in the sources until a build writes the right one.
-_PLACEHOLDER_VERSIONS = ("0", "0.0", "0.0.0", "0.0.0.dev0", "0.dev0", "0.0.1", "999", "9999")
+_PLACEHOLDER_VERSIONS = ("0", "0.0", "0.dev0", "0.0.1", "999", "9999")
 
 
 class _Comparison(NamedTuple):
@@ -151,7 +151,7 @@ def sdist_without_sources(release: ReleaseContent) -> Iterator[Observation]:
 def _find_sourceless(wheel: FileSummary, sdist: Inventory) -> list[str]:
     """Return the extension modules of a wheel that are not compiled from Python; none if cffi makes them."""
     stems = {path.rpartition("/")[2].partition(".")[0] for path in sdist.modules}
-    if any("ffi" in stem or "build" in stem for stem in stems - {"setup"}):
+    if any("ffi" in stem or "build" in stem for stem in stems):
         return []
     extensions = inventory.unpack(wheel.inventory).extensions
     return [
@@ -322,7 +322,10 @@ def _describe_stale(
         for path, own, source in versions[:1]
     ]
     if other := [path for path in texts if path not in {path for path, *_ in versions}]:
-        clauses.append(f"{summarize_values(other, _MAX_PATHS)} has another text than in {comparison.sdist}")
+        verb = format_verb(len(other), "have")
+        clauses.append(
+            f"{summarize_values(other, _MAX_PATHS)} {verb} another text than in {comparison.sdist}"
+        )
     if not clauses:
         return ""
     tops = {path.partition("/")[0] for path in comparison.expected}
@@ -332,7 +335,8 @@ def _describe_stale(
         if path not in comparison.expected and path.partition("/")[0] in tops and not _is_generated(path)
     )
     if added:
-        clauses.append(f"{summarize_values(added, _MAX_PATHS)} is not in the sdist")
+        verb = format_verb(len(added), "are")
+        clauses.append(f"{summarize_values(added, _MAX_PATHS)} {verb} not in the sdist")
     return "; ".join(clauses)
 
 

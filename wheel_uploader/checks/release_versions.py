@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.checks.release_content import ReleaseContent, parse_project_files
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import DistName, FileComparison, ProjectPage, SdistName, Severity, WheelName
 from wheel_uploader.core.platforms.matrix import slots_by_cell
 from wheel_uploader.core.redaction import strip_url
@@ -191,8 +192,9 @@ def _explain_dev_numbers(number: str, preferred: str) -> str:
     if len(number) == len(preferred) or len(preferred) < _MIN_DATE_DIGITS:
         return _STAGE_NEWEST
     return (
-        f"the date in dev{preferred} has {len(preferred)} digits, so that every number of {len(number)} "
-        f"digits, such as dev{number}, comes before it; yank or delete that build, or use the longer form"
+        f"the date in dev{preferred} has {len(preferred)} digits, so that every number of "
+        f"{format_count(len(number), 'digit')}, such as dev{number}, comes before it; yank or delete that "
+        "build, or use the longer form"
     )
 
 

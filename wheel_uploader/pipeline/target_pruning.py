@@ -90,13 +90,12 @@ def _remove(context: RunContext, target: PublishTarget, plan: RemovalPlan) -> Ta
     """Remove file by file, the oldest first; stop early if the run is cancelled."""
     pruned: list[PrunedFile] = []
     failures, error = 0, None
+    name = sanitize(target.info.name)
     for number, removal in enumerate(plan.removals):
         left = format_count(len(plan.removals) - number, "file")
         try:
             cancellation.raise_if_cancelled()
-            with context.progress.waiting(
-                f"prune: removing older files from {target.info.name}, {left} left"
-            ):
+            with context.progress.waiting(f"prune: removing older files from {name}, {left} left"):
                 target.remove(removal.file, removal.labels)
         except ReleaseError as failure:
             failures, error = failures + 1, error or failure
@@ -114,7 +113,7 @@ def _remove(context: RunContext, target: PublishTarget, plan: RemovalPlan) -> Ta
             failures = 0
             pruned.append(_describe(removal, PruneOutcome.REMOVED))
     return TargetPruning(
-        target=sanitize(target.info.name),
+        target=name,
         labels=target.pruned_labels,
         files=tuple(pruned),
         kept=plan.kept,

@@ -125,7 +125,7 @@ class TargetRuns:
         from wheel_uploader.pipeline import confirm_stage
 
         for run in self._runs:
-            if run.destination and not run.error:
+            if run.destination:
                 with self._errors_of(run):
                     confirm_stage.run(run.context, selection, downloaded, run.destination)
         self.raise_errors()

@@ -293,6 +293,8 @@ def test_every_number_has_a_minimum_and_a_maximum() -> None:
         ("skip_existing", "--no-skip-existing"),
         ("allow_hosts", "--allow-host"),
         ("allow_insecure_hosts", "--allow-insecure-host"),
+        ("labels", "--label"),
+        ("more_repositories", "--repository"),
         ("index_url", "--index-url"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.listings import select_from
+from wheel_uploader.core import redaction
 from wheel_uploader.core.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.core.models import AttestationPolicy, Options, RemoteFile, Stage
 from wheel_uploader.listing import selection as release_selection
@@ -93,6 +94,18 @@ def test_missing_release_error_lists_the_staged_files(
     assert caught.value.exit_code == 3
     assert caught.value.hint.startswith(hint)
     assert "dipy" in caught.value.message
+
+
+@pytest.mark.parametrize(("count", "more"), [(4, ""), (5, ", ...")])
+def test_names_some_files_of_a_listing_without_wheels(count: int, more: str) -> None:
+    names = [f"{'x' * 100}.txt", *(f"{number}.txt" for number in range(count - 1))]
+    with pytest.raises(NothingFoundError) as caught:
+        select_filenames(make_files(*names), make_options())
+    shown = ", ".join([redaction.sanitize(names[0], limit=100), *names[1:4]])
+    assert len(shown) < 130
+    assert caught.value.hint == (
+        f"The listing contains {count} files, but no wheel or sdist; it has {shown}{more}. Check the URL."
+    )
 
 
 def test_rejects_an_invalid_version() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -236,12 +238,24 @@ def test_caches_only_undamaged_files(damage: tuple[str, ...], read_count: int) -
     assert len(inspected) == read_count + 1
 
 
+PKG_INFO = wheels.METADATA.format(project="dipy", version="1.11.0")
+
+
+def zip_bytes(members: dict[str, str]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("filename", "data", "integrity_source"),
     [
         (NAME.filename, wheels.wheel_bytes(), "RECORD"),
         (NAME.filename, wheels.wheel_bytes(without=("dipy-1.11.0.dist-info/RECORD",)), "ZIP CRC"),
         ("dipy-1.11.0.tar.gz", wheels.sdist_bytes(), "gzip CRC"),
+        ("dipy-1.11.0.zip", zip_bytes({"dipy-1.11.0/PKG-INFO": PKG_INFO}), "ZIP CRC"),
     ],
 )
 def test_reports_the_integrity_source_of_an_archive(

@@ -334,6 +334,13 @@ def test_waiting_for_a_lock_takes_no_cpu(tmp_path: Path, monkeypatch: pytest.Mon
         assert pauses == []
 
 
+def test_does_not_sleep_for_a_lock_without_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Wheelhouse(tmp_path):
+        monkeypatch.setattr("time.sleep", lambda _: pytest.fail("waited for the lock"))
+        with pytest.raises(LockedError), Wheelhouse(tmp_path):
+            pass
+
+
 def test_reports_a_lock_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / HIDDEN_DIRECTORY / "lock").mkdir(parents=True)
     with pytest.raises(StorageError, match="the lock of the wheelhouse"), Wheelhouse(tmp_path):

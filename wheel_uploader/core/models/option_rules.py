@@ -53,7 +53,7 @@ NUMBER_RANGES: Mapping[str, tuple[float, float]] = {
 _OPTIONAL_FIELDS = frozenset({"keep_releases", "keep_days", "prune", "prune_days", "jobs", "release_id"})
 _INTEGER_FIELDS = _OPTIONAL_FIELDS | {"upload_jobs", "retries"}
 
-#: Fields that must not be empty. An empty value usually comes from an unset variable of a script.
+#: Fields with text, which must not be empty. An empty value usually comes from an unset variable of a script.
 _NON_EMPTY_FIELDS = (
     "identity",
     "sign_with",
@@ -223,7 +223,9 @@ def _validate_types(options: Options) -> None:
             raise UsageError(f"the {name} is not a string", hint="Pass an empty string for none.")
     for name in _NON_EMPTY_FIELDS:
         value = getattr(options, name)
-        if isinstance(value, str) and not value.strip():
+        if value is not None and not isinstance(value, str):
+            raise _make_option_error(name, f"{_format_value(value)} is not a string")
+        if value is not None and not value.strip():
             raise _make_option_error(
                 name, "the value is empty", hint="Check that the variable it comes from is set."
             )
@@ -247,7 +249,7 @@ def validate_range(name: str, value: object) -> None:
     if not minimum <= value <= maximum:
         raise _make_option_error(
             name,
-            f"{_format_value(value)} is not in the range from {minimum:.15g} to {maximum:.15g}",
+            f"{_format_value(value)} is not in the range from {minimum:.16g} to {maximum:.16g}",
             hint="Give a number in that range.",
         )
 
@@ -325,9 +327,9 @@ def _validate_comparison(options: Options) -> None:
 def _validate_urls(options: Options) -> None:
     for name in _URL_FIELDS:
         url = getattr(options, name)
-        if name == "repository_url" and isinstance(url, str) and is_folder_or_bucket(url):
+        if url is None or (name == "repository_url" and is_folder_or_bucket(url)):
             continue
-        if url and (problem := _explain_invalid_url(url)):
+        if problem := _explain_invalid_url(url):
             label = "upload URL" if name == "repository_url" else "index URL"
             raise UsageError(
                 f"the {label} is not valid: {problem}",
@@ -365,8 +367,6 @@ def _explain_invalid_url(url: str) -> str:
         host, _ = parts.hostname, parse_port(parts)
     except ValueError as error:
         return str(error)
-    except AttributeError:
-        return "it is not a URL"
     if parts.scheme.lower() not in {"http", "https"}:
         return f"its scheme is {sanitize(parts.scheme, limit=50) or 'missing'}, not https"
     if len(url.split()) > 1:
