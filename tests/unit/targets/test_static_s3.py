@@ -67,7 +67,7 @@ def script(monkeypatch: pytest.MonkeyPatch, loader: object) -> Script:
 
 
 @pytest.fixture
-def store(script: Script) -> S3Store:  # noqa: ARG001 - the variables are needed first
+def store(script: Script) -> S3Store:
     return S3Store("staging", "/nightly/")
 
 
@@ -108,6 +108,7 @@ readers = pytest.mark.parametrize("act", [ACTIONS["read_page"], ACTIONS["hash"]]
         ("my-bucket", "aws-global", "", "https://my-bucket.s3.amazonaws.com/a%20b/"),
         ("my.bucket", "eu-west-3", "", "https://s3.eu-west-3.amazonaws.com/my.bucket/a%20b/"),
         ("my-bucket", "", "http://h.example:9/base/", "http://h.example:9/base/my-bucket/a%20b/"),
+        ("my-bucket", "", "http://h.example:9/X", "http://h.example:9/X/my-bucket/a%20b/"),
         ("my-bucket", "", "https://amazonaws.com.example", "https://amazonaws.com.example/my-bucket/a%20b/"),
     ],
 )
@@ -124,6 +125,11 @@ def test_knows_where_the_bucket_serves_its_objects(
     assert store.location == f"s3://{bucket}/a b/"
     assert store.served_url == served_url
     assert store.has_exact_keys
+    assert script.sent == []
+
+
+def test_only_slashes_are_cut_from_the_prefix(script: Script) -> None:
+    assert S3Store("staging", "/XpX/").served_url == "https://store.example/staging/XpX/"
     assert script.sent == []
 
 
@@ -166,7 +172,7 @@ def test_the_endpoint_is_checked_before_anything_is_sent(script: Script) -> None
 def test_says_which_credentials_it_takes_and_masks_them(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    secret, token = "a-secret-" "of-this-test", "a-token-" "of-this-test"
+    secret, token = "a-secret-of-this-test", "a-token-of-this-test"
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
     monkeypatch.setenv("AWS_SESSION_TOKEN", token)
     assert S3Store("staging", "").log_in() == "AWS access key testing-key (env)"
@@ -250,9 +256,7 @@ def test_connections_have_the_limits_of_the_options(
     assert session._max_pool_connections == connections
 
 
-def test_the_connections_are_closed(
-    store: S3Store, script: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_connections_are_closed(store: S3Store, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[object] = []
     store.close()
     script.answer(204)
@@ -363,9 +367,7 @@ def test_reads_the_facts_of_a_file(
     assert (facts.size, facts.created_at) == (size, created_at)
 
 
-def test_hashes_the_bytes_of_a_file(
-    store: S3Store, script: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hashes_the_bytes_of_a_file(store: S3Store, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "CHUNK_SIZE", 4)
     script.answer(200, b"0123456789")
     assert store.compute_sha256(PAGE) == hashlib.sha256(b"0123456789").hexdigest()
@@ -597,10 +599,10 @@ MORE = "<IsTruncated>true</IsTruncated><NextContinuationToken>next</NextContinua
 
 def test_lists_the_names_below_a_folder_of_every_page(store: S3Store, script: Script) -> None:
     answer_names(script, ["nightly/simple/a", "nightly/simple/b"], ["nightly/simple/demo/"], MORE)
-    answer_names(script, ["nightly/simple/c"], ["nightly/simple/other/"], MORE.replace("true", "false"))
+    answer_names(script, ["nightly/simple/c"], ["nightly/simple/otherX/"], MORE.replace("true", "false"))
     names = store.list_names("simple/")
     assert names.files == {"a", "b", "c"}
-    assert names.folders == {"demo", "other"}
+    assert names.folders == {"demo", "otherX"}
     assert names.is_complete
     assert {urlsplit(sent.url)._replace(query="").geturl() for sent in script.sent} == {
         "https://store.example/staging"
@@ -644,9 +646,7 @@ def test_ends_a_list_that_is_too_long(
         ),
     ],
 )
-def test_a_list_that_is_not_one_is_an_error(
-    store: S3Store, script: Script, body: bytes, reason: str
-) -> None:
+def test_a_list_that_is_not_one_is_an_error(store: S3Store, script: Script, body: bytes, reason: str) -> None:
     script.answer(200, body)
     with pytest.raises(NetworkError) as caught:
         store.list_names("simple/")

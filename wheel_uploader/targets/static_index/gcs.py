@@ -283,8 +283,6 @@ class GcsStore:
             while chunk := response.raw.read(CHUNK_SIZE, decode_content=False):
                 received += len(chunk)
                 yield chunk
-        except (OSError, self._requests.RequestException) as error:
-            raise TransportError(f"{self.location}{key}: {shorten(error)}") from error
         except Exception as error:  # urllib3 has its own base class, which is used in other packages only.
             if type(error).__module__.startswith("urllib3"):
                 raise TransportError(f"{self.location}{key}: {shorten(error)}") from error
