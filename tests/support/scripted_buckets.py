@@ -1,4 +1,4 @@
-"""Scripted answers for the clients of buckets: requests for Google's, botocore for S3. No socket is opened."""
+"""Scripted answers for the clients of buckets: requests for Google, botocore for S3. No socket is opened."""
 
 from __future__ import annotations
 

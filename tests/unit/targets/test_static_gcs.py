@@ -94,7 +94,7 @@ def new_object(data: bytes, sent: list[int] | None = None) -> NewObject:
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         content_type="application/octet-stream",
-        on_sent=[].append if sent is None else sent.append,
+        on_sent=sent.append if sent is not None else id,
     )
 
 

@@ -374,7 +374,9 @@ def test_reading_is_repeated(file: LocalFile, call: str) -> None:
 
 
 @pytest.mark.parametrize("key", [HTML, JSON, ROOT])
-def test_a_page_that_is_removed_during_the_run_is_not_started_afresh(file: LocalFile, key: str) -> None:
+def test_a_page_that_is_removed_during_the_run_is_not_started_afresh(
+    file: LocalFile, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = MemoryStore()
     store.put(HTML, page_of(f"demo-0.9.tar.gz#sha256={OLD}"))
     store.put(JSON, json_of(("demo-0.9.tar.gz", OLD)))
@@ -387,7 +389,7 @@ def test_a_page_that_is_removed_during_the_run_is_not_started_afresh(file: Local
             reads[0] += 1
         return real_read(wanted) if wanted != key or reads[0] == 1 else None
 
-    store.read_page = read_page  # type: ignore[method-assign]
+    monkeypatch.setattr(store, "read_page", read_page)
     with pytest.raises(ListingError) as caught:
         run.publish(file)
     assert caught.value.message == f"mem://index/{key} was removed during the run"
@@ -395,12 +397,13 @@ def test_a_page_that_is_removed_during_the_run_is_not_started_afresh(file: Local
     assert f"replace {key}" not in store.calls
 
 
-def test_a_page_that_another_run_creates_first_is_extended(file: LocalFile) -> None:
+def test_a_page_that_another_run_creates_first_is_extended(
+    file: LocalFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = MemoryStore()
     run = Run(store)
     state = run.index.read("demo", [file])
     assert state.pages == ()
-    store.faults[f"read {HTML}"] = []
     real_replace = store.replace
     others = page_of(f"demo-0.9.tar.gz#sha256={OLD}")
 
@@ -409,16 +412,18 @@ def test_a_page_that_another_run_creates_first_is_extended(file: LocalFile) -> N
             store.put(HTML, others)
         real_replace(key, page)
 
-    store.replace = replace  # type: ignore[method-assign]
+    monkeypatch.setattr(store, "replace", replace)
     run.publish(file)
     assert "demo-0.9.tar.gz" in store.text(HTML)
     assert WHEEL in store.text(HTML)
 
 
-def test_a_store_that_loses_what_is_written_ends_the_run(file: LocalFile) -> None:
+def test_a_store_that_loses_what_is_written_ends_the_run(
+    file: LocalFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = MemoryStore()
     written: list[str] = []
-    store.replace = lambda key, _page: written.append(key)  # type: ignore[method-assign]
+    monkeypatch.setattr(store, "replace", lambda key, _page: written.append(key))
     with pytest.raises(DeadlineError) as caught:
         Run(store).publish(file)
     assert caught.value.message == (
@@ -480,15 +485,19 @@ def test_pages_that_disagree_are_reported(file: LocalFile) -> None:
         (
             ["demo-0.8.tar.gz"],
             [
-                "no page lists 1 file of demo in mem://index/simple/demo/ (demo-0.8.tar.gz): this run neither "
-                "lists nor removes it"
+                (
+                    "no page lists 1 file of demo in mem://index/simple/demo/ (demo-0.8.tar.gz): this run "
+                    "neither lists nor removes it"
+                )
             ],
         ),
         (
             [f"demo-0.{n}.tar.gz" for n in (7, 6, 5, 4)],
             [
-                "no page lists 4 files of demo in mem://index/simple/demo/ (demo-0.4.tar.gz, "
-                "demo-0.5.tar.gz, demo-0.6.tar.gz and 1 more): this run neither lists nor removes them"
+                (
+                    "no page lists 4 files of demo in mem://index/simple/demo/ (demo-0.4.tar.gz, "
+                    "demo-0.5.tar.gz, demo-0.6.tar.gz and 1 more): this run neither lists nor removes them"
+                )
             ],
         ),
     ],
@@ -507,8 +516,10 @@ def test_files_on_no_page_are_looked_for_where_the_files_of_this_version_go(file
     store.put("packages/1.0/demo-1.0.tar.gz", b"x")
     store.faults["list packages/1.0/"] = [BUSY]
     assert Run(store).problems(file) == [
-        "no page lists 1 file of demo in mem://index/packages/1.0/ (demo-1.0.tar.gz): this run neither lists "
-        "nor removes it"
+        (
+            "no page lists 1 file of demo in mem://index/packages/1.0/ (demo-1.0.tar.gz): this run neither "
+            "lists nor removes it"
+        )
     ]
 
 
@@ -546,6 +557,6 @@ def test_credentials_that_are_refused_end_the_run_at_once(file: LocalFile) -> No
     store = MemoryStore()
     store.faults[f"replace {HTML}"] = [CredentialsError("refused")]
     run = Run(store)
-    with pytest.raises(CredentialsError, match="^refused$"):
+    with pytest.raises(CredentialsError, match=r"^refused$"):
         run.publish(file)
     assert run.pauses == []

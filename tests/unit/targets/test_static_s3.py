@@ -79,7 +79,7 @@ def new_object(data: bytes, sent: list[int] | None = None) -> NewObject:
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         content_type="application/octet-stream",
-        on_sent=[].append if sent is None else sent.append,
+        on_sent=sent.append if sent is not None else id,
     )
 
 
@@ -286,22 +286,19 @@ def test_reads_a_page_with_the_headers_that_a_new_version_keeps(store: S3Store, 
     others = {"ETag": '"17"', "Last-Modified": "Tue, 03 Mar 2026 04:05:06 GMT", "x-amz-version-id": "9"}
     script.answer(200, b"<html>", {**kept, **others})
     page = store.read_page(PAGE)
-    assert page == StoredPage(
-        data=b"<html>",
-        version='"17"',
-        headers={
-            "ContentType": "text/html",
-            "CacheControl": "no-cache",
-            "ContentDisposition": "inline",
-            "ContentLanguage": "en",
-            "ContentEncoding": "identity",
-            "Metadata": {"by": "hand"},
-            "StorageClass": "STANDARD_IA",
-            "ServerSideEncryption": "aws:kms",
-            "SSEKMSKeyId": "key",
-            "BucketKeyEnabled": True,
-        },
-    )
+    expected: Any = {
+        "ContentType": "text/html",
+        "CacheControl": "no-cache",
+        "ContentDisposition": "inline",
+        "ContentLanguage": "en",
+        "ContentEncoding": "identity",
+        "Metadata": {"by": "hand"},
+        "StorageClass": "STANDARD_IA",
+        "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": "key",
+        "BucketKeyEnabled": True,
+    }
+    assert page == StoredPage(data=b"<html>", version='"17"', headers=expected)
     assert script.lines == [f"GET {BUCKET_URL}{PAGE}"]
     # All of them are sent with the new version, under their condition.
     script.answer(200, b"", {"ETag": '"18"'})
