@@ -63,9 +63,7 @@ def test_adds_a_link_below_the_last_one(text: str, edited: str) -> None:
 
 def test_adds_several_links_in_order() -> None:
     edited = html_pages.add_files(f"<body>\n {OLD}<br>\n</body>", [N, M])
-    assert edited == (
-        f'<body>\n {OLD}<br>\n {NEW}<br>\n <a href="m#sha256=6">m</a><br>\n</body>'
-    )
+    assert edited == (f'<body>\n {OLD}<br>\n {NEW}<br>\n <a href="m#sha256=6">m</a><br>\n</body>')
 
 
 def test_the_first_pages_of_an_index() -> None:
@@ -220,7 +218,10 @@ ENTRY_M = '{"filename": "m", "url": "m", "hashes": {"sha256": "6"}, "size": 2}'
         ),
         ('{"versions": [], "files": [{},{}  ]}', '{"versions": ["1.0","1.1"], "files": [{},{},N,M  ]}'),
         ('{"versions": 1, "files": []}', '{"versions": 1, "files": [N,M]}'),
-        ('{"versions": [1.0, "2"], "files": [ {} ]}', '{"versions": [1.0, "2","1.1"], "files": [ {}, N, M ]}'),
+        (
+            '{"versions": [1.0, "2"], "files": [ {} ]}',
+            '{"versions": [1.0, "2","1.1"], "files": [ {}, N, M ]}',
+        ),
         ('{\n "files":\n[\n]\n, "x":1 }', '{\n "files":\n[N,M]\n, "x":1 }'),
         ('{"versions": ["1.1", "1.0"], "files": []}', '{"versions": ["1.1", "1.0"], "files": [N,M]}'),
         ('\ufeff {"files": []}', '\ufeff {"files": [N,M]}'),
@@ -270,7 +271,10 @@ WHEEL, SDIST, OTHER = "demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz", "demo-0.9.
         # W, S and O are entries.
         ('{"versions": ["0.9", "1.0"], "files": [W, S, O]}', '{"versions": ["0.9", "1.0"], "files": [S, O]}'),
         ('{"versions": ["0.9", "1.0"], "files": [W, O]}', '{"versions": ["0.9"], "files": [O]}'),
-        ('{"versions": ["1", "0.9", 1, "x y"], "files": [O ,W ]}', '{"versions": ["0.9", 1, "x y"], "files": [O ]}'),
+        (
+            '{"versions": ["1", "0.9", 1, "x y"], "files": [O ,W ]}',
+            '{"versions": ["0.9", 1, "x y"], "files": [O ]}',
+        ),
         ('{"versions": ["1.0.0"], "files": [ W,W ]}', '{"versions": [], "files": []}'),
         ('{"files": [O,  W,\nS, 1], "x": 1}', '{"files": [O,\nS, 1], "x": 1}'),
         ('{"files": [O, S], "versions": ["1.0"]}', '{"files": [O, S], "versions": ["1.0"]}'),
@@ -316,7 +320,10 @@ def test_keeps_the_entry_with_the_hash_or_else_the_first(start: str, end: str, s
     else:
         assert edited.startswith('{"files": [{"filename": "m", "id": 1}, ')
     value = json.loads(json_pages.keep_one_entry(text, "n", "cc"))
-    assert [(entry["id"], entry.get("hashes")) for entry in value["files"]] == [(0, {"sha256": "cc"}), (1, None)]
+    assert [(entry["id"], entry.get("hashes")) for entry in value["files"]] == [
+        (0, {"sha256": "cc"}),
+        (1, None),
+    ]
     assert json_pages.keep_one_entry(text, "o", "cc") == text
     assert json_pages.keep_one_entry('{"x": 1}', "o", "cc") == '{"x": 1}'
 
@@ -343,7 +350,7 @@ def check(error: pytest.ExceptionInfo[ListingError], reason: str) -> None:
 
 def test_an_edit_that_is_read_in_another_way_is_refused() -> None:
     page = read(f"<a href='{LINK}'>x</a>")
-    odd = NewFile(filename=OTHER, href="odd", sha256="b" * 64, size=1, version="0.9")
+    odd = NewFile(filename=OTHER, href="demo-0.8.tar.gz", sha256="b" * 64, size=1, version="0.9")
     with pytest.raises(ListingError) as caught:
         pages.add_files(page, [odd], url=URL, location="/index/")
     check(caught, "a link added to it is not read as expected")
@@ -414,7 +421,9 @@ def test_a_login_page_is_not_a_list_of_projects() -> None:
 
 
 def test_names_with_several_hashes_are_duplicates() -> None:
-    page = read(f"<a href='{LINK}'>x</a><a href='{OTHER}'>y</a><a href='y/{WHEEL}'>y</a><a href='{OTHER}'>y</a>")
+    page = read(
+        f"<a href='{LINK}'>x</a><a href='{OTHER}'>y</a><a href='y/{WHEEL}'>y</a><a href='{OTHER}'>y</a>"
+    )
     assert pages.find_duplicates(page.files) == {WHEEL: ("", "a" * 64)}
 
 
