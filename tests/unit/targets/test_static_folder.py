@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -277,7 +278,7 @@ def test_waits_two_minutes_for_another_run(store: FolderStore, monkeypatch: pyte
         pauses.append(seconds)
         now[0] += 60.0
 
-    monkeypatch.setattr(folder_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(cancellation, "sleep_unless_cancelled", sleep)
     store.create("a", new_object(b"x"))
     lock = filelock.FileLock(store.local_path(".wheel-uploader.lock"))
@@ -309,7 +310,7 @@ def test_removes_partial_files_after_a_day(store: FolderStore, monkeypatch: pyte
         path.write_bytes(b"x")
         os.utime(path, (1000, 1000))
     for now, exists in ((1000 + 86400, True), (1001 + 86400, False)):
-        monkeypatch.setattr(folder_module.time, "time", lambda now=now: float(now))
+        monkeypatch.setattr(time, "time", lambda now=now: float(now))
         store.create(f"b{now}", new_object(b"x"))
         assert partial.exists() == exists
     assert all(path.exists() for path in others)

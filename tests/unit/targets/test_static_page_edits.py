@@ -334,9 +334,9 @@ URL = "https://index.example/simple/demo/"
 LINK = f"{WHEEL}#sha256={'a' * 64}"
 
 
-def read(text: str, form: PageForm = PageForm.HTML, **headers: str) -> pages.IndexPage:
+def read(text: str, **headers: str) -> pages.IndexPage:
     stored = StoredPage(data=text.encode(), version="1", headers=headers)
-    return pages.read_project_page("k", form, stored, url=URL, location="/index/")
+    return pages.read_project_page("k", PageForm.HTML, stored, url=URL, location="/index/")
 
 
 def check(error: pytest.ExceptionInfo[ListingError], reason: str) -> None:

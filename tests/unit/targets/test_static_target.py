@@ -662,8 +662,8 @@ def test_pages_that_are_served_are_confirmed_as_installers_read_them(
             ("d",),
             (
                 "The pages are stored in mem://index/, and https://index.example/simple/demo/ answers 404: "
-                "this endpoint may serve exact names only, without index.html. Serve index documents there, or "
-                "pass the URL that pip uses with --index-url."
+                "this endpoint may serve exact names only, without index.html. Serve index documents there, "
+                "or pass the URL that pip uses with --index-url."
             ),
         ),
         *(
