@@ -1,4 +1,4 @@
-"""An object store in memory that records its calls, and a progress that records what is printed."""
+"""An object store in memory that records its calls, and a progress that records its lines."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class MemoryStore:
 
 
 class RecordedProgress(SilentProgress):
-    """Records what is printed, and the bytes of files that are shown as done."""
+    """Records the printed lines, and the bytes of files that are shown as done."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

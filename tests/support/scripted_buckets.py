@@ -55,7 +55,7 @@ class Script:
         *,
         reason: str = "",
     ) -> None:
-        """Add an answer; its length is announced if ``body`` is bytes and ``headers`` do not say it."""
+        """Add an answer; its length is announced if ``body`` is bytes, unless ``headers`` have one."""
         fields = dict(headers or {})
         if isinstance(body, bytes) and "Content-Length" not in fields:
             fields["Content-Length"] = str(len(body))

@@ -1,4 +1,4 @@
-"""Test what a static index in a bucket of Google Cloud Storage sends, and what it makes of each answer."""
+"""Test the requests of a static index in a bucket of Google Cloud Storage, and the result of each answer."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ def test_reads_little_more_than_the_largest_page(
     assert page.data == bytes(range(expected))
 
 
-def test_what_does_not_exist_is_none_or_the_status(store: GcsStore, script: Script) -> None:
+def test_returns_nothing_for_a_missing_object_and_raises_its_status(store: GcsStore, script: Script) -> None:
     for _ in range(4):
         script.answer(404, b"<Code>NoSuchKey</Code>")
     assert store.read_page(PAGE) is None

@@ -1,4 +1,4 @@
-"""Test what a run writes to a static index, in which order, and what it makes of each fault on the way."""
+"""Test the writes of a run to a static index, their order, and the result of each fault."""
 
 from __future__ import annotations
 
@@ -418,9 +418,7 @@ def test_a_page_that_another_run_creates_first_is_extended(
     assert WHEEL in store.text(HTML)
 
 
-def test_a_store_that_loses_what_is_written_ends_the_run(
-    file: LocalFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_loses_its_writes_ends_the_run(file: LocalFile, monkeypatch: pytest.MonkeyPatch) -> None:
     store = MemoryStore()
     written: list[str] = []
     monkeypatch.setattr(store, "replace", lambda key, _page: written.append(key))

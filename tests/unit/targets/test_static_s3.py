@@ -1,4 +1,4 @@
-"""Test what a static index in a bucket of S3 sends, and what it makes of each answer."""
+"""Test the requests of a static index in a bucket of S3, and the result of each answer."""
 
 from __future__ import annotations
 
@@ -335,7 +335,7 @@ def test_reads_little_more_than_the_largest_page(
 
 
 @pytest.mark.parametrize("code", ["NoSuchKey", "NotFound", "404", ""])
-def test_what_does_not_exist_is_none(store: S3Store, script: Script, code: str) -> None:
+def test_returns_nothing_for_a_missing_object(store: S3Store, script: Script, code: str) -> None:
     body = error_body(code) if code else b""
     script.answer(404, body)
     assert store.read_page(PAGE) is None
@@ -379,7 +379,7 @@ def test_bytes_that_are_cut_are_an_error(
     script.answer(200, b"", {"Content-Length": length, "ETag": '"1"'})
     with pytest.raises(TransportError) as caught:
         act(store)
-    # botocore notices it first if it is asked for the end of the body.
+    # botocore checks the length at the end of the body.
     assert caught.value.message.startswith(f"{LOCATION}: ")
     numbers = re.findall(r"\d+", caught.value.message.removeprefix(LOCATION))
     assert set(numbers) == {"0", length}, text

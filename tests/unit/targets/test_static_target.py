@@ -182,7 +182,7 @@ def test_uploads_a_wheel_with_its_metadata_and_signature_and_lists_it(user: User
     assert user.progress.advances == [file.size]
     assert user.progress.waits == ["upload: editing the pages of demo"]
     assert user.progress.lines == []
-    # What was stored by this run is not asked for again.
+    # The run knows the objects that it has created.
     assert [call for call in user.store.calls if call.startswith(("stat", "hash"))] == []
 
 
@@ -323,9 +323,7 @@ def test_a_page_with_another_hash_is_a_conflict_unless_it_is_corrected(user: Use
     assert user.compare(file, replace=True) == [(FileComparison.SAME, file.sha256)]
 
 
-def test_replace_keeps_the_entries_of_what_is_stored(
-    monkeypatch: pytest.MonkeyPatch, file: LocalFile
-) -> None:
+def test_replace_keeps_the_entries_of_stored_files(monkeypatch: pytest.MonkeyPatch, file: LocalFile) -> None:
     user = User(monkeypatch, replace=True)
     user.publish(file)
     assert user.progress.lines == []
@@ -390,7 +388,7 @@ def test_between_two_attempts_the_store_decides(user: User, file: LocalFile, reb
     user.store.put(f"{KEY}.asc", b"sig")
     assert state(signed) == (FileComparison.SAME, file.sha256)
     assert state(user.open(), rebuilt) == (FileComparison.DIFFERENT, file.sha256)
-    # What this run has created is not asked for.
+    # The run knows the objects that it has created.
     user.store.objects.clear()
     run = user.open()
     run.upload(file)
