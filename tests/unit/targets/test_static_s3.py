@@ -162,9 +162,9 @@ def test_the_endpoint_is_checked_before_anything_is_sent(script: Script) -> None
 
     store = S3Store("staging", "", check_endpoint=check)
     assert checked == []
-    for _ in range(2):
+    for act in (store.log_in, lambda: store.stat("a")):
         with pytest.raises(UsageError, match="not this one"):
-            store.stat("a")
+            act()
     assert checked == ["https://store.example"] * 2
     assert script.sent == []
 
