@@ -151,6 +151,7 @@ def test_markup_that_is_cut_is_not_accepted(text: str, reason: str) -> None:
     ("text", "hrefs"),
     [
         ("<!----><a href=x>x</a>", ["x"]),
+        ("<!-- <!--><a href=x>x</a>", ["x"]),
         ("<!--><a href=y>--><a href=x>x</a>", ["x"]),
         ("<!DOCTYPE html><?x y?><a href=x>x</a>", ["x"]),
         ("1 < 2 <3 <a href=x>x</a>", ["x"]),
