@@ -50,6 +50,8 @@ def test_a_static_index_is_recognized_by_its_url(url: str, expected: bool) -> No
         ("simple/", "", "..%2F..%2F..%2F..%2Fetc/passwd", ""),
         ("simple/", "", "a/%2E%2E/%2E%2E/b", ""),
         ("simple/", "", "./", ""),
+        ("", "", "../%2Fetc/passwd", ""),
+        ("", "", "../%2E%2E/passwd", ""),
         ("simple/", "https://h.example/p/simple/", "/p/packages/demo.whl?x=1#sha256=0", "packages/demo.whl"),
         ("simple/", "https://h.example/p/simple/", "/q/demo.whl", ""),
         ("simple/", "https://h.example/whl/", "demo.whl", "simple/demo/demo.whl"),

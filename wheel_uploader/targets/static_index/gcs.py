@@ -174,15 +174,12 @@ class GcsStore:
         parameters = {"prefix": start, "delimiter": "/", "fields": "items(name),prefixes,nextPageToken"}
         while True:
             url = f"{self.endpoint}/storage/v1/b/{quote(self._bucket, safe='')}/o"
-            answer = self._load_json(self._request("GET", url, folder, params=parameters))
-            files.update(
-                str(item["name"])[len(start) :] for item in answer.get("items", []) if "name" in item
-            )
-            folders.update(str(prefix)[len(start) :].rstrip("/") for prefix in answer.get("prefixes", []))
-            token = answer.get("nextPageToken")
+            names, prefixes, token = self._load_list(self._request("GET", url, folder, params=parameters))
+            files.update(name[len(start) :] for name in names)
+            folders.update(prefix[len(start) :].rstrip("/") for prefix in prefixes)
             if not token or len(files) + len(folders) >= MAX_LISTED_NAMES:
                 return ListedNames(files=frozenset(files), folders=frozenset(folders), is_complete=not token)
-            parameters["pageToken"] = str(token)
+            parameters["pageToken"] = token
 
     def close(self) -> None:
         """Close the connections of this thread; the others end with their threads."""
@@ -286,8 +283,6 @@ class GcsStore:
             while chunk := response.raw.read(CHUNK_SIZE, decode_content=False):
                 received += len(chunk)
                 yield chunk
-        except (OSError, self._requests.RequestException) as error:
-            raise TransportError(f"{self.location}{key}: {shorten(error)}") from error
         except Exception as error:  # urllib3 has its own base class, which is used in other packages only.
             if type(error).__module__.startswith("urllib3"):
                 raise TransportError(f"{self.location}{key}: {shorten(error)}") from error
@@ -314,11 +309,12 @@ class GcsStore:
             )
         return generation
 
-    def _load_json(self, response: Any) -> dict[str, Any]:
+    def _load_list(self, response: Any) -> tuple[list[str], list[str], str]:
+        """Return the names and the prefixes of a list of objects, and the token of its next page."""
         try:
             value = bounds.load_json(response.content)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise NetworkError(f"{self.location}: the list of objects is not JSON")
-        return value
+            names = [str(item["name"]) for item in value.get("items", []) if "name" in item]
+            prefixes = [str(prefix) for prefix in value.get("prefixes", [])]
+        except (ValueError, TypeError, AttributeError):
+            raise NetworkError(f"{self.location}: the response is not a list of objects") from None
+        return names, prefixes, str(value.get("nextPageToken") or "")

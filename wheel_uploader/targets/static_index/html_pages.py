@@ -106,9 +106,9 @@ def _add_links(text: str, links: Sequence[str]) -> str:
 def _find_place(scan: PageScan) -> tuple[int, str]:
     """Return the offset for new links, and what surrounds each."""
     last = scan.anchors[-1] if scan.anchors else None
-    if last and last.item_end >= 0:
+    if last and last.item:
         return scan.unit(last)[1], "<li>{link}</li>"
-    if last and (end := scan.unit(last)[1]) <= scan.body_end and _has_break(scan, last.end):
+    if last and (end := scan.unit(last)[1]) <= scan.body_end and scan.has_break(last):
         return end, "{link}<br>"
     # The end of the body is never inside another element; the line of </body> keeps its indentation.
     line_start = scan.text.rfind("\n", 0, scan.body_end) + 1
@@ -117,20 +117,15 @@ def _find_place(scan: PageScan) -> tuple[int, str]:
     return scan.body_end, "{link}<br>"
 
 
-def _has_break(scan: PageScan, end: int) -> bool:
-    return scan.text[end : end + 8].lstrip(" \t").lower().startswith("<br")
-
-
 def _find_indent(scan: PageScan, position: int) -> str:
     """Return the indentation of the line with the last link, or of the line before ``position``."""
-    anchor = scan.anchors[-1] if scan.anchors else None
-    start = position if anchor is None else (anchor.item_start if anchor.item_start >= 0 else anchor.start)
-    if anchor is None:
-        start = scan.text.rfind("\n", 0, max(position - 1, 0)) + 1
-        line = scan.text[start:position]
-        return line[: len(line) - len(line.lstrip(" \t"))]
-    before = scan.text[scan.text.rfind("\n", 0, start) + 1 : start]
-    return before if not before.strip(" \t") else ""
+    if scan.anchors:
+        anchor = scan.anchors[-1]
+        start = anchor.item[0] if anchor.item else anchor.start
+        before = scan.text[scan.text.rfind("\n", 0, start) + 1 : start]
+        return "" if before.strip(" \t") else before
+    line = scan.text[:position].removesuffix("\n").rpartition("\n")[2]
+    return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _make_file_link(file: NewFile) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 #: A tag with its attributes, whose values may contain ``>`` in quotes.
 _START_TAG = re.compile(r"<([A-Za-z][^\s/>]*+)((?:[^\"'>]|\"[^\"]*+\"|'[^']*+')*+)>")
 _END_TAG = re.compile(r"</([A-Za-z][^\s/>]*+)[^>]*+>")
-_HREF = re.compile(r"(?<![^\s\"'])href\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))", re.IGNORECASE)
+#: An attribute: its name, and its value in one of three forms.
+_ATTRIBUTE = re.compile(r"([^\s\"'>/=]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++)))?")
 #: Elements whose contents are text, whatever they look like.
 _RAW_TEXT = frozenset({"script", "style", "textarea", "title", "xmp", "noscript", "template"})
 #: Their end tags.
@@ -40,9 +41,8 @@ class Anchor:
     #: Offsets of ``<a`` and of the end of ``</a>``.
     start: int
     end: int
-    #: Offsets of the list item around it, if it is in one; else -1.
-    item_start: int = -1
-    item_end: int = -1
+    #: Offsets of the list item around it, if it is in one.
+    item: tuple[int, int] | None = None
 
     @property
     def last_segment(self) -> str:
@@ -63,10 +63,8 @@ class PageScan:
 
     def unit(self, anchor: Anchor) -> tuple[int, int]:
         """Return the offsets of a link with its list item or line break, and its whole line if possible."""
-        start, end = anchor.start, anchor.end
-        if anchor.item_end >= 0:
-            start, end = anchor.item_start, anchor.item_end
-        elif line_break := _BREAK.match(self.text, end):
+        start, end = anchor.item or (anchor.start, anchor.end)
+        if not anchor.item and (line_break := _BREAK.match(self.text, end)):
             end = line_break.end()
         line_start = self.text.rfind("\n", 0, start) + 1
         if not self.text[line_start:start].strip(" \t"):
@@ -74,6 +72,10 @@ class PageScan:
             rest = _REST_OF_LINE.match(self.text, end)
             end = rest.end() if rest else end
         return start, end
+
+    def has_break(self, anchor: Anchor) -> bool:
+        """Return whether a line break follows a link."""
+        return _BREAK.match(self.text, anchor.end) is not None
 
 
 def scan_page(text: str) -> PageScan:
@@ -156,15 +158,15 @@ class _Scanner:
     def _start_anchor(self, match: re.Match[str]) -> None:
         if self._open:
             raise IncompletePage("a link in it is not closed")
-        href = _HREF.search(match[2])
+        attributes = _ATTRIBUTE.finditer(self.text, match.start(2), match.end(2))
+        href = next((each for each in attributes if each[1].lower() == "href" and each.lastindex != 1), None)
         if not href:
             return
-        group = next(number for number in (1, 2, 3) if href[number] is not None)
-        offset = match.start(2)
+        group = href.lastindex or 0
         self._open = Anchor(
             href=html.unescape(href[group]).strip(),
-            href_start=offset + href.start(group),
-            href_end=offset + href.end(group),
+            href_start=href.start(group),
+            href_end=href.end(group),
             start=match.start(),
             end=match.end(),
         )
@@ -179,7 +181,7 @@ class _Scanner:
             inside = self.result.anchors[count:]
             # A list item with several links is not that of one of them.
             if len(inside) == 1:
-                inside[0].item_start, inside[0].item_end = item_start, end
+                inside[0].item = item_start, end
             self._item = None
         elif tag in ("body", "html"):
             self._ends[tag] = start

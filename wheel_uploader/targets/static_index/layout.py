@@ -65,7 +65,6 @@ class Layout:
         A folder that is named after the version of its files is that of the new ``version``.
         """
         folders: Counter[str] = Counter()
-        versions: dict[str, str] = {}
         for file in files:
             key = self.find_key(file.url)
             try:
@@ -73,12 +72,11 @@ class Layout:
             except filenames.InvalidFilename:
                 continue
             if key:
-                folder = f"{posixpath.dirname(key)}/".removeprefix("/")
-                if posixpath.basename(folder.rstrip("/")) == old:
-                    folder = f"{posixpath.dirname(folder.rstrip('/'))}/{version}/"
-                folders[folder] += 1
-                versions[folder] = old
-        return folders.most_common(1)[0][0] if folders else f"{self.pages_root}{project}/"
+                folder = posixpath.dirname(key)
+                if posixpath.basename(folder) == old:
+                    folder = posixpath.join(posixpath.dirname(folder), version)
+                folders[folder and f"{folder}/"] += 1
+        return max(folders, key=folders.__getitem__, default=f"{self.pages_root}{project}/")
 
     def make_link(self, project: str, key: str) -> str:
         """Return the link from the page of a project to an object."""

@@ -12,7 +12,6 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, BinaryIO
 
 from wheel_uploader.core.errors import (
@@ -92,10 +91,12 @@ class S3Store:
         try:
             import botocore.config
             import botocore.exceptions
+            import botocore.parsers
             import botocore.session
         except ImportError:
             raise UsageError("s3:// needs the package botocore", hint=_EXTRA_HINT) from None
         self._errors_module = botocore.exceptions
+        self._parser_error = botocore.parsers.ResponseParserError
         self._session = botocore.session.get_session()
         self._config = botocore.config.Config(
             retries={"total_max_attempts": 1, "mode": "standard"},
@@ -118,7 +119,7 @@ class S3Store:
         path = quote(f"{self._bucket}/{self._prefix}")
         if (endpoint.hostname or "").endswith(".amazonaws.com") and "." not in self._bucket:
             region = client.meta.region_name
-            host = "s3" if region in (None, "aws-global") else f"s3.{region}"
+            host = "s3" if region == "aws-global" else f"s3.{region}"
             return f"{endpoint.scheme}://{self._bucket}.{host}.amazonaws.com/{quote(self._prefix)}"
         return f"{endpoint.scheme}://{endpoint.netloc}{endpoint.path.rstrip('/')}/{path}"
 
@@ -149,13 +150,13 @@ class S3Store:
                 return None
             with contextlib.closing(answer["Body"]) as body:
                 data = body.read(MAX_PAGE_SIZE + 1)
-        length = answer.get("ContentLength")
-        if isinstance(length, int) and len(data) < min(length, MAX_PAGE_SIZE):
-            raise TransportError(
-                f"{self.location}{key}: only {len(data)} of {format_count(length, 'byte')} arrived"
-            )
-        headers = {name: answer[name] for name in (*_KEPT, *_KEPT_STORAGE) if answer.get(name)}
-        return StoredPage(data=data, version=str(answer["ETag"]), headers=headers)
+            length = answer.get("ContentLength", 0)
+            if len(data) < min(length, MAX_PAGE_SIZE):
+                raise TransportError(
+                    f"{self.location}{key}: only {len(data)} of {format_count(length, 'byte')} arrived"
+                )
+            headers = {name: answer[name] for name in (*_KEPT, *_KEPT_STORAGE) if answer.get(name)}
+            return StoredPage(data=data, version=answer["ETag"], headers=headers)
 
     def stat(self, key: str) -> StoredFile | None:
         """Return the size of an object, or None if it does not exist."""
@@ -163,25 +164,17 @@ class S3Store:
             answer = self._get_or_none("head_object", key)
         if answer is None:
             return None
-        changed_at = answer.get("LastModified")
-        return StoredFile(
-            size=int(answer.get("ContentLength") or 0),
-            created_at=changed_at if isinstance(changed_at, datetime) and changed_at.tzinfo else None,
-        )
+        return StoredFile(size=answer.get("ContentLength", 0), created_at=answer.get("LastModified"))
 
     def compute_sha256(self, key: str) -> str:
         """Return the hex sha256 of an object; read it whole."""
-        digest, size = hashlib.sha256(), 0
+        digest = hashlib.sha256()
         with self._errors(key):
             answer = self._get_client().get_object(**self._address(key))
             with contextlib.closing(answer["Body"]) as body:
+                # The last reading raises IncompleteReadError if fewer bytes arrived than announced.
                 while chunk := body.read(CHUNK_SIZE):
                     digest.update(chunk)
-                    size += len(chunk)
-        if size != answer["ContentLength"]:
-            raise TransportError(
-                f"{self.location}{key}: only {size} of {answer['ContentLength']} bytes arrived"
-            )
         return digest.hexdigest()
 
     def create(self, key: str, new: NewObject) -> None:
@@ -321,6 +314,10 @@ class S3Store:
             raise UsageError(
                 f"{location}: {shorten(error)}", hint="Correct the AWS configuration."
             ) from error
+        except KeyError as error:
+            raise NetworkError(f"{location}: the response has no {shorten(error)}") from error
+        except self._parser_error as error:
+            raise NetworkError(f"{location}: {shorten(error)}") from error
 
 
 class _Part(SeekableReader):
@@ -350,16 +347,14 @@ def _get_transport_errors(module: Any) -> tuple[type[Exception], ...]:
 
 
 def _get_code(error: Any) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+    return str(error.response["Error"].get("Code") or "")
 
 
 def _make_error(error: Any, location: str) -> Exception:
     """Return the error for a response with a status that is not 2xx."""
-    response = error.response
-    metadata = response.get("ResponseMetadata", {})
-    status = metadata.get("HTTPStatusCode")
-    status = status if isinstance(status, int) else 0
-    code, message = _get_code(error), str(response.get("Error", {}).get("Message", ""))
+    metadata = error.response["ResponseMetadata"]
+    status = metadata["HTTPStatusCode"]
+    code, message = _get_code(error), str(error.response["Error"].get("Message") or "")
     words = sanitize(f"{code}: {message}" if message else code, limit=300)
     if status == 412 or code == "PreconditionFailed":
         return PreconditionFailed()
@@ -371,7 +366,10 @@ def _make_error(error: Any, location: str) -> Exception:
         )
     if code in _TEMPORARY:
         status = 503
-    retry_after = parse_retry_after(str(metadata.get("HTTPHeaders", {}).get("retry-after", "")))
     return HttpStatusError(
-        status, location, reason=code and sanitize(code, limit=60), excerpt=words, retry_after=retry_after
+        status,
+        location,
+        reason=sanitize(code, limit=60),
+        excerpt=sanitize(message, limit=300),
+        retry_after=parse_retry_after(metadata["HTTPHeaders"].get("retry-after", "")),
     )

@@ -282,6 +282,7 @@ class StaticIndex:
                 return
             try:
                 self.store.replace(key, edited)
+                return
             except PreconditionFailed:
                 conflicts += 1
                 if conflicts >= _MAX_CONFLICTS:

@@ -209,10 +209,7 @@ class StoredFiles:
         """Return whether the store has these bytes: installers reject a file with other metadata."""
         if key in self._stored_companions:
             return True
-        if self.stat(key) is None:
-            return False
-        digest = self.hash(key)
-        return digest == hashlib.sha256(data).hexdigest()
+        return self.stat(key) is not None and self.hash(key) == hashlib.sha256(data).hexdigest()
 
     def _read_facts(self, file: LocalFile, content: VerifiedFile | None = None) -> FileFacts:
         if file.filename not in self._facts:
