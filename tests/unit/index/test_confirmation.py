@@ -248,8 +248,8 @@ def test_names_the_files_that_cannot_be_downloaded() -> None:
     assert error.message == f"after 1 s {URL} lists 2 files, and 1 cannot be downloaded"
     assert error.details == (f"{A}: files.example answered 404",)
     assert error.hint == (
-        "Users cannot install the files named above. Ask the operator of the index; then run the same command "
-        "again to check."
+        "Users cannot install the files named above. Ask the operator of the index; then run the same "
+        "command again to check."
     )
     # A file that is not listed is the first problem.
     error = FakeIndex(pages=[page(FILES[0])], probes={A: ["404"]}).fail(timeout=0)

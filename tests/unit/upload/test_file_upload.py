@@ -155,8 +155,8 @@ def test_looks_before_each_attempt() -> None:
     check(index, FileStatus.UPLOADED, "post look post look post")
     assert index.time.slept == [1.0, 2.0]
     assert index.lines == [
-        f"{NAME}: the index returned a server error (status 503); checking the index, then attempt 2 of 3 in 1 s",
-        f"{NAME}: the index returned a server error (status 503); checking the index, then attempt 3 of 3 in 2 s",
+        f"{BUSY_TEXT}; checking the index, then attempt 2 of 3 in 1 s",
+        f"{BUSY_TEXT}; checking the index, then attempt 3 of 3 in 2 s",
     ]
 
 

@@ -129,8 +129,10 @@ def test_the_meaning_of_a_status_with_unknown_words(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "may_be_stored"),
-    [(200, False), (400, False), (408, True), (425, True), (429, False), (499, False)]
-    + [(500, True), (501, True), (503, True), (505, True), (199, False), (300, False), (307, False)],
+    [
+        *((200, False), (400, False), (408, True), (425, True), (429, False), (499, False)),
+        *((500, True), (501, True), (503, True), (505, True), (199, False), (300, False), (307, False)),
+    ],
 )
 def test_a_server_error_may_have_stored_the_file(status: int, may_be_stored: bool) -> None:
     assert classify_response(status).may_be_stored == may_be_stored
@@ -265,8 +267,11 @@ def test_names_the_target_of_a_redirect(
 @pytest.mark.parametrize(
     ("reason", "body", "message"),
     [
-        ("", '{"errors": ["one", {"message": "two"}, {"detail": "three"}, {"description": "four"}]}')
-        + ("one; two; three; four",),
+        (
+            "",
+            '{"errors": ["one", {"message": "two"}, {"detail": "three"}, {"description": "four"}]}',
+            "one; two; three; four",
+        ),
         ("", '{"errors": ["1", "2", "3", "4", "5", "6"]}', "1; 2; 3; 4; 5"),
         ("", '{"errors": [{"detail": "d", "message": "m"}, {"message": 1, "detail": "x"}]}', "m; x"),
         ("", '{"errors": [{"other": "o"}, 7, ""]}', '{"other": "o"}; 7; ""'),
