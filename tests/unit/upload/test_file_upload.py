@@ -321,7 +321,8 @@ def test_a_refusal_after_a_lost_answer_may_be_due_to_it() -> None:
         details=("attempted 2 times",),
     )
     read_only = Index(posts=[LOST, EXISTS], settings={"retries": 2, "listing_timeout": 2.0})
-    reason = f"{EXISTS_TEXT}; an earlier upload of it got no answer, and the index did not list the file within 2 s"
+    doubt = "an earlier upload of it got no answer, and the index did not list the file within 2 s"
+    reason = f"{EXISTS_TEXT}; {doubt}"
     hint = "The index may have stored this file: run the same command again to look for it."
     log = "post look post look look look"
     check(read_only, FileStatus.UNKNOWN, log, reason, error=DeadlineError, hint=hint)

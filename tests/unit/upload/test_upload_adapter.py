@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import ssl
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ import requests
 import urllib3.exceptions
 
 from wheel_uploader.http.requests_network import Network, NetworkAdapter
+from wheel_uploader.http.response import MIN_PROGRESS_BYTES, PROGRESS_INTERVAL
 from wheel_uploader.upload import requests_adapter
 from wheel_uploader.upload.requests_adapter import UploadAdapter
 
@@ -102,7 +104,6 @@ def upload(monkeypatch: pytest.MonkeyPatch) -> Upload:
 
 CONNECT = (90.0, "cannot connect to the index (timed out)")
 ANSWER = (240.0, "the index did not answer in time")
-SLOW = (60.0, "the index accepts less than 17 bytes/s")
 
 
 def test_the_index_has_a_time_to_connect_and_a_time_to_answer(upload: Upload) -> None:
@@ -118,10 +119,10 @@ def test_the_index_has_a_time_to_connect_and_a_time_to_answer(upload: Upload) ->
 
 
 def test_the_limit_is_extended_by_enough_bytes(upload: Upload) -> None:
-    least = requests_adapter.MIN_PROGRESS_BYTES
+    least = MIN_PROGRESS_BYTES
     upload.positions = [0, 1, least - 1, least, least + 1, 2 * least - 1, 2 * least, SIZE + REST - 1]
     upload.send()
-    interval = requests_adapter.PROGRESS_INTERVAL
+    interval = PROGRESS_INTERVAL
     slow = (interval, f"the index accepts less than {least / interval:.0f} bytes/s")
     assert upload.limit.given == [CONNECT, slow, slow, slow, slow]
     assert not upload.adapter.sent_all
@@ -166,7 +167,7 @@ def test_an_incomplete_body_loses_only_its_text(upload: Upload) -> None:
 
 def chain(*errors: BaseException) -> BaseException:
     """Return the first error, with each later one as the cause of the one before."""
-    for error, cause in zip(errors, errors[1:], strict=False):
+    for error, cause in pairwise(errors):
         error.__cause__ = cause
     return errors[0]
 
