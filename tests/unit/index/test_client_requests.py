@@ -150,7 +150,7 @@ def test_requests_the_normalized_name_and_revalidates_only_if_asked(site: Site, 
 
 
 @pytest.mark.parametrize("status", [406, 415])
-def test_an_index_that_does_not_know_json_is_asked_for_html(
+def test_requests_html_from_an_index_that_does_not_know_json(
     site: Site, index: IndexClient, status: int
 ) -> None:
     site.answers[PAGE] = [Answer(status), HTML_PAGE]
@@ -553,7 +553,7 @@ def test_follows_a_redirect_of_a_file_whose_hash_is_listed(
     assert index.probe_file(served(md5="0"), file) == ""
 
 
-def test_a_host_that_may_not_be_asked_gets_no_request(
+def test_sends_no_request_to_a_host_that_is_not_permitted(
     site: Site, index: IndexClient, file: LocalFile
 ) -> None:
     assert index.fetch_date(served(PLAIN_URL)) is None

@@ -33,7 +33,7 @@ def build(text: str, *links: RemoteFile, **values: Any) -> ProjectPage:
     return project_page.build_html_page(text, URL, links, **values)
 
 
-def test_takes_over_all_that_a_page_says_of_a_file() -> None:
+def test_reads_all_fields_of_a_file() -> None:
     other = link("demo-1.0-py3-none-any.whl")
     page = build(
         "",
@@ -98,7 +98,7 @@ def test_refuses_another_version() -> None:
             project_page.check_content_type(content_type, URL)
 
 
-def test_names_what_is_wrong_with_a_json_page() -> None:
+def test_names_the_problem_of_a_json_page() -> None:
     with pytest.raises(NetworkError) as caught:
         project_page.parse_json_page("[", URL)
     assert caught.value.message == (

@@ -1,4 +1,4 @@
-"""Test the lookup of the login: the keyring, the prompt, and what is said if there is none."""
+"""Test the lookup of the login: the keyring, the prompt, and the error if there is none."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_the_keyring_may_have_the_login(
     if way:
         assert (found.username, found.password) == (given or "ring", "hidden-1")
         assert found.find_stored_password() == ("hidden-1", "the keyring")
-        # The keyring is asked once.
+        # One query of the keyring for each value.
         assert len(ring.asked) == (1 if given else 2)
     else:
         assert found.find_stored_password() == ("", "")

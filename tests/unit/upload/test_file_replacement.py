@@ -64,7 +64,7 @@ class Target(SilentProgress):
     listing_timeout: float = 0.0
     retries: int = 3
     is_read: bool = True
-    #: The step at which the run is told to end.
+    #: The step at which a signal ends the run.
     ends_at: str = ""
     log: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -205,7 +205,7 @@ def test_a_run_that_must_end_does_not_begin() -> None:
 # --- nothing is removed ----------------------------------------------------------------------------
 
 
-def test_removes_nothing_that_was_not_saved() -> None:
+def test_does_not_remove_a_file_that_cannot_be_saved() -> None:
     result = check(Target(old=UNREADABLE), FileStatus.FAILED, ["save"], f"{UNREADABLE.message}; {KEPT}")
     assert isinstance(result.error, NetworkError)
 
@@ -352,7 +352,7 @@ def test_another_file_may_appear_instead_of_the_new_one(look: str, outcome: File
         (OTHER, [], FileStatus.CONFLICT, OTHER_PARTY),
     ],
 )
-def test_looks_once_more_after_a_refused_upload(
+def test_looks_again_after_a_refused_upload(
     look: str, log: list[str], outcome: FileStatus, reason: str
 ) -> None:
     target = Target(posts=[FULL], looks=["", look])

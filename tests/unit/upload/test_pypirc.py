@@ -137,7 +137,7 @@ def test_names_the_line_that_cannot_be_read(
         ),
     ],
 )
-def test_names_what_is_wrong_with_a_section(
+def test_names_the_problem_of_a_section(
     tmp_path: Path, listed: str, section: str, name: str, message: str, hint: str
 ) -> None:
     path = write(tmp_path, f"[distutils]\nindex-servers = {listed}\n{section}")

@@ -85,7 +85,7 @@ LONG = macaroon([1, ["demo" * 5200]], [0, END, BEGIN])
         (macaroon([0, END, BEGIN, 1]), None),
         (macaroon([0, 1e300, BEGIN]), None),
         (macaroon([False, END, BEGIN]), life()),
-        # A field with an own key of another kind is no caveat, also after the first section.
+        # A field of another type is not a caveat, also after the first section.
         (other_fields([0, END, BEGIN]), None),
         # Another version of the format, and a length that does not end.
         ("pypi-" + encoded(b"\x03" + binary(macaroon([0, END, BEGIN]))[1:]), None),

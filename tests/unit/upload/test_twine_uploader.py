@@ -204,7 +204,7 @@ def test_pypi_takes_tokens_only() -> None:
         ("", "", None),
     ],
 )
-def test_sends_what_is_given(username: str, password: str, expected: tuple[str, str] | None) -> None:
+def test_sends_the_given_login(username: str, password: str, expected: tuple[str, str] | None) -> None:
     uploader = make_uploader(options(repository_url=URL, username=username, password=password))
     assert uploader.credentials() == expected
     assert isinstance(uploader._login, HTTPBasicAuth) == (expected is not None)
