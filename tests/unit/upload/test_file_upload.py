@@ -382,3 +382,12 @@ def test_does_not_wait_if_the_run_must_end_or_the_index_is_not_read() -> None:
     index = Index(posts=[EXISTS], settings={"listing_timeout": 60.0, "query_index": None})
     reason = f"{EXISTS_TEXT}; the index may have the file, and is not read (--write-only)"
     check(index, FileStatus.UNKNOWN, "post", reason, error=ConflictError, hint=WRITE_ONLY_HINT)
+
+
+def test_by_default_an_upload_is_not_repeated_blindly_and_a_listing_does_not_lag() -> None:
+    blind = Index(posts=[LOST, LOST], settings={"query_index": None, "retries": 2})
+    assert blind.upload().outcome is FileStatus.UNKNOWN
+    assert blind.log == ["post"]
+    unlisted = Index(posts=[EXISTS])
+    assert unlisted.upload().outcome is FileStatus.UNKNOWN
+    assert (unlisted.log, unlisted.time.slept) == (["post", "look"], [])
