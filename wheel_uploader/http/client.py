@@ -168,6 +168,10 @@ class HttpClient:
         finally:
             self._retries, self._polling = retries, False
 
+    def url_rejection(self, url: str) -> str:
+        """Return in one clause why ``url`` must never be fetched; empty if it may be."""
+        return self._rules.url_rejection(url)
+
     def link_rejection(self, url: str, *, listing_url: str, has_trusted_digest: bool) -> str:
         """Return in one clause why a link on the listing ``listing_url`` must not be fetched; else "".
 

@@ -275,6 +275,7 @@ class IndexClient:
 
         def read() -> bytes:
             with self._http.stream(url) as response:
+                _require_whole_file(response)
                 return _read_limited(response, limit)
 
         return self._http.call_with_retries(f"read {sanitize_url(url)}", read)
@@ -284,7 +285,7 @@ class IndexClient:
 
         Raises NetworkError.
         """
-        if self._http.link_rejection(served.url, listing_url=served.url, has_trusted_digest=True):
+        if self._http.url_rejection(served.url):
             return None
 
         def request() -> str:
@@ -314,9 +315,10 @@ class IndexClient:
 
         The size and the bytes are compared with ``file``. Raises NetworkError if there is no response.
         """
-        if self._http.link_rejection(served.url, listing_url=served.url, has_trusted_digest=True):
+        if self._http.url_rejection(served.url):
             return ""  # A host that this run may not ask, in contrast to users.
-        host, answer = urlsplit(served.url).netloc.rpartition("@")[2], ""
+        # A URL with credentials has been rejected.
+        host, answer = urlsplit(served.url).netloc, ""
         for headers in ({"Range": f"bytes=0-{_PROBED_BYTES - 1}"}, {}):
             try:
                 with self._http.stream(
@@ -347,6 +349,7 @@ class IndexClient:
     def _compute_sha256(self, url: str) -> str:
         digest = hashlib.sha256()
         with self._http.stream(url) as response:
+            _require_whole_file(response)
             for chunk in response.iter_chunks():
                 digest.update(chunk)
         return digest.hexdigest()
@@ -403,6 +406,11 @@ def _check_range(data: bytes, start: int, end: int, total: int) -> FileRange:
     return FileRange(data=data, start=start, total=total)
 
 
+def _require_whole_file(response: StreamedResponse) -> None:
+    if response.status != 200:
+        raise NetworkError(f"{strip_url(response.url)} returned {response.status} instead of the whole file")
+
+
 def _read_limited(response: StreamedResponse, limit: int) -> bytes:
     data = bytearray()
     for chunk in response.iter_chunks():
@@ -417,13 +425,15 @@ def _parse_page(page: Page) -> ProjectPage:
     if content_type in JSON_CONTENT_TYPES:
         return project_page.parse_json_page(page.text, page.url)
     if content_type in HTML_CONTENT_TYPES:
-        from wheel_uploader.facts.html_links import read_html_listing  # late: lxml is not needed for JSON
+        # Imported here because lxml is not needed for JSON.
+        from wheel_uploader.facts.html_links import read_html_listing
+        from wheel_uploader.facts.listing_remarks import find_part_remark
 
         listing = read_html_listing(page.text, page.url, strip_url(page.url))
         if listing.asks_for_password:
             error = project_page.build_page_error(page.url, "it is a login page")
             raise SignInPageError(error.message, hint=error.hint)
-        if listing.next_url or listing.obstacle:
+        if listing.next_url or listing.obstacle or find_part_remark(page.text):
             raise project_page.build_page_error(page.url, "it is one page of several")
         return project_page.build_html_page(
             page.text, page.url, listing.files, listing.yanked_urls, listing.provenance_urls

@@ -148,7 +148,7 @@ def _decode(text: str) -> str:
             break
         padded = compact.rstrip("=") + "=" * (-len(compact.rstrip("=")) % 4)
         try:
-            text = base64.b64decode(padded.translate(_URL_SAFE), validate=True).decode("ascii")
+            text = base64.b64decode(padded.translate(_URL_SAFE)).decode("ascii")
         except (binascii.Error, ValueError):
             break
         decoded = text.strip()

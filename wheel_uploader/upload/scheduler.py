@@ -190,12 +190,20 @@ class _UploadScheduler:
             self._run_batch([file])
             with self.changed:
                 result = self.results.pop(file.filename, None)
-            if self.replacer and result and result.outcome in (*_ON_INDEX, FileStatus.CONFLICT):
-                self.replacer.discard(file)
-                self.progress.info(f"{file.filename}: the old bytes, which an earlier run removed, are back")
-            else:
+            # The files of this release are independent of it.
+            if not self.abort_waits.is_set():
                 self.stop_starting.clear()
-                reason = result.reason if result else "the run ended"
+            outcome = result.outcome if result else None
+            if self.replacer and outcome in (*_ON_INDEX, FileStatus.CONFLICT):
+                self.replacer.discard(file)
+                state = (
+                    "is served with other bytes than those that an earlier run removed"
+                    if outcome is FileStatus.CONFLICT
+                    else "is served again, with the bytes that an earlier run removed"
+                )
+                self.progress.info(f"{file.filename} {state}")
+            else:
+                reason = (result.reason if result else "") or "the run ended"
                 self.progress.info(
                     f"warning: {file.filename} is still not served ({reason}); its bytes are saved as "
                     f"{file.path}"

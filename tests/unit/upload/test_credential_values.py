@@ -162,6 +162,7 @@ def test_cuts_blanks_around_a_token_off(value: str) -> None:
     [
         (" hunter2", "has blanks around it"),
         ("'hunter2'", "is enclosed in quotation marks"),
+        ("''", "is enclosed in quotation marks"),
         ("hunter2\x16", "contains control or invisible characters"),
         *((value, "is the word for a value that is not set") for value in ("None", "undefined", "null")),
         *(

@@ -46,6 +46,25 @@ def life(end: int | None = END, begin: int | None = BEGIN) -> TokenLife | None:
     return TokenLife(ends_at=datetime.fromtimestamp(end, UTC), begins_at=begins_at)
 
 
+def encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def binary(token: str) -> bytes:
+    digits = token.removeprefix("pypi-")
+    return base64.urlsafe_b64decode(digits + "=" * (-len(digits) % 4))
+
+
+def other_fields(caveat: object) -> str:
+    text = json.dumps(caveat).encode()
+    return "pypi-" + encoded(b"\x02" + field(1, b"x") + field(2, b"y") + b"\0" + field(4, text) + b"\0\0")
+
+
+TEXT = json.dumps([0, END, BEGIN]).encode()
+TEXT_LENGTH = len(TEXT)
+LONG = macaroon([1, ["demo" * 5200]], [0, END, BEGIN])
+
+
 @pytest.mark.parametrize(
     ("token", "expected"),
     [
@@ -57,6 +76,22 @@ def life(end: int | None = END, begin: int | None = BEGIN) -> TokenLife | None:
         (macaroon([1, ["demo" * 40]], [0, END, BEGIN]), life()),
         (macaroon([1, ["demo" * 5000]], [0, END, BEGIN]), life()),
         (macaroon({"exp": END, "nbf": BEGIN}), life()),
+        # The lengths of the fields take three and four bytes.
+        (macaroon([0, END, BEGIN], [1, ["demo" * 5000]]), life()),
+        (LONG, life()),
+        (macaroon(*[[0, END + number, BEGIN] for number in (5, 0, 3)]), life()),
+        (macaroon({"exp": END, "isu": BEGIN, "iat": "soon"}), life()),
+        (macaroon([0, END, None]), life(begin=None)),
+        (macaroon([0, END, BEGIN, 1]), None),
+        (macaroon([0, 1e300, BEGIN]), None),
+        (macaroon([False, END, BEGIN]), life()),
+        # A field of another type is not a caveat, also after the first section.
+        (other_fields([0, END, BEGIN]), None),
+        # Another version of the format, and a length that does not end.
+        ("pypi-" + encoded(b"\x03" + binary(macaroon([0, END, BEGIN]))[1:]), None),
+        ("pypi-" + encoded(b"\x02\0\x02" + b"\x80" * 4 + b"\x01x"), None),
+        ("pypi-" + encoded(b"\x02\0\x02" + bytes([0x80 | TEXT_LENGTH, 0x80, 0x80, 0]) + TEXT), life()),
+        ("pypi-" + encoded(b"\x02\0\x02" + bytes([0x80 | TEXT_LENGTH, 0x80, 0x80, 0x80, 0]) + TEXT), None),
         (macaroon(), None),
         (macaroon([1, ["demo"]]), None),
         (macaroon([1, END, BEGIN]), None),
@@ -84,6 +119,26 @@ def test_finds_the_end_that_a_token_states(token: str, expected: TokenLife | Non
 def test_a_macaroon_that_is_cut_anywhere_is_read_as_far_as_it_goes() -> None:
     token = macaroon([1, ["demo"]], [0, END, BEGIN])
     assert {token_expiry.find_life(token[:length]) for length in range(len(token))} == {None, life()}
+
+
+def test_a_secret_of_64_kib_is_parsed() -> None:
+    text = json.dumps({"exp": END}).encode()
+    longest = base64.b64encode(text.ljust((64 << 10) // 4 * 3)).decode()
+    assert len(longest) == 64 << 10
+    assert token_expiry.find_life(longest) == life(begin=None)
+    assert token_expiry.find_life(longest + "=") is None
+
+
+def test_warns_within_seven_days_of_the_end() -> None:
+    def text(left: timedelta) -> str:
+        token = web_token(exp=int((NOW + left).timestamp()))
+        return token_expiry.describe_end(token, subject="the token", now=NOW, is_watch=False)
+
+    assert text(timedelta(days=7, seconds=1)) == ""
+    date = "2026-06-08 00:00 UTC"
+    assert text(timedelta(days=7)) == f"the token expires in 7 days ({date}): replace it before that"
+    assert text(timedelta(seconds=-1)) == "the token expired 1 s ago (2026-05-31 23:59 UTC): replace it"
+    assert token_expiry.describe_end("hunter2", subject="x", now=NOW, is_watch=True) == ""
 
 
 def test_a_very_long_secret_is_not_parsed() -> None:

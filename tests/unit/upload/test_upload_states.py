@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support.upload_exploration import Exploration
-from wheel_uploader.upload.upload_states import ACTIONS, RESULTS, TRANSITIONS, Event, State
+from tools.testing import tested_package
+from wheel_uploader.upload.upload_states import (
+    ACTIONS,
+    RESULTS,
+    TRANSITIONS,
+    Event,
+    ReplaceEvent,
+    ReplaceState,
+    State,
+)
 
 EDGES = {(state, event) for state, row in TRANSITIONS.items() for event in row}
 
@@ -118,6 +129,12 @@ def test_finds_a_line_that_is_missing(state: State, event: Event) -> None:
     assert any(
         "the table lacks" in each for exploration in explorations for each in exploration.run().problems
     )
+
+
+def test_the_documentation_has_the_word_of_every_state_and_event() -> None:
+    page = (tested_package.ROOT / "docs/explanation/upload.rst").read_text(encoding="utf-8")
+    words = {*State, *Event, *ReplaceState, *ReplaceEvent}
+    assert [word for word in words if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", page)] == []
 
 
 def test_every_state_has_an_action_or_a_result() -> None:
