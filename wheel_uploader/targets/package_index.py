@@ -220,6 +220,7 @@ class PackageIndexTarget(PublishTarget):
         if page.files and all(file.filename in listed for file in full_page.files):
             index.log_out()  # The confirmation looks with the eyes of the users.
             return state
+        self._last_page = project, full_page, time.monotonic()
         return IndexState(project_page=full_page, comparisons=self.compare(full_page, files))
 
     def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
@@ -305,6 +306,7 @@ class PackageIndexTarget(PublishTarget):
             name, page, read_at = self._last_page
             is_recent = time.monotonic() - read_at <= _MAX_PAGE_AGE
             first_page = page if name == project and is_recent else None
+            self._last_page = None
         return confirm_files(
             self._open_index,
             project,

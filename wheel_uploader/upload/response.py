@@ -353,6 +353,10 @@ def extract_server_message(reason: str, body: str, status: int) -> str:
     return ""
 
 
+#: Keys under which indexes have the words of an error in JSON, the most specific first.
+_MESSAGE_KEYS = ("code", "detail", "message", "error", "errors", "title")
+
+
 def _from_json(body: str) -> list[str]:
     """Return the texts of a JSON error: those under the keys that indexes use, the most specific first."""
     try:
@@ -362,17 +366,20 @@ def _from_json(body: str) -> list[str]:
     if not isinstance(data, dict):
         return [_join_texts(data)] if _has_text(data) else []
     # Warehouse has its text in "code" ("400 <text>"); "message" wraps it in generic sentences.
-    values = [data.get(key) for key in ("code", "detail", "message", "error", "errors", "title")]
+    values = [data.get(key) for key in _MESSAGE_KEYS]
     texts = [_join_texts(value) for value in values if value and isinstance(value, str | list | dict)]
     # Django has the name of the field as the key: {"filename": ["This field is required."]}.
-    fields = [f"{key}: {_join_texts(value)}" for key, value in data.items() if _has_text(value)]
+    fields = [
+        f"{key}: {_join_texts(value)}"
+        for key, value in data.items()
+        if key not in _MESSAGE_KEYS and _has_text(value)
+    ]
     return [*texts, "; ".join(fields[:_MAX_JSON_ERRORS])]
 
 
 def _has_text(value: object) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, list) and any(isinstance(each, str) for each in value)
-    )
+    texts = value if isinstance(value, list) else [value]
+    return any(isinstance(text, str) and text.strip() for text in texts)
 
 
 def _load_object(body: str) -> dict[str, object]:

@@ -55,7 +55,7 @@ from wheel_uploader.pipeline import (
     retention,
     sign_stage,
 )
-from wheel_uploader.pipeline.context import ReportBuilder
+from wheel_uploader.pipeline.context import ReportBuilder, RunContext
 from wheel_uploader.targets.protocol import IndexState
 
 A, B = "demo-1.0-cp311-none-any.whl", "demo-1.0-cp312-none-any.whl"
@@ -76,6 +76,9 @@ def make_page(*names: str, url: str = INDEX) -> ProjectPage:
 class Run:
     """The context of a run, and a target whose state a test sets."""
 
+    may_replace = RunContext.may_replace
+    targets = ()
+
     def __init__(self, **fields: Any) -> None:
         values: dict[str, Any] = {"project": "demo", "version": "1.0", "urls": ("x",)}
         self.options = Options(**{**values, **fields})
@@ -88,6 +91,7 @@ class Run:
             info=Target(url="https://index.example/legacy/", is_pypi=False, name="example"),
             fetch_state=self.fetch_state,
             index=None,
+            replaces_files=True,
         )
         self.state: IndexState | ReleaseError = IndexState(project_page=make_page())
         self.version = Version(self.options.version)

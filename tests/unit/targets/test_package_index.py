@@ -208,14 +208,20 @@ def test_a_project_that_does_not_exist_for_its_user_either_is_absent(index: Inde
     assert index.logins == [False]
 
 
-@pytest.mark.parametrize(
-    "answer", [500, 418, httpx.ConnectError("refused"), (200, "x", {"content-type": "a/b"})]
-)
+@pytest.mark.parametrize("answer", [500, httpx.ConnectError("refused")])
 def test_another_error_is_not_one_of_the_login(index: Index, answer: Any) -> None:
     index.script.answers[PAGE] = answer
     with pytest.raises(NetworkError):
         index.open().fetch_project("demo")
     assert (index.logins, index.uploader.calls) == ([False], [])
+
+
+@pytest.mark.parametrize("answer", [418, (200, "x", {"content-type": "a/b"})])
+def test_any_other_answer_may_be_that_for_readers_without_a_login(index: Index, answer: Any) -> None:
+    index.script.answers[PAGE] = answer
+    with pytest.raises(NetworkError):
+        index.open().fetch_project("demo")
+    assert index.logins == [False, True]
 
 
 HINT = (
@@ -364,8 +370,8 @@ def test_a_release_is_confirmed_by_the_pages(index: Index, tmp_path: Path) -> No
     file = make_local_wheel(tmp_path, "1.0")
     listed = links(f"/f/{WHEEL}#sha256={file.sha256}")
     index.script.answers |= {
-        PAGE: [401, listed, listed],
-        f"GET https://index.example/f/{WHEEL}": [401, (200, file.path.read_bytes())],
+        PAGE: [401, listed],
+        f"GET https://index.example/f/{WHEEL}": (200, file.path.read_bytes()),
     }
     target = index.open()
     target.fetch_project("demo")

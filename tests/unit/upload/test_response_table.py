@@ -84,6 +84,10 @@ NO_WORDS = "The index gave no reason: ask its operator, or look into its log."
 MAYBE_WRONG_URL = (
     f"If this is not the URL for uploads: {UPLOAD_URL_HINT} Otherwise ask the operator of the index."
 )
+MAYBE_NOT_PERMITTED = (
+    "If these words name a problem of the file, correct it. Otherwise check that the credentials permit "
+    "uploads to this project, or ask the operator of the index what they mean."
+)
 LARGE = "Ask the index for a higher limit, or make the file smaller."
 NO_UPLOADS = ("this URL does not accept uploads", UsageError, UPLOAD_URL_HINT)
 BAD = ("the index rejected the credentials", CredentialsError, CHECK_CREDENTIALS)
@@ -118,6 +122,8 @@ def test_the_meaning_of_a_status_with_unknown_words(status: int) -> None:
     diagnosis, error, hint = BY_STATUS[status]
     if status in (404, 405):
         diagnosis, hint = "the index rejected the upload", MAYBE_WRONG_URL
+    elif status == 403:
+        diagnosis, hint = "the index rejected the upload", MAYBE_NOT_PERMITTED
     elif hint == NO_WORDS:
         hint = UNKNOWN_WORDS
     assert (answer.diagnosis, answer.error_type, answer.hint) == (diagnosis, error, hint)
@@ -241,7 +247,7 @@ SLASH = "the upload URL lacks its trailing slash"
         ("https://index.example/legacy/", "/legacy", "", "redirects to https://index.example/legacy,"),
         ("", "https://index.example/a/", "", "redirects to https://index.example/a/,"),
         ("", "", "", "redirects, and"),
-        (URL, "", "", SLASH),
+        (URL, "", "", "redirects, and"),
         (URL, "http://[", "", "redirects to "),
     ],
 )
@@ -277,8 +283,9 @@ def test_names_the_target_of_a_redirect(
         ("", '{"errors": [{"other": "o"}, 7, ""]}', '{"other": "o"}; 7; ""'),
         ("", '{"detail": {"message": "inner"}}', "inner"),
         ("", '{"code": 7, "detail": true, "message": null, "error": "", "title": "t"}', "t"),
-        ("", ' {"nothing": "x"}', ""),
-        ("", '["a"]', '["a"]'),
+        ("", ' {"nothing": 7, "empty": " "}', ""),
+        ("", '{"filename": ["too long", "reserved"], "n": 1}', "filename: too long; reserved"),
+        ("", '["a"]', "a"),
         ("ERROR", '{"message": "Unknown", "error": "error", "title": "bad request"}', ""),
         ("400: Words", "", "Words"),
         ("4000 words", "", "4000 words"),
