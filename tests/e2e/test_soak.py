@@ -43,7 +43,7 @@ def test_a_run_that_is_killed_while_it_prunes_is_finished_by_the_same_command(pl
 def test_a_run_that_fails_while_it_prunes_is_finished_by_the_same_command(place: str) -> None:
     with prunes.open_sweep(place) as sweep:
         steps, tally = sweep.count_steps(), prunes.PruneTally()
-        for number, fault in enumerate(prunes.FAULTS[place] * 2):
+        for number, fault in enumerate((prunes.FAULTS[place] * 2)[:5]):
             tally.add(sweep.fail_at(steps - 1 - 3 * number, fault))
     assert tally.problems == []
     assert tally.points >= 2
@@ -83,7 +83,7 @@ def test_cut_download_and_upload_give_no_wrong_files(place: int) -> None:
     assert cuts.cut_upload(place) == []
 
 
-@pytest.mark.parametrize(("what", "step"), [("listings", 100), ("names", 60), ("wheels", 50)])
+@pytest.mark.parametrize(("what", "step"), [("listings", 100), ("names", 60), ("wheels", 80)])
 def test_hostile_input_is_handled_within_the_limits(what: str, step: int) -> None:
     # A generous limit for slow machines; the real limit is for the long run.
     with HostileRuns(max_seconds=20) as hostile_runs:

@@ -250,8 +250,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for module, name, marker in GUARDED:
         if f"not {marker}" in expression:
             setattr(module, name, functools.partial(_fail_unmarked, name, marker))
-    # Hypothesis warns of a generator of random numbers without referrers, and the collector finds none
-    # that are frozen. The first test registers that generator.
+    # Hypothesis warns of a generator of random numbers without referrers, and the collector does not
+    # see those that are frozen. The first test registers that generator.
     _first_test_of_hypothesis()
     # Thousands of tests stay until the end; the garbage collector need not look through them again and again.
     gc.freeze()

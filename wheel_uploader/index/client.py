@@ -156,7 +156,7 @@ class IndexClient:
 
     @property
     def is_logged_in(self) -> bool:
-        """Whether credentials are sent to this index."""
+        """True if credentials are sent to this index."""
         return self._http.has_credentials(self.url)
 
     def fetch_project(self, project: str, *, revalidate: bool = False) -> ProjectPage:

@@ -112,7 +112,7 @@ class ExcludedFile:
 
     @property
     def is_remarkable(self) -> bool:
-        """Whether the reason is printed without ``-v``."""
+        """True if the reason is printed without ``-v``."""
         return self.is_unavailable or self.is_left_out or bool(self.failed_check)
 
     @property
