@@ -77,6 +77,13 @@ _LIMIT = re.compile(
 #: The next entries are loaded as soon as the user scrolls to the end.
 _SCROLLED = re.compile(r"\bhx-trigger=[\"']?(?:revealed|intersect)", re.IGNORECASE)
 
+#: A word of each remark, in lower case. Most pages have none, and the patterns above take much longer.
+_HINT = re.compile(
+    r"(?<![a-z])(?:of|von|sur|de|di|van|pages?|seiten?|p[aá]ginas?|truncated?|omitted|hidden|shown|listed"
+    r"|displayed|more|too many|incomplete|partial|limited|first|last(?! modified)|latest|newest|top"
+    r"|hx-trigger)(?![a-z])"
+)
+
 _INVISIBLE = re.compile(r"<(script|style|template)\b|<!--", re.IGNORECASE)
 _CLOSING = {
     "script": re.compile(r"</script", re.IGNORECASE),
@@ -101,6 +108,8 @@ def find_part_remark(text: str, *, is_first_page: bool = True) -> str:
     """
     head, tail = text[:_MAX_SEARCHED], text[_MAX_SEARCHED:][-_MAX_SEARCHED:]
     for end in filter(None, (head, tail)):
+        if not _HINT.search(end.lower()):
+            continue
         shown = _extract_text(end)
         for match in _PART.finditer(shown):
             first, last, total = _read_numbers(match)
