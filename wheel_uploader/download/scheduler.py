@@ -92,16 +92,15 @@ def download_files(
     verifiers = TaskPool("verify", min(_VERIFICATION_THREADS, os.cpu_count() or 1))
     # Limits memory: each file that is being inspected needs some, in whichever process.
     inspection_slots = threading.Semaphore(1 if inspection_worker else 2)
+    is_local = all(remote.url.startswith("file:") for _, remote in files)
     # Sharing members needs at least two files.
     member_cache = MemberCache() if len(files) > 1 else None
 
     def inspect_uncached(name: DistName, path: Path, sha256: str) -> InspectionResult:
-        # During downloads, wait for the worker process rather than compete with them in this one.
-        if inspection_worker and (
-            result := inspection_worker.inspect(
-                name, path, sha256, wait=bool(wheelhouse) and downloads.is_downloading
-            )
-        ):
+        # During downloads, wait for the worker process rather than compete with them in this one. Copying
+        # needs no interpreter.
+        is_busy = bool(wheelhouse) and not is_local and downloads.is_downloading
+        if inspection_worker and (result := inspection_worker.inspect(name, path, sha256, wait=is_busy)):
             return result
         with inspection_slots:
             downloads.check()
