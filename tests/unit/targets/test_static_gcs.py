@@ -533,6 +533,14 @@ def test_lists_the_names_below_a_folder_of_every_page(store: GcsStore, script: S
     assert script.lines == [list_url("simple"), list_url("simple", "next")]
 
 
+def test_a_list_that_leads_to_an_earlier_page_ends(store: GcsStore, script: Script) -> None:
+    for token in ("one", "two", "one"):
+        answer_names(script, ["nightly/simple/a"], token=token)
+    names = store.list_names("simple/")
+    assert (set(names.files), names.is_complete) == ({"a"}, False)
+    assert script.lines == [list_url("simple"), list_url("simple", "one"), list_url("simple", "two")]
+
+
 def test_lists_an_empty_folder_and_a_bucket_whose_name_is_quoted(account: Account, script: Script) -> None:
     script.answer(200, b"{}")
     names = GcsStore("a/b", "").list_names("")

@@ -610,6 +610,13 @@ def test_lists_the_names_below_a_folder_of_every_page(store: S3Store, script: Sc
     assert second == {**expected, "continuation-token": "next"}
 
 
+def test_a_list_that_leads_to_an_earlier_page_ends(store: S3Store, script: Script) -> None:
+    for more in (MORE, MORE.replace("next", "second"), MORE):
+        answer_names(script, ["nightly/simple/a"], [], more)
+    names = store.list_names("simple/")
+    assert (set(names.files), names.is_complete, len(script.sent)) == ({"a"}, False, 3)
+
+
 @pytest.mark.parametrize("more", ["", "<IsTruncated>true</IsTruncated>"])
 def test_an_empty_folder_has_no_names(store: S3Store, script: Script, more: str) -> None:
     answer_names(script, [], [], more)

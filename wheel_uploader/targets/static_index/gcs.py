@@ -171,14 +171,17 @@ class GcsStore:
         start = f"{self._prefix}{folder}"
         files: set[str] = set()
         folders: set[str] = set()
+        tokens: set[str] = set()
         parameters = {"prefix": start, "delimiter": "/", "fields": "items(name),prefixes,nextPageToken"}
         while True:
             url = f"{self.endpoint}/storage/v1/b/{quote(self._bucket, safe='')}/o"
             names, prefixes, token = self._load_list(self._request("GET", url, folder, params=parameters))
             files.update(name[len(start) :] for name in names)
             folders.update(prefix[len(start) :].rstrip("/") for prefix in prefixes)
-            if not token or len(files) + len(folders) >= MAX_LISTED_NAMES:
+            # A page that leads to itself, or to an earlier one, would be requested for ever.
+            if not token or token in tokens or len(files) + len(folders) >= MAX_LISTED_NAMES:
                 return ListedNames(files=frozenset(files), folders=frozenset(folders), is_complete=not token)
+            tokens.add(token)
             parameters["pageToken"] = token
 
     def close(self) -> None:

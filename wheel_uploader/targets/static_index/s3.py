@@ -244,6 +244,7 @@ class S3Store:
         start = f"{self._prefix}{folder}"
         files: set[str] = set()
         folders: set[str] = set()
+        tokens: set[str] = set()
         token: Mapping[str, str] = {}
         with self._errors(folder):
             while True:
@@ -254,12 +255,15 @@ class S3Store:
                 folders.update(
                     str(e["Prefix"])[len(start) :].rstrip("/") for e in answer.get("CommonPrefixes", [])
                 )
-                is_last = not answer.get("IsTruncated") or not answer.get("NextContinuationToken")
-                if is_last or len(files) + len(folders) >= MAX_LISTED_NAMES:
+                following = answer.get("NextContinuationToken", "")
+                is_last = not answer.get("IsTruncated") or not following
+                # A page that leads to itself, or to an earlier one, would be requested for ever.
+                if is_last or following in tokens or len(files) + len(folders) >= MAX_LISTED_NAMES:
                     return ListedNames(
                         files=frozenset(files), folders=frozenset(folders), is_complete=is_last
                     )
-                token = {"ContinuationToken": answer["NextContinuationToken"]}
+                tokens.add(following)
+                token = {"ContinuationToken": following}
 
     def close(self) -> None:
         """Close the connections."""
