@@ -194,7 +194,7 @@ def _read_deflated(stream: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
             remaining = remaining - len(data) if data else 0
         try:
             # One byte more than the declared size is enough to show that the size is wrong.
-            chunk = decompressor.decompress(data, min(capacity + 1, CHUNK_SIZE))
+            chunk = decompressor.decompress(data, min(capacity + 1, 4 * CHUNK_SIZE))
         except zlib_module.error as error:
             raise CorruptMember("bad-crc", f"it cannot be decompressed ({error})") from None
         if len(chunk) > capacity:
