@@ -285,3 +285,17 @@ def test_asks_for_a_login_again_if_there_was_none() -> None:
     assert len(logins) == 2
     without = FakeIndex(probes={A: [LOGIN]}).fail(files=FILES[:1], timeout=0)
     assert without.details == (f"{A}: the file requires a login",)
+
+
+def test_a_page_that_requires_a_login_ends_the_confirmation() -> None:
+    index = FakeIndex(pages=[ABSENT, cast("NetworkError", LOGIN)])
+    with pytest.raises(CredentialsError, match="requires a login"):
+        index.confirm(timeout=60)
+
+
+def test_the_last_look_with_a_login_may_be_refused() -> None:
+    """Credentials that may only upload do not hide what readers without a login see."""
+    index = FakeIndex(pages=[page(FILES[0]), cast("NetworkError", LOGIN)])
+    error = index.fail(timeout=0, log_in=lambda: True)
+    assert index.log.count("page") == 2
+    assert error.message.startswith(f"{URL} does not list 2 of 2 files")
