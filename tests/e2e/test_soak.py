@@ -83,7 +83,7 @@ def test_cut_download_and_upload_give_no_wrong_files(place: int) -> None:
     assert cuts.cut_upload(place) == []
 
 
-@pytest.mark.parametrize(("what", "step"), [("listings", 100), ("names", 60), ("wheels", 80)])
+@pytest.mark.parametrize(("what", "step"), [("listings", 100), ("names", 60), ("wheels", 50)])
 def test_hostile_input_is_handled_within_the_limits(what: str, step: int) -> None:
     # A generous limit for slow machines; the real limit is for the long run.
     with HostileRuns(max_seconds=20) as hostile_runs:
