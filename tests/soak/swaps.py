@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from click.testing import CliRunner, Result
 
@@ -25,6 +26,7 @@ from wheel_uploader import cli
 from wheel_uploader.core import cache_mac
 from wheel_uploader.core.errors import FileError
 from wheel_uploader.inspection import worker as inspection_worker
+from wheel_uploader.inspection.worker import InspectionWorker
 from wheel_uploader.wheelhouse.wheelhouse import HIDDEN_DIRECTORY
 
 WHEEL, SDIST = "dipy-1.11.0-py3-none-any.whl", "dipy-1.11.0.tar.gz"
@@ -302,10 +304,14 @@ class Swaps:
         )
         real, inspection_worker._WORKER_PROGRAM = inspection_worker._WORKER_PROGRAM, program
         worth, inspection_worker.MIN_TOTAL_SIZE = inspection_worker.MIN_TOTAL_SIZE, 0
-        try:
-            yield
-        finally:
-            inspection_worker._WORKER_PROGRAM, inspection_worker.MIN_TOTAL_SIZE = real, worth
+        # Otherwise this process inspects the file if the worker is busy with another one.
+        inspect = InspectionWorker.inspect
+        waiting = lambda *task, wait: inspect(*task, wait=True)  # noqa: E731
+        with mock.patch.object(InspectionWorker, "inspect", waiting):
+            try:
+                yield
+            finally:
+                inspection_worker._WORKER_PROGRAM, inspection_worker.MIN_TOTAL_SIZE = real, worth
 
 
 @contextlib.contextmanager
