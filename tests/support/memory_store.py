@@ -1,4 +1,4 @@
-"""An object store in memory that records its calls, and a progress that records its lines."""
+"""An object store in memory that records its calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from wheel_uploader.core.progress import ProgressCounter, SilentProgress
 from wheel_uploader.targets.static_index.object_store import (
     ListedNames,
     NewObject,
@@ -134,46 +133,14 @@ class MemoryStore:
         self.is_closed = True
 
 
-class RecordedProgress(SilentProgress):
-    """Records the printed lines, and the bytes of files that are shown as done."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.details: list[str] = []
-        self.waits: list[str] = []
-        self.files: list[tuple[str, int | None]] = []
-        self.advances: list[int] = []
-
-    def info(self, text: str) -> None:
-        """Record the line."""
-        self.lines.append(text)
-
-    def debug(self, text: str) -> None:
-        """Record the line."""
-        self.details.append(text)
-
-    def advance(self, count: int) -> None:
-        """Record the bytes."""
-        self.advances.append(count)
-
-    @contextlib.contextmanager
-    def file(self, filename: str, *, size: int | None) -> Iterator[ProgressCounter]:
-        """Record the file."""
-        self.files.append((filename, size))
-        yield self
-
-    @contextlib.contextmanager
-    def waiting(self, description: str, *, seconds: float | None = None) -> Iterator[None]:
-        """Record the description."""
-        self.waits.append(description)
-        yield
-
-
-def new_object(data: bytes) -> NewObject:
-    """Return an object of some bytes."""
+def new_object(data: bytes, sent: list[int] | None = None) -> NewObject:
+    """Return an object to create, which appends the bytes of each step to ``sent``."""
+    content = io.BytesIO(data)
+    content.seek(0, io.SEEK_END)
     return NewObject(
-        content=io.BytesIO(data),
+        content=content,
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        content_type="text/plain",
+        content_type="application/octet-stream",
+        on_sent=sent.append if sent is not None else id,
     )

@@ -17,7 +17,7 @@ from wheel_uploader.checks.native_code import LoadableCode, iter_loadable_code
 from wheel_uploader.core.models import BinaryFormat, BinaryKind, WheelContent
 from wheel_uploader.core.platforms import platforms as platforms_platforms
 from wheel_uploader.core.platforms import policies
-from wheel_uploader.core.platforms.platforms import OperatingSystem
+from wheel_uploader.core.platforms.platforms import GLIBC_SYSTEMS
 from wheel_uploader.facts.binaries import module_names
 from wheel_uploader.facts.binaries.search_paths import (
     RPATH,
@@ -26,7 +26,6 @@ from wheel_uploader.facts.binaries.search_paths import (
     iter_search_folders,
 )
 
-_GLIBC_SYSTEMS = frozenset({OperatingSystem.MANYLINUX, OperatingSystem.LINUX})
 #: Beginnings of text files that only a linker understands, and no loader.
 _LINKER_SCRIPTS = (b"/* GNU ld script", b"INPUT", b"GROUP", b"OUTPUT_FORMAT")
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -161,7 +160,7 @@ def _follow_modules(wheel: WheelContent, members: set[str]) -> _Reach:
     and macOS inherit all search paths.
     """
     platforms = platforms_platforms.parse_platforms(wheel.name.platforms)
-    is_glibc = bool(platforms) and all(platform.system in _GLIBC_SYSTEMS for platform in platforms)
+    is_glibc = bool(platforms) and all(platform.system in GLIBC_SYSTEMS for platform in platforms)
     code_by_path: dict[str, list[LoadableCode]] = {}
     for code in iter_loadable_code(wheel):
         code_by_path.setdefault(get_installed_path(code.member), []).append(code)

@@ -9,11 +9,10 @@ from wheel_uploader.checks.native_code import group_by_message, iter_loadable_co
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.core.models import BinaryFormat, BinaryKind, Severity, WheelContent
 from wheel_uploader.core.platforms import platforms as platforms_platforms
-from wheel_uploader.core.platforms.platforms import OperatingSystem
+from wheel_uploader.core.platforms.platforms import GLIBC_SYSTEMS, OperatingSystem
 
 #: Architectures on which glibc takes the stack of a file without the header to be executable.
 _EXECUTABLE_BY_DEFAULT = frozenset({"x86_64", "i686", "aarch64", "armv7l", "s390x", "riscv64"})
-_GLIBC_SYSTEMS = frozenset({OperatingSystem.MANYLINUX, OperatingSystem.LINUX})
 #: Paths of home directories, temporary directories, and the workspaces of CI systems and build tools.
 _BUILD_DIRECTORY = re.compile(
     r"/(?:home|Users|root|tmp|var/tmp|private|builds|project|io|__w|github|workspace|croot)/"
@@ -35,7 +34,7 @@ def executable_stack(wheel: WheelContent) -> Iterator[Observation]:
     """
     platforms = platforms_platforms.parse_platforms(wheel.name.platforms)
     arches = frozenset[str]().union(
-        *(platform.arches for platform in platforms if platform.system in _GLIBC_SYSTEMS)
+        *(platform.arches for platform in platforms if platform.system in GLIBC_SYSTEMS)
     )
     findings = []
     for code in iter_loadable_code(wheel):

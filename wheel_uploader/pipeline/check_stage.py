@@ -19,6 +19,7 @@ from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
 from wheel_uploader.signing import attestations, build_evidence
 from wheel_uploader.targets.protocol import INDEX_COMPARISON, IndexState, PublishTarget
+from wheel_uploader.targets.pruning import is_final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,7 @@ def _fetch_state(context: RunContext, selection: Selection, downloaded: Download
 
 def _refuse_final_release(version: Version) -> None:
     """Raise UsageError for a final release, which ``--replace`` never changes."""
-    if not version.is_prerelease and version.local is None:
+    if is_final(version):
         raise OptionError(
             "replace",
             f"{version} is a final release, whose files are never replaced",

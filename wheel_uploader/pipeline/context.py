@@ -23,7 +23,7 @@ from wheel_uploader.index.target import is_interactive
 from wheel_uploader.listing import expectations, sources
 from wheel_uploader.rehearsal import pip_command
 from wheel_uploader.signing import attestations, gpg_signer
-from wheel_uploader.targets.pruning import find_rule
+from wheel_uploader.targets.pruning import find_rule, is_final
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -158,10 +158,9 @@ class RunContext:
 
         Never those of a final release: its users rely on the bytes that they have.
         """
-        is_final = not version.is_prerelease and version.local is None
         opened = self.targets or filter(None, [self.target])
         replaces_files = any(target.replaces_files for target in opened)
-        return self.options.replace and self.uploads and replaces_files and not is_final
+        return self.options.replace and self.uploads and replaces_files and not is_final(version)
 
 
 def open_staging_client(options: Options, progress: Progress) -> HttpClient:

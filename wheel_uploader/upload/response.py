@@ -229,7 +229,9 @@ def _succeeded(status: int, body: str) -> UploadResponse:
 
 def _states_failure(body: str) -> bool:
     """Return whether JSON says that the request failed, as an API does that answers all requests with 200."""
-    data = _load_object(body)
+    data = _load_json(body)
+    if not isinstance(data, dict):
+        return False
     has_error = any(data.get(key) for key in ("error", "errors"))
     is_failed = any(data.get(key) is False for key in ("success", "ok"))
     status = data.get("status", data.get("statusCode", data.get("code")))
@@ -359,10 +361,7 @@ _MESSAGE_KEYS = ("code", "detail", "message", "error", "errors", "title")
 
 def _from_json(body: str) -> list[str]:
     """Return the texts of a JSON error: those under the keys that indexes use, the most specific first."""
-    try:
-        data = bounds.load_json(body.lstrip("\ufeff"))
-    except ValueError:
-        return []
+    data = _load_json(body)
     if not isinstance(data, dict):
         return [_join_texts(data)] if _has_text(data) else []
     # Warehouse has its text in "code" ("400 <text>"); "message" wraps it in generic sentences.
@@ -382,13 +381,12 @@ def _has_text(value: object) -> bool:
     return any(isinstance(text, str) and text.strip() for text in texts)
 
 
-def _load_object(body: str) -> dict[str, object]:
-    """Return the JSON object that a body is; an empty one if it is something else."""
-    with contextlib.suppress(ValueError):
-        data = bounds.load_json(body.lstrip("\ufeff"))
-        if isinstance(data, dict):
-            return data
-    return {}
+def _load_json(body: str) -> object:
+    """Return the value that a body has in JSON; None if it is something else."""
+    try:
+        return bounds.load_json(body.lstrip("\ufeff"))
+    except ValueError:
+        return None
 
 
 def _join_texts(value: object) -> str:

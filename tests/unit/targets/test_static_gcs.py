@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.memory_store import new_object
 from tests.support.scripted_buckets import CutBody, Script, script_requests
 from wheel_uploader.core import redaction
 from wheel_uploader.core.errors import (
@@ -24,7 +25,7 @@ from wheel_uploader.core.errors import (
 )
 from wheel_uploader.targets.static_index import gcs
 from wheel_uploader.targets.static_index.gcs import GcsStore
-from wheel_uploader.targets.static_index.object_store import NewObject, PreconditionFailed, StoredPage
+from wheel_uploader.targets.static_index.object_store import PreconditionFailed, StoredPage
 
 google_auth: Any = pytest.importorskip("google.auth")
 exceptions: Any = pytest.importorskip("google.auth.exceptions")
@@ -84,18 +85,6 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
 @pytest.fixture
 def store(account: Account) -> GcsStore:
     return GcsStore("staging", "/nightly/")
-
-
-def new_object(data: bytes, sent: list[int] | None = None) -> NewObject:
-    content = io.BytesIO(data)
-    content.seek(0, io.SEEK_END)
-    return NewObject(
-        content=content,
-        size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        content_type="application/octet-stream",
-        on_sent=sent.append if sent is not None else id,
-    )
 
 
 ACTIONS: Mapping[str, Callable[[GcsStore], object]] = {

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.memory_store import MemoryStore, RecordedProgress
+from tests.support.memory_store import MemoryStore
+from tests.support.scripted_http import RecordedProgress
 from tools.testing import wheels
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import (

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from tests.support import static_stores
+from tests.support.memory_store import new_object
 from tests.support.scripted_buckets import CutBody, Script, script_botocore
 from wheel_uploader.core import redaction
 from wheel_uploader.core.errors import (
@@ -25,7 +26,7 @@ from wheel_uploader.core.errors import (
     UsageError,
 )
 from wheel_uploader.targets.static_index import s3
-from wheel_uploader.targets.static_index.object_store import NewObject, PreconditionFailed, StoredPage
+from wheel_uploader.targets.static_index.object_store import PreconditionFailed, StoredPage
 from wheel_uploader.targets.static_index.s3 import S3Store
 
 botocore_session: Any = pytest.importorskip("botocore.session")
@@ -69,18 +70,6 @@ def script(monkeypatch: pytest.MonkeyPatch, loader: object) -> Script:
 @pytest.fixture
 def store(script: Script) -> S3Store:
     return S3Store("staging", "/nightly/")
-
-
-def new_object(data: bytes, sent: list[int] | None = None) -> NewObject:
-    content = io.BytesIO(data)
-    content.seek(0, io.SEEK_END)
-    return NewObject(
-        content=content,
-        size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        content_type="application/octet-stream",
-        on_sent=sent.append if sent is not None else id,
-    )
 
 
 def error_body(code: str, message: str = "") -> bytes:

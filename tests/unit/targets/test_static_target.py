@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from tests.support.memory_store import MemoryStore, RecordedProgress
+from tests.support.memory_store import MemoryStore
+from tests.support.scripted_http import RecordedProgress
 from tools.testing import wheels
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import (
@@ -179,8 +180,8 @@ def test_uploads_a_wheel_with_its_metadata_and_signature_and_lists_it(user: User
     ]
     assert json.loads(user.store.text(JSON))["versions"] == ["1.0"]
     assert user.progress.files == [(WHEEL, file.size)]
-    assert user.progress.advances == [file.size]
-    assert user.progress.waits == ["upload: editing the pages of demo"]
+    assert user.progress.steps == [file.size]
+    assert user.progress.waits == [("upload: editing the pages of demo", None)]
     assert user.progress.lines == []
     # The run knows the objects that it has created.
     assert [call for call in user.store.calls if call.startswith(("stat", "hash"))] == []
@@ -208,7 +209,7 @@ def test_a_file_that_is_there_with_other_bytes_is_a_conflict(user: User, file: L
     assert (response.status, response.error_type, response.is_final) == (412, ConflictError, True)
     assert response.diagnosis == f"mem://index/{KEY} has other bytes: sha256 {digest}, not {file.sha256}"
     assert f"create {KEY}.metadata" not in user.store.calls
-    assert sum(user.progress.advances) == 0
+    assert sum(user.progress.steps) == 0
 
 
 def test_metadata_that_is_there_with_other_bytes_is_left_and_not_listed(user: User, file: LocalFile) -> None:
@@ -262,7 +263,7 @@ def test_says_what_the_store_answered(
     assert (response.status, response.error_type, response.is_final) == (status, error_type, is_final)
     assert (response.diagnosis, response.retry_after) == (error.message, retry_after)
     assert response.hint == ("ask" if status == 403 else None)
-    assert sum(user.progress.advances) == (file.size if suffix else 0)
+    assert sum(user.progress.steps) == (file.size if suffix else 0)
     assert (KEY in user.store.objects) == bool(suffix)
     # The next attempt creates the rest.
     assert user.target.upload(file).kind is ResponseKind.ACCEPTED
@@ -273,7 +274,7 @@ def test_bytes_whose_answer_was_lost_are_not_shown_as_done(user: User, file: Loc
     user.store.faults[f"create {KEY}"] = [TransportError("lost")]
     user.store.lost_answers.add(f"create {KEY}")
     assert user.target.upload(file).kind is ResponseKind.RETRY
-    assert user.progress.advances == [file.size, -file.size]
+    assert user.progress.steps == [file.size, -file.size]
 
 
 def test_other_errors_of_the_store_end_the_run(user: User, file: LocalFile) -> None:

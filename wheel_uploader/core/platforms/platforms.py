@@ -30,6 +30,10 @@ class OperatingSystem(enum.StrEnum):
     WASM = "wasm"
 
 
+#: Systems whose C library is glibc; a plain Linux tag does not name it.
+GLIBC_SYSTEMS = frozenset({OperatingSystem.MANYLINUX, OperatingSystem.LINUX})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedPlatform:
     """A parsed platform tag."""
