@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import struct
-from collections.abc import Callable, Mapping, Sequence
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tests.support.zips import WHEEL, RawMember, raw_members, raw_zip
+from tests.support.zips import SDIST, WHEEL, RawMember, raw_members, raw_zip
 from tools.testing import binaries
 from tools.testing.wheels import METADATA, wheel_bytes
 
@@ -172,6 +174,22 @@ def members_with_faults(members: int = 65_000) -> bytes:
     return raw_zip([RawMember(b"dipy/%d\xff" % n, b"", flags=8, central=wrong) for n in range(members)])
 
 
+def _deep_paths(count: int = 6_000) -> Iterator[bytes]:
+    """Yield the paths of files, each of which is in 140 directories of its own."""
+    return (b"dipy-1.11.0/%05d/" % number + b"a/" * 139 + b"x" for number in range(count))
+
+
+def _tar_of_empty_files(names: Iterable[bytes]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz", format=tarfile.PAX_FORMAT, compresslevel=1) as packed:
+        info = tarfile.TarInfo("dipy-1.11.0/PKG-INFO")
+        info.size = len(_META)
+        packed.addfile(info, io.BytesIO(_META.encode()))
+        for name in names:
+            packed.addfile(tarfile.TarInfo(name.decode()))
+    return stream.getvalue()
+
+
 def nested_paths(count: int = 5000) -> bytes:
     """Return a wheel with paths of different lengths, each the prefix of the next."""
     names = (b"%05d" % n + b"/a" * (n // 2) for n in range(10, count))
@@ -263,6 +281,14 @@ ATTACKS: Mapping[str, Attack] = {
     "extra fields": Attack(extra_fields, OVER_BUDGET, "extra fields"),
     "faulty members": Attack(members_with_faults, OVER_BUDGET, "remarks"),
     "nested paths": Attack(nested_paths, "record/unlisted-file"),
+    "millions of directories": Attack(
+        lambda: raw_zip([*raw_members(), *(RawMember(name, b"", method=0) for name in _deep_paths())]),
+        OVER_BUDGET,
+        "memory",
+    ),
+    "millions of directories of an sdist": Attack(
+        lambda: _tar_of_empty_files(_deep_paths()), OVER_BUDGET, "memory", SDIST
+    ),
     "bytecode": Attack(bytecode, "content/bytecode"),
     "a RECORD with 4 million rows": Attack(lambda: wheel_with_record(4_000_000), OVER_BUDGET, "rows"),
     "a RECORD with odd line ends": Attack(

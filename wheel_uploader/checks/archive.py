@@ -271,7 +271,7 @@ def case_collision(content: WheelContent | SdistContent) -> Iterator[Observation
     stale copy stayed in the build directory. Remove one of the two and build from a clean checkout.
     """
     names = (member.name for member in content.members)
-    for path, first in find_path_collisions(names, characters.casefold_assigned):
+    for path, first in find_path_collisions(names, characters.casefold_assigned, content.budget):
         yield path, f"it differs from '{first}' only in upper and lower case"
 
 
@@ -284,7 +284,7 @@ def unicode_collision(content: WheelContent | SdistContent) -> Iterator[Observat
     The usual cause is a file that was added once on macOS and once elsewhere. Remove one of the two.
     """
     names = (member.name for member in content.members if not member.name.isascii())
-    for path, first in find_path_collisions(names, characters.normalize_assigned):
+    for path, first in find_path_collisions(names, characters.normalize_assigned, content.budget):
         yield path, f"{path!a} looks the same as {first!a}"
 
 

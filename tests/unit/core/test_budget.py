@@ -42,6 +42,7 @@ QUICK = (
     "a fat file with the same slice 42 times",
     "an export trie in a ring",
     "faulty members",
+    "millions of directories",
     "a RECORD with 4 million rows",
     "entry points with many blanks",
 )
