@@ -11,20 +11,26 @@ import json
 import re
 import threading
 import time
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar
 
 import click
 
 _BOUNDARY = re.compile(r"boundary=\"?([^\";]+)")
+_RANGE = re.compile(r"bytes=([0-9]{1,12})-([0-9]{0,12})")
 _FIELD_NAME = re.compile(rb'name="([^"]*)"(?:; *filename="([^"]*)")?')
 
 
 class IndexHandler(BaseHTTPRequestHandler):
-    """Responds to POST with 200 or 400, and to GET with a JSON listing of the stored files."""
+    """Responds to POST with 200 or 400, and to GET with a file or a JSON listing of all files."""
 
     protocol_version = "HTTP/1.1"
     folder: Path
+    #: The sha256 of each stored file.
+    digests: ClassVar[dict[str, str]] = {}
     think: float
     worker_slots: threading.BoundedSemaphore
 
@@ -34,28 +40,47 @@ class IndexHandler(BaseHTTPRequestHandler):
         # Only --workers files are processed concurrently.
         with self.worker_slots:
             time.sleep(self.think)
-            is_valid = hashlib.sha256(content).hexdigest() == fields.get("sha256_digest")
+            digest = hashlib.sha256(content).hexdigest()
+            is_valid = digest == fields.get("sha256_digest")
             if is_valid:
                 (self.folder / filename).write_bytes(content)
+                self.digests[filename] = digest
         self._respond(200 if is_valid else 400, b"", "text/plain")
 
     def do_GET(self) -> None:
+        directory, _, name = self.path.rpartition("/")
+        if directory == "/files":
+            self._send_file(self.folder / name)
+            return
         files = [
             {
-                "filename": path.name,
-                "url": f"/files/{path.name}",
-                "size": path.stat().st_size,
-                "hashes": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
+                "filename": name,
+                "url": f"/files/{name}",
+                "size": (self.folder / name).stat().st_size,
+                "hashes": {"sha256": digest},
             }
-            for path in sorted(self.folder.iterdir())
+            for name, digest in sorted(self.digests.items())
         ]
-        page = {"meta": {"api-version": "1.1"}, "name": self.path.split("/")[-2], "files": files}
+        page = {"meta": {"api-version": "1.1"}, "name": directory.rpartition("/")[2], "files": files}
         status = 200 if files else 404
         self._respond(status, json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
 
-    def _respond(self, status: int, body: bytes, content_type: str) -> None:
+    def _send_file(self, path: Path) -> None:
+        size = path.stat().st_size
+        part = _RANGE.fullmatch(self.headers.get("Range", ""))
+        start, end = (int(part[1]), min(int(part[2] or size - 1), size - 1)) if part else (0, size - 1)
+        with path.open("rb") as stream:
+            stream.seek(start)
+            data = stream.read(end + 1 - start)
+        more = {"Content-Range": f"bytes {start}-{end}/{size}"} if part else {}
+        self._respond(206 if part else 200, data, "application/octet-stream", more)
+
+    def _respond(
+        self, status: int, body: bytes, content_type: str, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", content_type)
+        for name, value in {**headers, "Content-Type": content_type}.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
