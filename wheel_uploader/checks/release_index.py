@@ -230,10 +230,10 @@ def file_too_big(release: ReleaseContent) -> Iterator[Observation]:
     limit = RAISED_FILE_LIMIT if raised else FILE_LIMIT
     for summary in release.summaries:
         if summary.size > limit:
-            yield (
-                summary.name.filename,
-                f"its size is {format_size(summary.size)}; the limit is {format_size(limit)}",
-            )
+            size, maximum = format_size(summary.size), format_size(limit)
+            if size == maximum:
+                size, maximum = f"{summary.size:,} bytes", f"{limit:,}"
+            yield summary.name.filename, f"its size is {size}; the limit is {maximum}"
 
 
 @pypi_check("release/project-too-big")

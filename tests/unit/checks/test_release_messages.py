@@ -250,6 +250,19 @@ def test_all_wheels_for_linux_are_compared_for_their_packages(family: str) -> No
 # --- how the wheels were made -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((100 << 20) + 1, "its size is 104,857,601 bytes; the limit is 104,857,600"),
+        (200 << 20, "its size is 209.7 MB; the limit is 104.9 MB"),
+    ],
+)
+def test_a_size_just_above_the_limit_is_told_from_it(size: int, message: str) -> None:
+    assert messages(release(changed={SDIST: {"size": size}}), "release/file-too-big") == [
+        f"{SDIST}: {message}"
+    ]
+
+
 def test_names_the_tool_that_did_not_repair_a_wheel() -> None:
     def made(name: str) -> dict[str, object]:
         return {} if name == WINDOWS else {"repair_generators": ("delvewheel 1.9", "Auditwheel 6")}
