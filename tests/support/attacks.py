@@ -175,7 +175,7 @@ def members_with_faults(members: int = 65_000) -> bytes:
 
 
 def _deep_paths(count: int = 6_000) -> Iterator[bytes]:
-    """Yield the paths of files, each of which is in 140 directories of its own."""
+    """Yield the paths of files, each in 140 directories that no other file is in."""
     return (b"dipy-1.11.0/%05d/" % number + b"a/" * 139 + b"x" for number in range(count))
 
 

@@ -257,7 +257,7 @@ def test_all_wheels_for_linux_are_compared_for_their_packages(family: str) -> No
         (200 << 20, "its size is 209.7 MB; the limit is 104.9 MB"),
     ],
 )
-def test_a_size_just_above_the_limit_is_told_from_it(size: int, message: str) -> None:
+def test_a_size_just_above_the_limit_differs_from_it(size: int, message: str) -> None:
     assert messages(release(changed={SDIST: {"size": size}}), "release/file-too-big") == [
         f"{SDIST}: {message}"
     ]
