@@ -304,9 +304,14 @@ _WRITE_ONLY_HINT = (
 )
 
 
+#: Web applications answer a form that they stored with one of these, which lead a browser to the next page.
+_STATUSES_AFTER_A_FORM = frozenset({302, 303})
+
+
 def _nothing_arrived(answer: UploadResponse) -> bool:
     """Return whether the index cannot have seen the file: without a trusted connection, or elsewhere."""
-    return answer.kind is ResponseKind.REJECTED and (answer.status == 0 or 300 <= answer.status < 400)
+    is_elsewhere = 300 <= answer.status < 400 and answer.status not in _STATUSES_AFTER_A_FORM
+    return answer.kind is ResponseKind.REJECTED and (answer.status == 0 or is_elsewhere)
 
 
 def conflict_error(state: IndexComparison) -> ConflictError:

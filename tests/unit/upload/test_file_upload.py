@@ -19,6 +19,7 @@ from wheel_uploader.core.errors import (
     NetworkError,
     ReleaseError,
     StorageError,
+    UsageError,
 )
 from wheel_uploader.core.models import FileComparison, FileStatus, IndexComparison, LocalFile, UploadResult
 from wheel_uploader.core.progress import SilentProgress
@@ -291,7 +292,7 @@ def test_a_busy_index_is_not_a_rejection() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [untrusted_certificate("expired"), classify_response(300), classify_response(399)]
+    "answer", [untrusted_certificate("expired"), *map(classify_response, (300, 301, 304, 307, 308, 399))]
 )
 def test_an_upload_that_did_not_arrive_needs_no_look(answer: UploadResponse) -> None:
     expected = answer.to_error(NAME)
@@ -302,6 +303,20 @@ def test_an_upload_that_did_not_arrive_needs_no_look(answer: UploadResponse) -> 
         expected.message,
         error=type(expected),
         hint=expected.hint,
+    )
+
+
+@pytest.mark.parametrize("status", [302, 303])
+def test_a_redirect_may_be_the_answer_to_a_stored_form(status: int) -> None:
+    answer = classify_response(status)
+    check(Index(posts=[answer], looks=[SAME]), FileStatus.SKIPPED, "post look")
+    check(
+        Index(posts=[answer], looks=[ABSENT]),
+        FileStatus.FAILED,
+        "post look",
+        answer.to_error(NAME).message,
+        error=UsageError,
+        hint=answer.hint,
     )
 
 
