@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -13,6 +12,7 @@ from packaging.version import Version
 from wheel_uploader.checks import content_type
 from wheel_uploader.core import bounds
 from wheel_uploader.core.formatting import join_some
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import SdistContent, WheelContent
 from wheel_uploader.facts.archive import header_text, pkginfo_metadata, record
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import WheelContent, WheelMember
 from wheel_uploader.facts.archive import entry_points, installed_paths, record
 from wheel_uploader.facts.archive.entry_points import Script

@@ -6,11 +6,11 @@ import inspect
 import itertools
 import typing
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Generic, TypeVar
 
 from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import CheckProfile, Finding, Severity
 from wheel_uploader.core.redaction import sanitize, sanitize_message
 

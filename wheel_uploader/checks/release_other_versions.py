@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 
 from packaging.version import Version
 
@@ -12,6 +11,7 @@ from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.checks.release_content import ReleaseContent, summarize_values
 from wheel_uploader.core import local_versions
 from wheel_uploader.core.formatting import format_verb
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName, SdistName, Severity
 from wheel_uploader.core.platforms import matrix as platform_matrix
 from wheel_uploader.core.platforms.matrix import MatrixCell

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from packaging.version import Version
@@ -16,6 +15,7 @@ from wheel_uploader.checks.release_modules import describe_uncompared
 from wheel_uploader.checks.release_reference import explain_missing_reference, select_reference
 from wheel_uploader.core import builders, filenames
 from wheel_uploader.core.filenames import ALL_PLATFORMS
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import (
     Attestation,
     AttestationPolicy,

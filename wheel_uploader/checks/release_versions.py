@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -11,6 +10,7 @@ from packaging.version import Version
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.checks.release_content import ReleaseContent, parse_project_files
 from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName, FileComparison, ProjectPage, SdistName, Severity, WheelName
 from wheel_uploader.core.platforms.matrix import slots_by_cell
 from wheel_uploader.core.redaction import strip_url

@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from wheel_uploader.checks import core_metadata
 from wheel_uploader.checks.core_metadata import ArchiveContent, CoreMetadata
+from wheel_uploader.core.lazy_dataclass import dataclass
 
 #: Fields that twine does not send.
 _NOT_SENT = frozenset({"import_names", "import_namespaces"})

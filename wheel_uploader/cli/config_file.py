@@ -6,11 +6,11 @@ import difflib
 import enum
 import shlex
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.ownership import explain_untrusted
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.user_files import read_user_file

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import configparser
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import WheelName
 from wheel_uploader.facts.archive import decompress, pkginfo_metadata, zip_central_directory
 from wheel_uploader.facts.archive.zip_structures import ZipEntry

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from wheel_uploader.core.lazy_dataclass import dataclass
 
 #: GitHub, whose identities have this issuer, which may end in "/ENTERPRISE".
 GITHUB = "https://github.com"

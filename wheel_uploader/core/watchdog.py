@@ -20,10 +20,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from wheel_uploader.core import hard_exit
+from wheel_uploader.core.lazy_dataclass import dataclass
 
 #: A function of the exit code, the grace period in seconds, and the context that the run has sent.
 FinalReportWriter = Callable[[int, float, str], None]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from wheel_uploader.core.errors import FileError, NetworkError
 from wheel_uploader.core.filesystem import storage_errors
 from wheel_uploader.core.formatting import format_count, format_size
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import (
     DownloadOutcome,
     LocalAttestationFile,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import url2pathname
 
 from wheel_uploader.core.errors import FileError, RedirectNotAllowed
 from wheel_uploader.core.filesystem import storage_errors
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName, DownloadedFile, DownloadOutcome, LocalFile, RemoteFile
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize, strip_url

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from wheel_uploader.core.errors import FileError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName, DownloadedFile, DownloadOutcome, LocalFile, RemoteFile
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize

@@ -8,13 +8,13 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from wheel_uploader.core.errors import ReleaseError, StorageError, most_important_error
 from wheel_uploader.core.filesystem import DISK_FULL_ERRNOS
 from wheel_uploader.core.formatting import format_share
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import (
     CheckResult,
     DistName,

@@ -7,9 +7,9 @@ function takes time in proportion to the length of the link.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from wheel_uploader.core import filenames
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.urls import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 #: A segment that is the name of a file, whatever the rest of the link says: ``W.whl.part`` is not ``W.whl``.

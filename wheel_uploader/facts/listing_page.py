@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from wheel_uploader.core.errors import ListingError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import urljoin, urlsplit

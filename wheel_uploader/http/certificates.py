@@ -13,11 +13,11 @@ import re
 import ssl
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.formatting import format_verb
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.user_files import is_file_or_directory
 

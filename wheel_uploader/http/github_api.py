@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.core.urls import UnclaimedUrl, urlsplit
 from wheel_uploader.http.hostnames import is_loopback_host

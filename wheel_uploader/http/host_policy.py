@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.urls import SplitResult, parse_port, urlsplit, urlunsplit
 from wheel_uploader.http.hostnames import (
     InvalidHost,

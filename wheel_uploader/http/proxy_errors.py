@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from wheel_uploader.core.errors import CredentialsError, NetworkError, TransportError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http.proxy_settings import ProxyServer
 

@@ -12,9 +12,9 @@ import ipaddress
 import re
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import register_basic_auth, sanitize, sanitize_url
 from wheel_uploader.core.urls import parse_port, quote, urlsplit
 from wheel_uploader.http.host_policy import Origin, parse_origin

@@ -6,7 +6,6 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import (
@@ -17,6 +16,7 @@ from wheel_uploader.core.errors import (
     TransportError,
 )
 from wheel_uploader.core.formatting import format_count, format_duration
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import sanitize, sanitize_url, strip_url
 from wheel_uploader.core.urls import may_contain_url, urlsplit
 from wheel_uploader.http import body as http_body

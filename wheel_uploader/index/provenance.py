@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, NetworkError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import IndexFile
 from wheel_uploader.index.client import IndexClient
 

@@ -7,12 +7,12 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.version import Version
 
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Options
 from wheel_uploader.core.redaction import register_basic_auth, register_url_secrets, sanitize, strip_url
 from wheel_uploader.core.urls import unquote, urlsplit

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import CheckResult, DistName, RemoteFile, SdistContent, WheelContent
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.verified_file import SinglePassFile

@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +21,7 @@ from wheel_uploader.core.child_processes.environment import ChildKind
 from wheel_uploader.core.child_processes.outcome import ChildStartError
 from wheel_uploader.core.child_processes.pipes import open_pipe
 from wheel_uploader.core.child_processes.process import ChildProcess
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import CheckProfile, DistName
 from wheel_uploader.core.task_pool import start_call, wait_for_call
 from wheel_uploader.inspection import serialization

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from packaging.version import Version
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import NothingFoundError, UsageError
 from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Options, RemoteFile, Selection
 from wheel_uploader.core.models.option_rules import LATEST_VERSION
 from wheel_uploader.core.platforms import matrix

@@ -36,13 +36,14 @@ import difflib
 import re
 import string
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Protocol
 
 from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName, SdistName
 from wheel_uploader.core.models.option_rules import validate_expected_count
 from wheel_uploader.core.platforms.matrix import MatrixCell, matches_platform

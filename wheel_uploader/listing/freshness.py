@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from packaging.version import Version
@@ -12,6 +11,7 @@ from packaging.version import Version
 from wheel_uploader.core import bounds, local_versions
 from wheel_uploader.core.errors import NothingFoundError, UsageError
 from wheel_uploader.core.formatting import format_duration
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import RemoteFile, Selection
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.http.client import HttpClient

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.filenames import ALL_PLATFORMS, InvalidFilename, matches_platform_filter
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import WheelName
 
 #: Names of at most this many characters are considered.

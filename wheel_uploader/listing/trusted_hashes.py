@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -11,6 +11,7 @@ from packaging.version import Version
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import FileError
 from wheel_uploader.core.formatting import format_share
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import RemoteFile, Selection
 from wheel_uploader.wheelhouse.digests import ExpectedDigest
 

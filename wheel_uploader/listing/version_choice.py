@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from packaging.utils import canonicalize_name
@@ -12,6 +11,7 @@ from packaging.version import Version
 from wheel_uploader.core import filenames, local_versions
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.formatting import join_some
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Options, RemoteFile
 from wheel_uploader.core.models.option_rules import LATEST_VERSION, parse_version
 from wheel_uploader.core.redaction import sanitize

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from packaging.version import Version
 
 from wheel_uploader.checks import environment, release_runner
 from wheel_uploader.core.errors import CredentialsError, NetworkError, OptionError, ReleaseError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Attestation, FileComparison, IndexComparison, ProjectPage, Selection
 from wheel_uploader.core.models.changes import ReleaseChanges
 from wheel_uploader.core.redaction import strip_url

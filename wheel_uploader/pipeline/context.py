@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +14,7 @@ from wheel_uploader.core import cancellation
 from wheel_uploader.core.child_processes import environment as child_environment
 from wheel_uploader.core.errors import OptionError
 from wheel_uploader.core.ignored_findings import split_ignore
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import CheckProfile, Options, Report, Stage, option_effects, option_rules
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.http import certificates

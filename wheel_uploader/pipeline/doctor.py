@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
@@ -14,6 +13,7 @@ from wheel_uploader import targets
 from wheel_uploader.core import task_pool
 from wheel_uploader.core.errors import NothingFoundError, ReleaseError, UsageError
 from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Options, Stage, option_effects
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.core.redaction import sanitize, sanitize_source, sanitize_url, strip_url

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from wheel_uploader import checks
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import (
     CheckProfile,
     CheckResult,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from wheel_uploader.core.errors import NothingFoundError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.listing import selection
 from wheel_uploader.listing.sources.base import ListingEntry, ReleaseQuery

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Attestation, FileComparison, IndexComparison, LocalFile, Signature
 from wheel_uploader.pipeline.check_stage import Verdict
 from wheel_uploader.pipeline.context import RunContext

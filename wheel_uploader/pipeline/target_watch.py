@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -14,6 +13,7 @@ from wheel_uploader.checks.release_index import is_allowed_missing
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import CredentialsError, NothingFoundError, ReleaseError, UsageError
 from wheel_uploader.core.formatting import format_count, format_duration
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName, IndexFile, Options, ProjectPage, WheelName
 from wheel_uploader.core.models.run import URL_TOKEN_VARIABLE
 from wheel_uploader.core.platforms.matrix import MatrixCell, split_platform_tag

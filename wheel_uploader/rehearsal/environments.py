@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from packaging import tags
 from packaging.specifiers import InvalidSpecifier
 from packaging.tags import Tag
 
 from wheel_uploader.core import bounds
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName, SdistName, WheelName
 from wheel_uploader.core.platforms.platforms import (
     NEWEST_CPYTHON,

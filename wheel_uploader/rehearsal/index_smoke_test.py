@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from packaging.version import Version
 
 from wheel_uploader.core.child_processes.environment import ChildKind
 from wheel_uploader.core.errors import FileError
 from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import LocalFile, SmokeResult
 from wheel_uploader.core.models.option_rules import split_smoke_command
 from wheel_uploader.core.progress import Progress

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import packaging
@@ -17,6 +17,7 @@ from wheel_uploader.core import bounds
 from wheel_uploader.core.child_processes import process as child_process
 from wheel_uploader.core.child_processes.environment import ChildKind
 from wheel_uploader.core.child_processes.outcome import ChildStartError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import WheelName
 
 #: In seconds; a slower interpreter is not used.

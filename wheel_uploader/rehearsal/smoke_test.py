@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from wheel_uploader.core.child_processes import process as child_process
@@ -16,6 +16,7 @@ from wheel_uploader.core.child_processes.outcome import CapturedOutput, ChildSta
 from wheel_uploader.core.child_processes.scope import ChildScope
 from wheel_uploader.core.errors import FileError, NothingFoundError
 from wheel_uploader.core.formatting import format_count, format_duration
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import FileSummary, LocalFile, SmokeResult, WheelName
 from wheel_uploader.core.models.option_rules import split_smoke_command
 from wheel_uploader.core.progress import Progress, ProgressCounter

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from wheel_uploader.core.child_processes import process as child_process
 from wheel_uploader.core.child_processes.environment import ChildKind
 from wheel_uploader.core.child_processes.outcome import ChildStartError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.rehearsal import pip_command
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from packaging import utils
 from packaging.specifiers import InvalidSpecifier
 from packaging.tags import Tag
 
 from wheel_uploader.core import bounds
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName, WheelName
 from wheel_uploader.rehearsal.environments import TargetPlatform, TargetPython
 

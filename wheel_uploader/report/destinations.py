@@ -10,11 +10,11 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from wheel_uploader.core.errors import StorageError, UsageError
 from wheel_uploader.core.filesystem import sync_file
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Report
 from wheel_uploader.core.redaction import sanitize
 

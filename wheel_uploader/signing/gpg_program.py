@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.child_processes import process as child_process
@@ -16,6 +16,7 @@ from wheel_uploader.core.child_processes.outcome import ChildStartError, Complet
 from wheel_uploader.core.errors import SigningError
 from wheel_uploader.core.filesystem import storage_errors
 from wheel_uploader.core.formatting import format_duration
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import unquote_to_bytes
 

@@ -7,12 +7,12 @@ import os
 import stat
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from wheel_uploader.core.errors import FileError, SigningError
 from wheel_uploader.core.filesystem import OpenDirectory, storage_errors
 from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Signature
 from wheel_uploader.core.progress import Progress, SilentProgress
 from wheel_uploader.core.redaction import sanitize

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wheel_uploader.core.errors import OptionError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Options, TargetSettings
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.urls import is_folder_or_bucket

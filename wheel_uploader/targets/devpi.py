@@ -10,7 +10,6 @@ import contextlib
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +22,7 @@ from wheel_uploader.core.errors import (
     OptionError,
     TransportError,
 )
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import quote, unquote, urlsplit
 from wheel_uploader.facts.listing_page import normalize_digests

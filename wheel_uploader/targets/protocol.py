@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from wheel_uploader.core.errors import NetworkError, OptionError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import (
     Attestation,
     AttestationPolicy,

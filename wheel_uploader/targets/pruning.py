@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from packaging.version import InvalidVersion, Version
@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import NetworkError
 from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import KeptFiles, Options, PruneRule, TargetSettings
 from wheel_uploader.core.redaction import sanitize
 

@@ -10,9 +10,9 @@ import binascii
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wheel_uploader.core.errors import CredentialsError
+from wheel_uploader.core.lazy_dataclass import dataclass
 
 TOKEN_USERNAME = "__token__"  # noqa: S105 (the user name of every token)
 TOKEN_PREFIX = "pypi-"  # noqa: S105 (the prefix of every token of PyPI)

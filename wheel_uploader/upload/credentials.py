@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from twine.exceptions import TrustedPublishingFailure
 
 from wheel_uploader.core.errors import CredentialsError
 from wheel_uploader.core.formatting import format_duration
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import register_basic_auth, register_secret, sanitize, strip_url
 from wheel_uploader.core.urls import INVALID_VARIABLE_MESSAGE, may_contain_url
 from wheel_uploader.http.requests_network import Network, find_proxy_problem, libraries_follow_network
@@ -51,6 +51,9 @@ class MissingLoginError(CredentialsError):
     """There is no way to log in, and the user cannot be prompted."""
 
 
+_UNKNOWN_ORIGINS = CredentialOrigins()
+
+
 class CredentialsResolver(auth.Resolver):
     """twine's resolver, which prompts only interactively and requests a token only in CI.
 
@@ -63,7 +66,7 @@ class CredentialsResolver(auth.Resolver):
         credentials: auth.CredentialInput,
         *,
         is_interactive: bool,
-        origins: CredentialOrigins = CredentialOrigins(),
+        origins: CredentialOrigins = _UNKNOWN_ORIGINS,
         client_cert: Path | None = None,
     ) -> None:
         super().__init__(config, credentials)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Protocol
 
 from wheel_uploader.core.errors import ConflictError, HttpStatusError, NetworkError, ReleaseError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import FileComparison, FileStatus, LocalFile, UploadOutcome, UploadResult
 from wheel_uploader.http import retry
 from wheel_uploader.upload.file_upload import FileUpload, UploadContext

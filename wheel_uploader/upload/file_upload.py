@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from wheel_uploader.core.errors import (
@@ -20,6 +20,7 @@ from wheel_uploader.core.errors import (
     ReleaseError,
 )
 from wheel_uploader.core.formatting import format_count, format_duration
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import (
     FileComparison,
     FileStatus,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from twine import auth
 
 from wheel_uploader.core import task_pool
 from wheel_uploader.core.formatting import format_duration
+from wheel_uploader.core.lazy_dataclass import dataclass
 
 
 def find_keyring() -> Any:

@@ -9,12 +9,13 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from twine import utils
 
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Options, option_rules
 from wheel_uploader.core.models.target_settings import SETTING_KEYS, TargetSettings
 from wheel_uploader.core.ownership import explain_untrusted

@@ -6,7 +6,6 @@ import contextlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from wheel_uploader.core import bounds, html_text
@@ -19,6 +18,7 @@ from wheel_uploader.core.errors import (
     UsageError,
 )
 from wheel_uploader.core.formatting import format_duration
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import urljoin, urlsplit
 from wheel_uploader.http.proxy_errors import ProxyProblem

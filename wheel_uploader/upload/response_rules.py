@@ -7,7 +7,6 @@ that is on the index is found by its hash, whatever the words are: a rule only m
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from wheel_uploader.core.errors import (
     ConflictError,
@@ -17,6 +16,7 @@ from wheel_uploader.core.errors import (
     ReleaseError,
     UsageError,
 )
+from wheel_uploader.core.lazy_dataclass import dataclass
 
 
 class ResponseKind(enum.Enum):

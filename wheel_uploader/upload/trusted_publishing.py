@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from wheel_uploader.core.errors import CredentialsError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import sanitize
 
 _USE_TOKEN = "Or set TWINE_PASSWORD to an API token."  # noqa: S105 (no token)

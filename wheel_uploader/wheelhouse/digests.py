@@ -6,12 +6,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from wheel_uploader.core.errors import FileError, StorageError
 from wheel_uploader.core.filesystem import storage_errors
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.verified_file import open_regular_file

@@ -7,12 +7,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import NetworkError
 from wheel_uploader.core.filesystem import OpenDirectory, storage_errors, sync_file
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import LocalFile
 
 _FOLDER = "replaced"

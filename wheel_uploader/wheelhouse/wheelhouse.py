@@ -10,7 +10,7 @@ import stat
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from typing import Self
 from wheel_uploader.core import bounds, cache_mac, cancellation
 from wheel_uploader.core.errors import LockedError, StorageError
 from wheel_uploader.core.filesystem import READ_FLAGS, OpenDirectory, read_umask, storage_errors
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import LocalFile
 from wheel_uploader.core.redaction import sanitize
 

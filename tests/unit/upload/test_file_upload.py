@@ -316,7 +316,7 @@ def test_a_redirect_may_be_the_answer_to_a_stored_form(status: int) -> None:
         "post look",
         answer.to_error(NAME).message,
         error=UsageError,
-        hint=answer.hint,
+        hint=str(answer.hint),
     )
 
 

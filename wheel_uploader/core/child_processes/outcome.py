@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+
+from wheel_uploader.core.lazy_dataclass import dataclass
 
 #: Default limit in bytes for each output stream; half of it is kept from the start and half from the end.
 MAX_OUTPUT_SIZE = 1 << 20

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from wheel_uploader.core.budget import OVER_BUDGET, Budget
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models.files import DistName, SdistName, WheelName
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from wheel_uploader.core.builders import BuildIdentity
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models.content import FileSummary
 from wheel_uploader.core.models.enums import Severity
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal
 
@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from wheel_uploader.core.errors import ReleaseError
 from wheel_uploader.core.formatting import format_count, format_verb, join_some
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models.enums import FileStatus
 from wheel_uploader.core.models.files import LocalFile
 

@@ -7,9 +7,9 @@ see ``REQUIRED_OPTIONS`` in ``option_rules``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from wheel_uploader.core.formatting import format_verb
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models.enums import Stage
 from wheel_uploader.core.models.option_rules import LATEST_VERSION, default_value, option_flag
 from wheel_uploader.core.models.run import Options

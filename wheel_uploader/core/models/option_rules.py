@@ -10,7 +10,7 @@ import enum
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
@@ -18,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 from wheel_uploader.core import bounds, builders
 from wheel_uploader.core.errors import OptionError, UsageError
 from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Stage
 from wheel_uploader.core.models.target_settings import TargetSettings
 from wheel_uploader.core.redaction import sanitize

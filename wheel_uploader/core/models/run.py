@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, MISSING, dataclass, field, fields
+from dataclasses import KW_ONLY, MISSING, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +11,7 @@ from typing import Any, Self
 from packaging.version import Version
 
 from wheel_uploader.core.errors import ReleaseError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import option_rules
 from wheel_uploader.core.models.changes import ReleaseChanges
 from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Stage

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 from packaging.tags import compatible_tags, cpython_tags
 
 from wheel_uploader.core.bounds import MAX_ENUMERATED_VERSION
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName, WheelName
 from wheel_uploader.core.platforms import platform_tags
 

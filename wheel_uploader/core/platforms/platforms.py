@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import BinaryFormat
 from wheel_uploader.core.platforms import platform_tags
 

@@ -7,9 +7,9 @@ import json
 import pkgutil
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.platforms.platforms import PlatformVersion
 
 #: The dynamic loader, which is part of glibc and musl and has a different name on each architecture.

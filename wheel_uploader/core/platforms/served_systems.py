@@ -11,9 +11,9 @@ import enum
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName, WheelName
 from wheel_uploader.core.platforms.matrix import MatrixCell, installs_tag
 from wheel_uploader.core.platforms.platform_tags import (

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from dataclasses import dataclass
+
+from wheel_uploader.core.lazy_dataclass import dataclass
 
 #: Maximum length of a line in entry_points.txt, for which the parser's time grows quadratically.
 MAX_LINE = 1000

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from wheel_uploader.core.budget import Budget
+from wheel_uploader.core.lazy_dataclass import dataclass
 
 BLOCK_SIZE = 512
 #: Maximum size of an extended header in bytes.

@@ -11,9 +11,9 @@ from __future__ import annotations
 import bisect
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import BinaryKind, BinarySlice
 from wheel_uploader.facts.binaries import module_names
 from wheel_uploader.facts.binaries.byte_view import MAX_SYMBOL_LENGTH, ByteView, MalformedBinary, NotRetained

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -22,6 +21,7 @@ from wheel_uploader.core.errors import (
     NothingFoundError,
     UsageError,
 )
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.models.option_rules import LATEST_VERSION
 from wheel_uploader.core.redaction import register_secret, sanitize, strip_url

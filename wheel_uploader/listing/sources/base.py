@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import ListingGap, ListingNote, RemoteFile
 from wheel_uploader.core.urls import UnclaimedUrl, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from wheel_uploader.facts.listing_page import ListedFolder

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.listing.sources.temporary_directory import UnpackDirectory
 

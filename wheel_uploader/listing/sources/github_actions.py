@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import CredentialsError, ListingError, NothingFoundError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import UnclaimedUrl, parse_qs, urlsplit

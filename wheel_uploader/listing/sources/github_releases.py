@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import ListingError, NothingFoundError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.models.option_rules import LATEST_VERSION
 from wheel_uploader.core.redaction import sanitize, strip_url

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from wheel_uploader.core.errors import HttpStatusError, ListingError, NothingFoundError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.core.urls import UnclaimedUrl, quote, unquote, urlsplit, urlunsplit
 from wheel_uploader.facts.index_pages import load_listing_json

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import NothingFoundError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import UnclaimedUrl, parse_qs, quote, unquote, urlsplit, urlunsplit

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.formatting import join_some
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName
 from wheel_uploader.core.models.option_rules import LATEST_VERSION
 from wheel_uploader.core.redaction import sanitize

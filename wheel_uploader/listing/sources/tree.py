@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import (
@@ -20,6 +20,7 @@ from wheel_uploader.core.errors import (
     ReleaseError,
 )
 from wheel_uploader.core.formatting import format_count, format_duration
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import GapRemedy, ListingGap, ListingNote, RemoteFile
 from wheel_uploader.facts.listing_page import MAX_LINKS
 from wheel_uploader.http.host_policy import find_permitting_option

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from wheel_uploader.core.lazy_dataclass import dataclass
 
 
 class Color(enum.StrEnum):

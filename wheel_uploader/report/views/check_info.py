@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from wheel_uploader.core.ignored_findings import find_ignore
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Finding, Report, Severity
 
 

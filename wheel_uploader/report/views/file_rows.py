@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
 
 from packaging.tags import Tag
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import (
     Confirmation,
     DistName,

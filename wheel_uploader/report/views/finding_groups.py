@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Finding, Report, Severity
 from wheel_uploader.report.formats.findings_text import SEVERITY_ORDER, group_by_message
 from wheel_uploader.report.views.check_info import RELEASE_SUBJECT, CheckInfos, get_ignore_reasons

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import InstallKind, InstallOutcome, Report
 from wheel_uploader.report.views.file_status import Emphasis, Symbol
 

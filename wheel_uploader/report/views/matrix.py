@@ -5,10 +5,10 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from wheel_uploader.core import filenames as core_filenames
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import DistName, Report
 from wheel_uploader.core.platforms import matrix as platforms_matrix
 from wheel_uploader.core.platforms import platform_tags

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import FileStatus, Report, SdistName
 from wheel_uploader.core.platforms.platform_tags import PlatformFamily
 from wheel_uploader.report.views import matrix

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from wheel_uploader.core.errors import FileError
 from wheel_uploader.core.formatting import format_count, format_duration, format_size, format_verb
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import (
     ExcludedFile,
     FileStatus,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from wheel_uploader.core.formatting import format_size
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models.changes import ReleaseChanges
 from wheel_uploader.report.views.file_rows import FileRow
 from wheel_uploader.report.views.file_status import Emphasis

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Report, Stage
 
 

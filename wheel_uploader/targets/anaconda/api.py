@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, NetworkError, TransportError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import quote
 from wheel_uploader.facts.listing_page import normalize_digests, resolve_link

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wheel_uploader.core.errors import CredentialsError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import TargetSettings
 from wheel_uploader.core.redaction import register_secret, sanitize
 from wheel_uploader.upload.credential_values import check_password

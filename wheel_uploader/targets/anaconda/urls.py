@@ -6,9 +6,10 @@ import itertools
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import register_secret, sanitize, strip_url
 from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit
 from wheel_uploader.http.host_policy import InvalidUrl, parse_origin

@@ -7,9 +7,10 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from wheel_uploader.core.errors import FileError, NetworkError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import LocalFile
 from wheel_uploader.core.progress import Progress, ProgressCounter
 from wheel_uploader.core.redaction import sanitize

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import HttpStatusError
 from wheel_uploader.core.formatting import format_duration
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.http import retry
 from wheel_uploader.upload.response import UploadResponse

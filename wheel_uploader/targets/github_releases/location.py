@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from packaging.version import Version
 
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import UnclaimedUrl, unquote, urlsplit
 from wheel_uploader.http.github_api import RepositoryLocation, parse_repository_url

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import ListingError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import unquote
 from wheel_uploader.facts.index_pages import load_listing_json

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from packaging.version import Version
 
 from wheel_uploader.core.errors import ConflictError, NetworkError, UsageError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.targets.github_releases import release_choice, responses
 from wheel_uploader.targets.github_releases.api import ReleaseApi
 from wheel_uploader.targets.github_releases.attempts import Attempts

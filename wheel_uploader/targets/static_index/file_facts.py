@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from packaging import metadata
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import LocalFile, WheelName
 from wheel_uploader.core.verified_file import VerifiedFile
 from wheel_uploader.facts.archive import core_metadata

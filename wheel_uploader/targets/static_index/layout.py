@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
 from wheel_uploader.core import filenames
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import IndexFile, LocalFile
 from wheel_uploader.core.urls import quote, unquote
 from wheel_uploader.targets.static_index.object_store import ObjectStore, StoredPage

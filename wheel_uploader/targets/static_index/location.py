@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import Options
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import file_url_path_to_local, unquote, urlsplit

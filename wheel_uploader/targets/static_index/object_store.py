@@ -7,10 +7,11 @@ any thread. They raise CredentialsError, HttpStatusError, TransportError, Networ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.redaction import sanitize
 
 #: Bytes of a page; a larger one lists more than one project.

@@ -10,11 +10,11 @@ import enum
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
 from wheel_uploader.core.errors import ListingError, NetworkError
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import IndexFile, ProjectPage
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import unquote, urljoin, urlsplit

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from wheel_uploader.core import filenames
@@ -17,6 +16,7 @@ from wheel_uploader.core.errors import (
     TransportError,
 )
 from wheel_uploader.core.formatting import format_count, format_duration, join_some
+from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import IndexFile, LocalFile
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize
