@@ -24,6 +24,12 @@ _RANGE = re.compile(r"bytes=([0-9]{1,12})-([0-9]{0,12})")
 _FIELD_NAME = re.compile(rb'name="([^"]*)"(?:; *filename="([^"]*)")?')
 
 
+class IndexServer(ThreadingHTTPServer):
+    """A server that accepts bursts: with five waiting connections, the default, others are delayed by 1 s."""
+
+    request_queue_size = 128
+
+
 class IndexHandler(BaseHTTPRequestHandler):
     """Responds to POST with 200 or 400, and to GET with a file or a JSON listing of all files."""
 
@@ -120,7 +126,7 @@ def main(host: str, port: int, folder: Path, think: float, workers: int) -> None
         think,
         threading.BoundedSemaphore(workers),
     )
-    ThreadingHTTPServer((host, port), IndexHandler).serve_forever()
+    IndexServer((host, port), IndexHandler).serve_forever()
 
 
 if __name__ == "__main__":

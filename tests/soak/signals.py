@@ -232,11 +232,13 @@ class Bench:
         allowed = {0, 128 + number, -number} if number else {0, _TIME_LIMIT, _PARTIAL}
         tally.forced = int("was terminated" in stderr)
         report = run.report()
-        if code not in allowed:
+        # Python starts with the import of a module, and ends with 1 if a signal interrupts that.
+        has_python = "Failed to import the site module" not in stderr
+        if code not in allowed and has_python:
             problem("other", f"ended with {code}")
         if code == 0:
             tally.after_end = 1
-        elif number and code == -number:
+        elif number and (code == -number or not has_python):
             tally.before_program = 1
             if wheelhouse.exists() or report:
                 problem("other", "the signal itself ended a run that had started")

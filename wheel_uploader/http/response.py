@@ -96,6 +96,18 @@ class StreamedResponse:
         if pending:
             yield b"".join(pending)
 
+    def read_beginning(self, size: int) -> bytes:
+        """Return the first ``size`` bytes of the body, or all of a shorter one, and read no further.
+
+        The connection can be used again if the body has no more bytes. Raises TransportError as
+        ``iter_chunks`` does.
+        """
+        chunks = self.iter_chunks(size)
+        beginning = next(chunks, b"")
+        if self.headers.get("content-length", "") == str(len(beginning)):
+            next(chunks, b"")
+        return beginning[:size]
+
     def abort(self) -> None:
         """Break the connection, from any thread: a reader gets the data received, or a TransportError."""
         network_stream = self._response.extensions.get("network_stream")

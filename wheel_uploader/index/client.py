@@ -106,6 +106,8 @@ def derive_simple_urls(upload_url: str) -> tuple[str, ...]:
 
 #: Bytes of a file that is taken whole from a host without ranges, and of one range.
 MAX_WHOLE_FILE = 16 << 20
+#: Files that are requested at once to confirm them.
+MAX_CONNECTIONS = 32
 #: Bytes that show whether a response is the file or a page.
 _PROBED_BYTES = 4
 #: With these statuses, a host may refuse only the range.
@@ -369,7 +371,7 @@ def _compare_beginning(response: StreamedResponse, file: LocalFile) -> str:
     kind = f" ({sanitize(response.content_type) or 'no content type'})"
     if size is not None and size != file.size:
         return f"{format_count(size, 'byte')} instead of {file.size}{kind}"
-    beginning = next(iter(response.iter_chunks(_PROBED_BYTES)), b"")[:_PROBED_BYTES]
+    beginning = response.read_beginning(_PROBED_BYTES)
     if beginning and beginning == _read_beginning(file):
         return ""
     # The served bytes are not compared with a file that was changed after it had been uploaded.
@@ -522,6 +524,7 @@ def open_index(options: Options, target: Target, progress: Progress) -> Iterator
         timeout=options.timeout,
         retries=options.retries,
         verify=str(target.cert) if target.cert else True,
+        max_connections=MAX_CONNECTIONS,
         progress=progress,
     ) as http:
         yield IndexClient(http, *urls)

@@ -22,12 +22,10 @@ from wheel_uploader.core.models import Confirmation, IndexFile, LocalFile, Proje
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.core.task_pool import TaskPool
-from wheel_uploader.index.client import IndexClient
+from wheel_uploader.index.client import MAX_CONNECTIONS, IndexClient
 
 #: Seconds between two polls: short at first, because most indexes list a file at once.
 _MIN_PAUSE, _MAX_PAUSE = 1.0, 20.0
-#: Files that are requested at once; only their first bytes are read.
-_MAX_PROBES = 16
 
 #: The confirmed files by view (``json``, ``html``) and file name.
 _ConfirmedFiles = dict[str, dict[str, Confirmation]]
@@ -171,7 +169,7 @@ class _Downloads:
 
         if len(files) <= 1:
             return [probe(file) for file in files]
-        with TaskPool("probe", _MAX_PROBES) as pool:
+        with TaskPool("probe", MAX_CONNECTIONS) as pool:
             return pool.map(probe, files, stop=lambda: None)
 
 

@@ -513,6 +513,24 @@ def test_redirect_without_location_is_a_status_error() -> None:
         http.get(URL)
 
 
+@pytest.mark.parametrize("size", [2, 4, 100])
+def test_the_beginning_of_a_short_body_keeps_the_connection(size: int) -> None:
+    part = answer(206, b"PK\3\4", {"Content-Range": "bytes 0-3/1000"})
+    with ScriptedServer([part, NEXT, part, NEXT, part]) as server, make_client(server.url) as http:
+        for _ in range(3):
+            with http.stream(server.url) as response:
+                assert response.read_beginning(size) == b"PK\3\4"[:size]
+        assert server.connections == 1
+
+
+def test_the_beginning_of_a_large_body_is_all_that_is_read() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nPK\3\4"
+    with ScriptedServer([head, HANG], [answer(200, b"ok")]) as server, make_client(server.url) as http:
+        with http.stream(server.url) as response:
+            assert response.read_beginning(4) == b"PK\3\4"
+        assert http.get(server.url).body == b"ok"
+
+
 def test_small_redirect_keeps_the_connection() -> None:
     moved = answer(301, b"moved", {"Location": "/x/"})
     with ScriptedServer([moved, NEXT, answer(200, b"ok")]) as server, make_client(server.url) as http:

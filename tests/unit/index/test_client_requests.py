@@ -695,14 +695,15 @@ def test_opens_the_target_with_its_certificates(monkeypatch: pytest.MonkeyPatch)
         "retries": 4,
         "progress": progress,
     }
-    assert [{"user_urls": (index.url,), "verify": "ca.pem", **common}] == SETTINGS
+    target_only = {"max_connections": 32}
+    assert [{"user_urls": (index.url,), "verify": "ca.pem", **common, **target_only}] == SETTINGS
     with open_index(
         options(index_url=ROOT, allow_insecure_hosts=("x.example",), timeout=7.0, retries=4),
         Target(url="https://push.fury.io/me/", is_pypi=False, name="mine"),
         progress,
     ) as index:
         assert index.url == ROOT
-    assert SETTINGS[1] == {"user_urls": (ROOT,), "verify": True, **common}
+    assert SETTINGS[1] == {"user_urls": (ROOT,), "verify": True, **common, **target_only}
     with open_comparison_index(chosen, OTHER_ROOT, progress) as index:
         assert index.url == OTHER_ROOT
     assert SETTINGS[2] == {"user_urls": (OTHER_ROOT,), **common}

@@ -104,7 +104,7 @@ def options() -> list[Option]:
         option(
             "--upload-jobs",
             type=int,
-            default=4,
+            default=6,
             show_default=True,
             metavar="N",
             help="Number of parallel uploads.",

@@ -118,7 +118,7 @@ class Options:
     prune_days: int | None = None
     #: Remove final releases from the target, too.
     prune_final: bool = False
-    upload_jobs: int = 4
+    upload_jobs: int = 6
     keep_going: bool = False
     #: Upload without reading the index: for credentials that may only write.
     write_only: bool = False

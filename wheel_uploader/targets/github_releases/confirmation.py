@@ -181,7 +181,7 @@ def _compare(response: StreamedResponse, content: AssetContent) -> str:
     size = bounds.parse_whole_number(total, bounds.MAX_FILE_SIZE)
     if size is not None and size != content.size:
         return f"its download has {format_count(size, 'byte')} instead of {content.size} ({kind})"
-    beginning = next(iter(response.iter_chunks(len(content.beginning))), b"")[: len(content.beginning)]
+    beginning = response.read_beginning(len(content.beginning))
     if beginning and content.beginning.startswith(beginning):
         return ""
     return f"its download has other contents ({kind})"
