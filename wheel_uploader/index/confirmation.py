@@ -16,6 +16,7 @@ from wheel_uploader.core.errors import (
     DeadlineError,
     NetworkError,
     ReleaseError,
+    TransportError,
 )
 from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import Confirmation, IndexFile, LocalFile, ProjectPage
@@ -162,7 +163,7 @@ class _Downloads:
             digests = {"sha256": confirmation.sha256}
             served = IndexFile(filename=file.filename, url=confirmation.url, hashes=digests)
             try:
-                text = self.index.probe_file(served, file)
+                text = self._probe_twice(served, file)
             except (CredentialsError, NetworkError) as error:
                 return error
             return NetworkError(text) if text else None
@@ -171,6 +172,13 @@ class _Downloads:
             return [probe(file) for file in files]
         with TaskPool("probe", MAX_CONNECTIONS) as pool:
             return pool.map(probe, files, stop=lambda: None)
+
+    def _probe_twice(self, served: IndexFile, file: LocalFile) -> str:
+        """Request a file, and again if the connection breaks: the server may have closed an unused one."""
+        try:
+            return self.index.probe_file(served, file)
+        except TransportError:
+            return self.index.probe_file(served, file)
 
 
 def _describe_progress(

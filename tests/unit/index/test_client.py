@@ -19,6 +19,7 @@ from wheel_uploader.core.errors import (
     DeadlineError,
     HttpStatusError,
     NetworkError,
+    TransportError,
     UnsupportedVersionError,
 )
 from wheel_uploader.core.models import Confirmation, FileComparison, IndexFile, LocalFile, ProjectPage
@@ -840,6 +841,29 @@ def test_confirm_logs_in_once_for_files_that_require_it(
         # Each look requests each file once, and the first one again after the login.
         assert 1000 - len(server.index.file_script) == 2 * (len(time.slept) + 1) + 2
     assert logins == [True]
+
+
+def test_a_connection_that_breaks_once_does_not_delay_the_confirmation(
+    server: Served,
+    release: list[LocalFile],
+    open_index: Callable[..., IndexClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for file in release[:2]:
+        server.index.store(file.path)
+    index, time = open_index(server.index_url), VirtualTime()
+    probe_file, broken = index.probe_file, set[str]()
+
+    def break_once(served: IndexFile, file: LocalFile) -> str:
+        if file.filename not in broken:
+            broken.add(file.filename)
+            raise TransportError("the server closed the connection")
+        return probe_file(served, file)
+
+    monkeypatch.setattr(index, "probe_file", break_once)
+    assert len(confirm(index, release[:2], time, timeout=30)) == 2
+    assert len(broken) == 2
+    assert time.slept == []
 
 
 # --- single requests -------------------------------------------------------------------------------
