@@ -63,9 +63,6 @@ def _run_stages(context: RunContext) -> None:
     from wheel_uploader.pipeline import check_stage, download_stage
 
     wheelhouse = download_stage.open_wheelhouse(context)
-    if options.until >= Stage.CHECK:
-        for target in context.targets or filter(None, [context.target]):
-            target.read_ahead(selection.project)
     with stage(Stage.DOWNLOAD):
         downloaded = download_stage.run(context, selection, wheelhouse)
     if options.until == Stage.DOWNLOAD:
