@@ -1,4 +1,4 @@
-"""What is compared of a wheel: its metadata, entry points and members, without reading the rest of it."""
+"""The facts of a wheel that are compared: metadata, entry points and members. The rest is not read."""
 
 from __future__ import annotations
 

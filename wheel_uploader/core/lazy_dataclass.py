@@ -32,7 +32,7 @@ _GROUPS = (("__init__",), ("__repr__", "__eq__", "__hash__"))
 
 
 class _Blueprint:
-    """What the methods of a class are generated from: its namespace before it had slots, and an option."""
+    """The source of the methods that are generated: the namespace of a class before it had slots."""
 
     def __init__(self, cls: type[Any], *, kw_only: bool) -> None:
         self.name = cls.__name__
@@ -42,7 +42,7 @@ class _Blueprint:
 
     def generate(self, group: tuple[str, ...]) -> dict[str, Any]:
         """Return the methods of a group, without those that the class defines itself."""
-        template: type[Any] = type(self.name, self.bases, dict(self.namespace))
+        template: type[Any] = type(self.name, self.bases, self.namespace)
         makes_init = "__init__" in group
         dataclasses.dataclass(
             frozen=True, kw_only=self.kw_only, init=makes_init, repr=not makes_init, eq=not makes_init

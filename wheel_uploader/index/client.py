@@ -106,7 +106,7 @@ def derive_simple_urls(upload_url: str) -> tuple[str, ...]:
 
 #: Bytes of a file that is taken whole from a host without ranges, and of one range.
 MAX_WHOLE_FILE = 16 << 20
-#: Files that are requested at once to confirm them.
+#: Connections to a host, and files that are requested at once to confirm them.
 MAX_CONNECTIONS = 32
 #: Bytes that show whether a response is the file or a page.
 _PROBED_BYTES = 4

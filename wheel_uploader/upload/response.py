@@ -218,8 +218,8 @@ def _succeeded(status: int, body: str) -> UploadResponse:
             kind=ResponseKind.REJECTED,
             status=status,
             diagnosis="the index returned an error with a status that means success",
-            hint="If these words name a problem of the file or the login, correct it; otherwise ask the "
-            "operator of the index what they mean.",
+            hint="If these words name a problem of the file or the login, correct it; otherwise send "
+            "them to the operator of the index.",
             error_type=NetworkError,
             server_message=extract_server_message("", body, status),
             is_final=True,

@@ -523,7 +523,7 @@ def test_the_beginning_of_a_short_body_keeps_the_connection(size: int) -> None:
         assert server.connections == 1
 
 
-def test_the_beginning_of_a_large_body_is_all_that_is_read() -> None:
+def test_reads_only_the_beginning_of_a_large_body() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nPK\3\4"
     with ScriptedServer([head, HANG], [answer(200, b"ok")]) as server, make_client(server.url) as http:
         with http.stream(server.url) as response:
