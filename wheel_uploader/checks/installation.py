@@ -7,8 +7,6 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from packaging.utils import canonicalize_name
-
 from wheel_uploader.checks import installed_layout
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.core.formatting import format_count
@@ -60,12 +58,12 @@ def unknown_scheme(wheel: WheelContent) -> Iterator[Observation]:
 
 @check("wheel/foreign-data", Severity.ERROR)
 def foreign_data(wheel: WheelContent) -> Iterator[Observation]:
-    """Data directory is named after another project or version.
+    """Data directory is not named like the wheel.
 
-    The files of a wheel that belong outside of site-packages are in NAME-VERSION.data, named like the wheel
-    itself. pip installs the files of any directory that ends in ".data", whereas other installers copy such a
-    directory to site-packages as it is. The usual cause is a wheel that was renamed or edited by hand. Build
-    again from a clean checkout.
+    The files of a wheel that belong outside of site-packages are in NAME-VERSION.data, spelled exactly as in
+    the file name or as NAME-VERSION.dist-info. pip installs the files of any directory that ends in ".data",
+    whereas uv and installer copy such a directory to site-packages as it is. The usual cause is a wheel that
+    was renamed or edited by hand. Build again from a clean checkout.
     """
     tops = (member.name.partition("/")[0] for member in wheel.members if ".data/" in member.name)
     for top in dict.fromkeys(top for top in tops if top.endswith(".data")):
@@ -74,8 +72,8 @@ def foreign_data(wheel: WheelContent) -> Iterator[Observation]:
 
 
 def _is_own_data(top: str, wheel: WheelContent) -> bool:
-    name, dash, version = top.removesuffix(".data").partition("-")
-    return bool(dash) and canonicalize_name(name) == wheel.name.project and version == wheel.name.raw_version
+    by_filename = f"{wheel.name.raw_project}-{wheel.name.raw_version}"
+    return top.removesuffix(".data") in (by_filename, record.find_dist_info(wheel).removesuffix(".dist-info"))
 
 
 @check("wheel/path-collision", Severity.ERROR)
