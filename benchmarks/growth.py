@@ -18,6 +18,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import click
+
 from benchmarks import loopback, plot
 from benchmarks.memory import common
 from tools.testing import big_wheels, wheels
@@ -44,9 +46,13 @@ print(time.process_time() - started_at, len(text))
 """
 
 
-def main() -> None:
-    selected = sys.argv[1:] or list(MEASURES)
-    for name in selected:
+@click.command()
+@click.argument("names", nargs=-1, metavar="[files|size|listing|findings]...")
+def main(names: tuple[str, ...]) -> None:
+    """Measure how time and memory grow."""
+    if unknown := set(names) - set(MEASURES):
+        raise click.UsageError(f"unknown: {', '.join(sorted(unknown))}")
+    for name in names or MEASURES:
         measure, x_label = MEASURES[name]
         with tempfile.TemporaryDirectory(prefix="wheel-uploader-growth-") as folder:
             rows = list(measure(Path(folder)))

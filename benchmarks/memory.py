@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import click
+
 from benchmarks.loopback import Loopback, loopback, run
 from tools.testing.big_wheels import DEFLATED, KINDS, NATIVE, STORED, make
 
@@ -21,8 +23,11 @@ from tools.testing.big_wheels import DEFLATED, KINDS, NATIVE, STORED, make
 LIMIT_MB = 150
 
 
-def main() -> None:
-    size = int(sys.argv[1] if len(sys.argv) > 1 else 1000) * 1_000_000
+@click.command()
+@click.argument("megabytes", metavar="[MB]", default=1000)
+def main(megabytes: int) -> None:
+    """Measure the peak memory of each stage with wheels of MB megabytes unpacked."""
+    size = megabytes * 1_000_000
     print(f"| wheel | file, MB | download | check | upload and confirm | total seconds |\n{'|---' * 6}|")
     worst = 0.0
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-memory-") as folder:

@@ -20,10 +20,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import click
+
 from tools.testing import wheels
 from tools.testing.serving import serve_in_thread
 
-RUNS = 15
 _JSON = "application/vnd.pypi.simple.v1+json"
 
 
@@ -35,8 +36,10 @@ class Timing(NamedTuple):
     cpu: float
 
 
-def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+@click.command()
+@click.argument("runs", default=15)
+def main(runs: int) -> None:
+    """Measure the time to the first line of output RUNS times."""
     # Installed packages have compiled bytecode; here the first run may write it.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as url:

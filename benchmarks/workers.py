@@ -15,6 +15,8 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import click
+
 from wheel_uploader import checks
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import CheckProfile, CheckResult
@@ -31,8 +33,11 @@ def inspect_wheel(path: Path) -> CheckResult:
     return checks.inspect_content(content, profile=CheckProfile.PYPI)
 
 
-def main() -> None:
-    paths = sorted(Path(sys.argv[1]).glob("*.whl"), key=lambda path: -path.stat().st_size)
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def main(folder: Path) -> None:
+    """Compare threads and processes for the checks of the wheels in FOLDER."""
+    paths = sorted(folder.glob("*.whl"), key=lambda path: -path.stat().st_size)
     cores = os.cpu_count() or 1
     spawn = get_context("spawn")
 
