@@ -83,9 +83,10 @@ def command(show_config: bool, doctor: bool, **values: Any) -> NoReturn:
         with cancellation.use_token(cancel), cancel.time_limit(values["max_duration"]):
             # A signal may have arrived while the command line was parsed.
             cancel.raise_if_cancelled()
-            from wheel_uploader.core import progress
+            from wheel_uploader.core import malloc_arenas, progress
             from wheel_uploader.pipeline import run as pipeline_run
 
+            malloc_arenas.limit_arenas()
             release_words.require_any(context, values)
             _silence_library_logs()
             display = progress.make_progress(
