@@ -87,7 +87,7 @@ class Loopback:
 
     def page(self) -> bytes:
         files = [
-            {"filename": name, "url": f"/gone/{name}", "hashes": {"sha256": digest}}
+            {"filename": name, "url": f"/files/{name}", "hashes": {"sha256": digest}}
             for name, digest in self.posted.items()
         ]
         return json.dumps({"meta": {"api-version": "1.0"}, "name": "dipy", "files": files}).encode()
@@ -177,6 +177,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         with path.open("rb") as file:
+            if match := re.fullmatch(r"bytes=0-([0-9]+)", self.headers["range"] or ""):
+                beginning = file.read(int(match[1]) + 1)
+                self.send_response(206)
+                self.send_header("content-type", "application/octet-stream")
+                self.send_header("content-range", f"bytes 0-{len(beginning) - 1}/{status.st_size}")
+                self.send_header("content-length", str(len(beginning)))
+                self.end_headers()
+                self.wfile.write(beginning)
+                return
             self.send_response(200)
             self.send_header("content-type", "application/octet-stream")
             self.send_header("etag", etag)
