@@ -1,10 +1,10 @@
-"""Measures how time and memory grow: ``python -m benchmarks.growth [files|size|listing|findings]...``.
+"""Measures how time and memory grow: ``python -m benchmarks.growth [NAME]...``.
 
-files: a complete run, list to confirm, with 1 to 2,000 tiny wheels; size: download and checks of one wheel
-of 1 KB to 4.3 GB; listing: pages of 100 to 100,000 links; findings: each report of 1 to 100,000 findings.
-It prints tables as Markdown and writes plots into benchmarks/plots. The exponent is the slope of the last
-step in a log-log plot: 1 is linear. Time is CPU time and memory is peak memory (VmHWM), both of all processes
-of a run. Up to 9 GB of disk are used temporarily.
+files: a complete run, list to confirm, with 1 to 2,000 tiny wheels; release: one with 1 to 20 wheels of
+512 MiB; size: download and checks of one wheel of 1 KB to 4.3 GB; listing: pages of 100 to 100,000 links;
+findings: each report of 1 to 100,000 findings. It prints tables as Markdown and writes plots into
+benchmarks/plots. The exponent is the slope of the last step in a log-log plot: 1 is linear. Time is CPU time
+and memory is peak memory (VmHWM), both of all processes of a run. Up to 11 GB of disk are used temporarily.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from tools.testing import big_wheels, wheels
 
 PLOTS = Path(__file__).parent / "plots"
 FILES = (1, 10, 100, 500, 2000)
+WHEELS = (1, 5, 20)
+WHEEL_SIZE = 512 << 20
 SIZES = (1_000, 1_000_000, 30_000_000, 1_000_000_000, 4_300_000_000)
 LINKS = (100, 1_000, 10_000, 99_000)
 FORMATS = ("text", "json", "sarif", "markdown", "html")
@@ -47,7 +49,7 @@ print(time.process_time() - started_at, len(text))
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[files|size|listing|findings]...")
+@click.argument("names", nargs=-1, metavar="[files|release|size|listing|findings]...")
 def main(names: tuple[str, ...]) -> None:
     """Measure how time and memory grow."""
     if unknown := set(names) - set(MEASURES):
@@ -90,17 +92,30 @@ def files(folder: Path) -> Iterator[Row]:
     for count in FILES:
         for number in range(count):
             wheels.make_wheel(folder / "staged", build=str(number))
-        with loopback.loopback(folder / "staged") as server:
-            arguments = [*common(server), "--repository-url", server.upload, "--index-url", server.index]
-            first, again = (run_checked(folder, *arguments, "dipy", "1.11.0") for _ in range(2))
-            if len(server.posted) != count:
-                raise SystemExit(f"{len(server.posted)} of {count} files were posted")
-        shutil.rmtree(folder / "staged")
-        shutil.rmtree(folder / "wheelhouse")
-        yield (
-            count,
-            {"job, s": first.cpu, "again, s": again.cpu, "job, MiB": first.peak, "again, MiB": again.peak},
-        )
+        yield count, measure_job(folder, count)
+
+
+def release(folder: Path) -> Iterator[Row]:
+    """Measure a complete run with large wheels, and a second one that finds everything done."""
+    for count in WHEELS:
+        for number in range(count):
+            # Of different sizes: equal members are inspected once.
+            tag = f"cp3{number}-cp3{number}-win_amd64"
+            big_wheels.make(folder / "staged", WHEEL_SIZE + number, big_wheels.STORED, tag)
+        size = sum(path.stat().st_size for path in (folder / "staged").iterdir())
+        yield size, measure_job(folder, count)
+
+
+def measure_job(folder: Path, count: int) -> dict[str, float]:
+    """Return the figures of two complete runs with the ``count`` staged wheels."""
+    with loopback.loopback(folder / "staged") as server:
+        arguments = [*common(server), "--repository-url", server.upload, "--index-url", server.index]
+        first, again = (run_checked(folder, *arguments, "dipy", "1.11.0") for _ in range(2))
+        if len(server.posted) != count:
+            raise SystemExit(f"{len(server.posted)} of {count} files were posted")
+    shutil.rmtree(folder / "staged")
+    shutil.rmtree(folder / "wheelhouse")
+    return {"job, s": first.cpu, "again, s": again.cpu, "job, MiB": first.peak, "again, MiB": again.peak}
 
 
 def size(folder: Path) -> Iterator[Row]:
@@ -154,6 +169,7 @@ def run_checked(folder: Path, *arguments: str) -> loopback.RunResult:
 
 MEASURES: dict[str, tuple[Callable[[Path], Iterator[Row]], str]] = {
     "files": (files, "files of a release"),
+    "release": (release, "bytes of a release"),
     "size": (size, "bytes of a wheel"),
     "listing": (listing, "links of a listing"),
     "findings": (findings, "findings"),
