@@ -154,10 +154,11 @@ def missing_library(wheel: WheelContent) -> Iterator[Observation]:
     Windows those of Windows 10 and vcruntime140.dll, which comes with Python, but not vcomp140.dll (for
     msvcp140.dll, see native/needs-visual-cpp). A library in the wheel counts if a search path ($ORIGIN,
     @loader_path, @rpath) leads to it; with glibc, a RUNPATH counts only for what its own file requires, and
-    not for the libraries of its libraries. A DLL counts anywhere in the wheel. Common causes are a repair
-    step that was left out, that looked at another directory, or that stopped at a Homebrew library built for
-    a newer macOS. Repair the wheel with auditwheel, delocate or delvewheel. Wheels for Android, iOS and
-    plain Linux tags are not checked.
+    not for the libraries of its libraries. A DLL counts anywhere in the wheel, and a library of a required
+    project if its name or a search path shows it: with Requires-Dist: torch, those of torch and of CUDA.
+    Common causes are a repair step that was left out, that looked at another directory, or that stopped at a
+    Homebrew library built for a newer macOS. Repair the wheel with auditwheel, delocate or delvewheel. Wheels
+    for Android, iOS and plain Linux tags are not checked.
     """
     yield from group_by_message(
         wheel,

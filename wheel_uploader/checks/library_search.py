@@ -35,6 +35,15 @@ MAX_SEARCH_PATHS = 64
 _MIN_DISTINCTIVE_NAME = 5
 #: The same for what distinguishes a project from another one whose name it begins with.
 _MIN_COMPANION_NAME = 3
+#: Beginnings of the names of libraries that are loaded by the import of a project with another name. torch
+#: loads its own and those of CUDA, and projects that extend it leave both out.
+_LOADED_LIBRARIES = {
+    "torch": (
+        *("c10.", "c10-", "caffe2", "cublas", "cudart", "cudnn", "cufft", "cufile", "cupti", "curand"),
+        *("cusolver", "cusparse", "nccl", "nvjitlink", "nvrtc", "nvtoolsext"),
+    ),
+    "pyarrow": ("arrow", "parquet"),
+}
 
 
 class LibraryLocation(enum.Enum):
@@ -251,11 +260,11 @@ class _RequiredProjects:
         self._directories = directories
         self._names = names
         self._own_name = own_name
-        #: The rest of the names of projects that begin with that of this one: ``qt5`` of PyQt5-Qt5.
-        self._companions = tuple(
-            rest
-            for name in names
-            if (rest := name.removeprefix(f"{own_name}-")) != name and len(rest) >= _MIN_COMPANION_NAME
+        #: The beginnings of the names of libraries that other projects install or load.
+        self._libraries = (
+            *_list_companions(names, own_name),
+            *_list_siblings(names, own_name),
+            *(library for project in names for library in _LOADED_LIBRARIES.get(project, ())),
         )
 
     @property
@@ -279,13 +288,32 @@ class _RequiredProjects:
     def has_library(self, library: str) -> bool:
         """Return whether a library is named after a required project, like shiboken6.abi3.dll.
 
-        It may also begin with the name of a companion: Qt5Core.dll is in PyQt5-Qt5, which PyQt5 requires.
+        It may also begin with the name of a companion: Qt5Core.dll is in PyQt5-Qt5, which PyQt5 requires; or
+        with that of a sibling: libcublas.so.13 is in nvidia-cublas, which nvidia-cusolver requires.
         """
         stem = posixpath.basename(library).lower().removeprefix("lib").replace("_", "-")
-        return stem.startswith(self._companions) or any(
+        return stem.startswith(self._libraries) or any(
             len(project) >= _MIN_DISTINCTIVE_NAME and stem.startswith((f"{project}.", f"{project}-"))
             for project in self._names
         )
+
+
+def _list_companions(names: frozenset[str], own_name: str) -> Iterator[str]:
+    """Yield the rest of the names of projects that begin with ``own_name``: ``qt5`` of PyQt5-Qt5."""
+    for name in names:
+        rest = name.removeprefix(f"{own_name}-")
+        if rest != name and len(rest) >= _MIN_COMPANION_NAME:
+            yield rest
+
+
+def _list_siblings(names: frozenset[str], own_name: str) -> Iterator[str]:
+    """Yield the second word of the names of projects whose first word is that of ``own_name``."""
+    family, dash, _ = own_name.partition("-")
+    for name in names:
+        first, _, rest = name.partition("-")
+        word = rest.partition("-")[0]
+        if dash and first == family and len(word) >= _MIN_DISTINCTIVE_NAME:
+            yield word
 
 
 def _read_required_projects(wheel: WheelContent) -> frozenset[str]:

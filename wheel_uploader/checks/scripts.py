@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from wheel_uploader.checks import core_metadata, installed_layout
 from wheel_uploader.checks.installed_layout import ModuleIndex
@@ -103,9 +104,23 @@ def missing_script_function(wheel: WheelContent) -> Iterator[Observation]:
     """
     scripts = [script for script in installed_layout.list_scripts(wheel) if script.module]
     sources = installed_layout.map_retained_sources(wheel) if scripts else {}
-    for script in scripts:
-        if member := _find_source_without(script, sources, wheel):
+    found = [
+        (script, member) for script in scripts if (member := _find_source_without(script, sources, wheel))
+    ]
+    if not found:
+        return
+    # "from package import module" imports the module, in which this function may be.
+    submodules = {script: _get_submodule(script) for script, _ in found if "." in script.function}
+    index = ModuleIndex(wheel, submodules.values())
+    for script, member in found:
+        if script not in submodules or not index.has_code(submodules[script].module):
             yield member, f"the script '{script.name}' calls {script.function}, which does not occur in it"
+
+
+def _get_submodule(script: Script) -> Script:
+    """Return the script with the first part of its function as a module."""
+    first, _, function = script.function.partition(".")
+    return replace(script, module=f"{script.module}.{first}", function=function)
 
 
 def _find_source_without(script: Script, sources: Mapping[str, str], wheel: WheelContent) -> str:

@@ -245,6 +245,8 @@ SCRIPT_FAULTS = flatten(
         },
         ("wheel/missing-script-function", "warning"): {
             "a missing function": Script("demo = dipy.cli:main"),
+            "a function of a missing submodule": Script("demo = dipy:sub.main"),
+            "a function of a directory": Script("demo = dipy:sub.main", {"dipy/sub/main.py": b"x = 1\n"}),
             "a function with a longer name": Script(
                 "demo = dipy.run:main", {"dipy/run.py": b"def main_loop(): ...\nx_main = 1\n"}
             ),
@@ -267,6 +269,11 @@ GOOD_SCRIPTS = {
     "an extra": Script("demo = dipy:main [x]"),
     "two extras": Script("demo=dipy:main[x-y, z]"),
     "a method": Script("demo = dipy.cli:App.run"),
+    # The script of pip is "from dipy import cli", which imports the module.
+    "a function of a submodule": Script("demo = dipy:sub.main", {"dipy/sub.py": b"def main(): ...\n"}),
+    "a function of a subpackage": Script(
+        "demo = dipy:sub.main", {"dipy/sub/__init__.py": b"from .x import main"}
+    ),
     "a package": Script("demo = dipy.sub:main", {"dipy/sub/__init__.py": b"from .x import main\n"}),
     "all names of another module": Script("demo = dipy.run:main", {"dipy/run.py": b"from dipy import *\n"}),
     "names made on request": Script("demo = dipy.run:main", {"dipy/run.py": b"def __getattr__(name): ...\n"}),

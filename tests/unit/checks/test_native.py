@@ -28,13 +28,14 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
 Files = Mapping[str, bytes]
 
 
-def run_checks(tag: str, files: Files, requires: str = "") -> dict[str, list[str]]:
+def run_checks(tag: str, files: Files, requires: str = "", *, project: str = "dipy") -> dict[str, list[str]]:
     """Return the messages of every native check by its id; each begins with the member."""
     parts: Parts = {"files": files}
     if requires:
         text = METADATA.format(project="dipy", version="1.11.0")
         parts["metadata"] = text.replace("License: BSD\n", f"License: BSD\nRequires-Dist: {requires}\n")
-    wheel = content(wheel_bytes(tag=tag, **parts), wheel_filename("dipy", "1.11.0", tag))
+    filename = wheel_filename(project.replace("-", "_"), "1.11.0", tag)
+    wheel = content(wheel_bytes(tag=tag, **parts), filename)
     assert isinstance(wheel, WheelContent)
     messages: dict[str, list[str]] = {}
     for check in native.CHECKS:
@@ -721,6 +722,28 @@ def test_accepts_a_library_of_a_companion() -> None:
     assert run_checks(WIN, module, "dipy-Qt5>=5.15") == {}
     assert set(run_checks(WIN, module, "other-Qt5>=5.15")) == {"native/missing-library"}
     assert set(run_checks(WIN, module, "dipy-Qt6>=6")) == {"native/missing-library"}
+
+
+def test_accepts_a_library_of_a_sibling() -> None:
+    module = {SO: elf(needed=("libcublas.so.13", "libcublasLt.so.13"))}
+    assert run_checks(LINUX, module, "nvidia-cublas", project="nvidia-cusolver") == {}
+    assert run_checks(LINUX, module, "nvidia-cublas-cu12==12.1", project="nvidia-cusolver") == {}
+    assert set(run_checks(LINUX, module, "other-cublas", project="nvidia-cusolver")) == {
+        "native/missing-library"
+    }
+    assert set(run_checks(LINUX, module, "nvidia-cufft", project="nvidia-cusolver")) == {
+        "native/missing-library"
+    }
+
+
+def test_accepts_the_libraries_that_the_import_of_torch_loads() -> None:
+    module = {SO: elf(needed=("libc10.so", "libc10_cuda.so", "libtorch_cpu.so", "libcudart.so.13"))}
+    assert run_checks(LINUX, module, "torch>=2") == {}
+    assert run_checks(LINUX, {SO: elf(needed=("libarrow.so.2400", "libparquet.so.2400"))}, "pyarrow") == {}
+    assert set(run_checks(LINUX, module, "numpy")) == {"native/missing-library"}
+    for library in ("libgomp.so.1", "libc100.so", "libjpeg.so.62"):
+        files = {SO: elf(needed=("libtorch_cpu.so", library))}
+        assert set(run_checks(LINUX, files, "torch>=2")) == {"native/missing-library"}, library
 
 
 def test_accepts_a_library_in_a_directory_that_a_family_shares() -> None:
