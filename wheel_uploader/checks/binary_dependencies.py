@@ -176,12 +176,17 @@ def plugin_missing_library(wheel: WheelContent) -> Iterator[Observation]:
     """Library that no module loads on import requires one that neither the wheel nor the platform provides.
 
     The modules of the wheel can be imported, but whoever uses the library gets "cannot open shared object
-    file" or "Library not loaded". That is intended for a plugin for software that users install themselves,
-    such as a commercial solver. Otherwise the causes and remedies are those of native/missing-library.
+    file", "Library not loaded" or "DLL load failed". That is intended for a plugin for software that users
+    install themselves, such as a commercial solver. Otherwise the causes and remedies are those of
+    native/missing-library.
     """
     yield from group_by_message(
         wheel,
-        ((need.member, need.sentence) for need in _find_unmet(wheel, *_SYSTEM_NAMES) if need.is_of_plugin),
+        (
+            (need.member, need.sentence)
+            for need in _find_unmet(wheel, *_SYSTEM_NAMES)
+            if need.is_of_plugin and not (need.is_missing and policies.is_visual_cpp_runtime(need.library))
+        ),
     )
 
 

@@ -35,14 +35,19 @@ MAX_SEARCH_PATHS = 64
 _MIN_DISTINCTIVE_NAME = 5
 #: The same for what distinguishes a project from another one whose name it begins with.
 _MIN_COMPANION_NAME = 3
+#: Beginnings of the names of the libraries of CUDA.
+_CUDA_LIBRARIES = (
+    *("cublas", "cudart", "cudnn", "cufft", "cufile", "cupti", "curand", "cusolver", "cusparse", "cutensor"),
+    *("nccl", "nvjitlink", "nvrtc", "nvtoolsext"),
+)
+#: Names of projects for a version of CUDA, which users install themselves.
+_CUDA_PROJECT = re.compile(r"-cu(?:da)?[0-9]+x?\Z")
 #: Beginnings of the names of libraries that are loaded by the import of a project with another name. torch
 #: loads its own and those of CUDA, and projects that extend it leave both out.
 _LOADED_LIBRARIES = {
-    "torch": (
-        *("c10.", "c10-", "caffe2", "cublas", "cudart", "cudnn", "cufft", "cufile", "cupti", "curand"),
-        *("cusolver", "cusparse", "nccl", "nvjitlink", "nvrtc", "nvtoolsext"),
-    ),
+    "torch": ("c10.", "c10-", "caffe2", *_CUDA_LIBRARIES),
     "pyarrow": ("arrow", "parquet"),
+    "kivy-deps-gstreamer": ("glib-", "gobject-"),
 }
 
 
@@ -129,7 +134,6 @@ class LibrarySearch:
         """Return whether ``code`` is a library that no import of the wheel's modules loads."""
         return (
             code.slice.kind is BinaryKind.LIBRARY
-            and code.binary.format is not BinaryFormat.PE
             and bool(self._reach.folders)
             and not self._is_imported(code)
         )
@@ -144,7 +148,7 @@ class LibrarySearch:
 
     @functools.cached_property
     def _reach(self) -> _Reach:
-        return _follow_modules(self._wheel, {path for paths in self._paths.values() for path in paths})
+        return _follow_modules(self._wheel, self._paths)
 
     def _classify_missing(self, library: str) -> LibraryLocation:
         return LibraryLocation.OTHER_WHEEL if self._required.has_library(library) else LibraryLocation.MISSING
@@ -162,12 +166,14 @@ class _Reach(NamedTuple):
     loaded: set[str]
 
 
-def _follow_modules(wheel: WheelContent, members: set[str]) -> _Reach:
+def _follow_modules(wheel: WheelContent, paths_by_name: dict[str, list[str]]) -> _Reach:
     """Follow the modules' search paths, most of which also hold for the libraries that they load.
 
     With glibc, a RUNPATH holds only for what its own file needs, and a file that has one inherits none. musl
-    and macOS inherit all search paths.
+    and macOS inherit all search paths. On Windows, a library is found by its name. ``paths_by_name`` has the
+    paths of all members by their file names in lower case.
     """
+    members = {path for paths in paths_by_name.values() for path in paths}
     platforms = platforms_platforms.parse_platforms(wheel.name.platforms)
     is_glibc = bool(platforms) and all(platform.system in GLIBC_SYSTEMS for platform in platforms)
     code_by_path: dict[str, list[LoadableCode]] = {}
@@ -184,8 +190,14 @@ def _follow_modules(wheel: WheelContent, members: set[str]) -> _Reach:
         folders = tuple(reach.folders[path])[:MAX_SEARCH_PATHS]
         inherited = () if is_glibc and _has_runpath(code_by_path[path]) else folders
         for code in code_by_path[path]:
-            wheel.budget.count_work(1 + len(code.slice.needed_libraries) * len(folders))
-            for library, found in _find_needed(code, folders, members):
+            names = code.slice.needed_libraries
+            if code.binary.format is BinaryFormat.PE:
+                wheel.budget.count_work(1 + sum(len(paths_by_name.get(name.lower(), ())) for name in names))
+                needed = _find_dlls(code, paths_by_name)
+            else:
+                wheel.budget.count_work(1 + len(names) * len(folders))
+                needed = _find_needed(code, folders, members)
+            for library, found in needed:
                 reach.loaded.add(library)
                 if found not in code_by_path:
                     continue
@@ -216,6 +228,12 @@ def _find_needed(
             if path in members:
                 yield name, path
                 break
+
+
+def _find_dlls(code: LoadableCode, paths_by_name: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    """Yield the name and each path of the DLLs that ``code`` needs."""
+    for library in code.slice.needed_libraries:
+        yield from ((library, path) for path in paths_by_name.get(library.lower(), ()))
 
 
 def _add_folders(reach: _Reach, path: str, folders: tuple[str, ...], slices: list[LoadableCode]) -> bool:
@@ -265,6 +283,7 @@ class _RequiredProjects:
             *_list_companions(names, own_name),
             *_list_siblings(names, own_name),
             *(library for project in names for library in _LOADED_LIBRARIES.get(project, ())),
+            *(_CUDA_LIBRARIES if _CUDA_PROJECT.search(own_name) else ()),
         )
 
     @property
@@ -299,11 +318,15 @@ class _RequiredProjects:
 
 
 def _list_companions(names: frozenset[str], own_name: str) -> Iterator[str]:
-    """Yield the rest of the names of projects that begin with ``own_name``: ``qt5`` of PyQt5-Qt5."""
+    """Yield the rest of the names of projects that begin with ``own_name``: ``qt5`` of PyQt5-Qt5.
+
+    Kivy requires kivy-deps.sdl2.
+    """
     for name in names:
         rest = name.removeprefix(f"{own_name}-")
-        if rest != name and len(rest) >= _MIN_COMPANION_NAME:
-            yield rest
+        word = rest.removeprefix("deps-")
+        if rest != name and len(word) >= _MIN_COMPANION_NAME:
+            yield word
 
 
 def _list_siblings(names: frozenset[str], own_name: str) -> Iterator[str]:

@@ -29,20 +29,21 @@ from wheel_uploader.core.platforms.platforms import ParsedPlatform
 _ANY_PLATFORM = ("any",)
 _PURELIB = re.compile(r"[^/]+\.data/purelib/")
 _AR_MAGIC = b"!<arch>\n"
-#: Names of directories and files for one architecture: ``linux-arm64``, ``attach_x86.dll``.
+#: Names of directories and files for one architecture: ``linux-arm64``, ``attach_x86.dll``; distinctive ones
+#: may also follow another word directly: ``libportaudioarm64.dll``.
 _ARCHITECTURE_NAMES = {
-    arch: re.compile(rf"(?<![a-z0-9])(?:{names})(?![a-z0-9])", re.IGNORECASE)
-    for arch, names in {
-        "x86": "x86(?!_64)|i[3-6]86|win32|ia32|32bit",
-        "i686": "x86(?!_64)|i[3-6]86|ia32|32bit",
-        "x86_64": "x86_64|x64|amd64|win64|64bit",
-        "arm64": "arm64|aarch64",
-        "aarch64": "arm64|aarch64|armv8",
-        "armv7l": "arm|armv[67]\\w*|armhf",
-        "ppc64le": "ppc64le|powerpc64le",
-        "s390x": "s390x",
-        "riscv64": "riscv64",
-    }.items()
+    arch: re.compile(rf"(?<![a-z0-9])(?:{names})(?![a-z0-9])|(?:{distinctive})(?![a-z0-9])", re.IGNORECASE)
+    for arch, names, distinctive in (
+        ("x86", "x86(?!_64)|i[3-6]86|win32|ia32", "32bit"),
+        ("i686", "x86(?!_64)|i[3-6]86|ia32", "32bit"),
+        ("x86_64", "x64|win64", "x86_64|amd64|64bit"),
+        ("arm64", "arm64", "arm64|aarch64"),
+        ("aarch64", "armv8", "arm64|aarch64"),
+        ("armv7l", "arm|armv[67]\\w*", "armhf"),
+        ("ppc64le", "powerpc64le", "ppc64le"),
+        ("s390x", "s390x", "s390x"),
+        ("riscv64", "riscv64", "riscv64"),
+    )
 }
 #: Extension modules whose suffix names the ABI or platform, which every such module must have.
 _EXTENSION_MODULE = re.compile(r"\.(?:cpython-|cp\d|pypy\d|abi3\.)[^/]*\Z|\.pyd\Z", re.IGNORECASE)
@@ -180,6 +181,23 @@ def format_mismatch(wheel: WheelContent) -> Iterator[Observation]:
     causes are a renamed wheel, and a build directory or cache that several systems share. Build from a clean
     checkout on each system.
     """
+    if not _has_library_of_each_platform(wheel):
+        yield from _describe_foreign_formats(wheel)
+
+
+@check("native/other-systems", Severity.WARNING)
+def other_systems(wheel: WheelContent) -> Iterator[Observation]:
+    """Compiled code for other operating systems is in the wheel as well.
+
+    The wheel has no extension module, and libraries for the system that its tag states, so that it works if
+    the package chooses the right ones. Users of each system download those of all others. Include in each
+    wheel only the files for its own system, or build a single wheel with the tag "any".
+    """
+    if _has_library_of_each_platform(wheel):
+        yield from _describe_foreign_formats(wheel)
+
+
+def _describe_foreign_formats(wheel: WheelContent) -> Iterator[Observation]:
     formats = {platform.format for platform in platforms_platforms.parse_platforms(wheel.name.platforms)}
     tags = join_some(wheel.name.platforms)
     if formats:
@@ -191,6 +209,19 @@ def format_mismatch(wheel: WheelContent) -> Iterator[Observation]:
                 if code.binary.format not in formats
             ),
         )
+
+
+def _has_library_of_each_platform(wheel: WheelContent) -> bool:
+    """Return whether a wheel without extension modules has a library for each of its tags."""
+    libraries = {
+        (code.binary.format, code.slice.arch)
+        for code in iter_loadable_code(wheel)
+        if code.slice.kind is BinaryKind.LIBRARY
+    }
+    return wheel.name.abis == ("none",) and all(
+        any((platform.format, arch) in libraries for arch in platform.arches)
+        for platform in platforms_platforms.parse_platforms(wheel.name.platforms)
+    )
 
 
 @check("native/arch-mismatch", Severity.ERROR)
@@ -314,6 +345,7 @@ CHECKS = (
     not_native,
     unread,
     format_mismatch,
+    other_systems,
     arch_mismatch,
     *native_macos.CHECKS,
     *binary_dependencies.CHECKS,

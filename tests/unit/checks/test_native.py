@@ -135,6 +135,24 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {PYD: pe(), "dipy-1.11.0.data/scripts/x": elf(kind=2)},
         {PYD: pe(), "dipy-1.11.0.data/scripts/x.exe": pe(dll=False)},
     ),
+    "libraries for macOS and for Windows": (
+        "native/other-systems",
+        "py3-none-macosx_11_0_arm64",
+        {"dipy/libx.dylib": macho("arm64", kind=DYLIB), "dipy/x.dll": pe()},
+        {"dipy/libx.dylib": macho("arm64", kind=DYLIB)},
+    ),
+    "a library for Windows without one for macOS": (
+        "native/format-mismatch",
+        "py3-none-macosx_11_0_arm64",
+        {"dipy/x.dll": pe()},
+        {"dipy/libx.dylib": macho("arm64", kind=DYLIB)},
+    ),
+    "a module for macOS and a library for Windows": (
+        "native/format-mismatch",
+        MAC,
+        {DARWIN: macho(), "dipy/x.dll": pe()},
+        {DARWIN: macho()},
+    ),
     "aarch64 for x86_64": ("native/arch-mismatch", LINUX, {SO: elf("aarch64")}, {SO: elf()}),
     "i686 for x86_64": ("native/arch-mismatch", LINUX, {SO: elf("i686")}, {SO: elf()}),
     "ppc64 for ppc64le": (
@@ -316,6 +334,28 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
             "dipy/libplugin.so": elf(needed=("libsolver.so", "liba.so"), rpath="$ORIGIN"),
         },
         {SO: elf(), "dipy/libplugin.so": elf(needed=("liba.so",), rpath="$ORIGIN"), "dipy/liba.so": elf()},
+    ),
+    "a plugin on Windows for software that is missing": (
+        "native/plugin-missing-library",
+        WIN,
+        {
+            PYD: pe(needed=("a.dll",)),
+            "dipy/a.dll": pe(),
+            "dipy/plugin.dll": pe(needed=("solver.dll", "A.dll")),
+        },
+        {PYD: pe(needed=("a.dll",)), "dipy/a.dll": pe(), "dipy/plugin.dll": pe(needed=("A.dll",))},
+    ),
+    "a DLL that a module loads through another one": (
+        "native/missing-library",
+        WIN,
+        {PYD: pe(needed=("A.dll",)), "dipy/libs/a.dll": pe(needed=("solver.dll",))},
+        {PYD: pe(needed=("A.dll",)), "dipy/libs/a.dll": pe()},
+    ),
+    "a DLL of a wheel without modules": (
+        "native/missing-library",
+        "py3-none-win_amd64",
+        {"dipy/a.dll": pe(needed=("solver.dll",))},
+        {"dipy/a.dll": pe()},
     ),
     "a library that a module loads through another one": (
         "native/missing-library",
@@ -724,6 +764,36 @@ def test_accepts_a_library_of_a_companion() -> None:
     assert set(run_checks(WIN, module, "dipy-Qt6>=6")) == {"native/missing-library"}
 
 
+def test_a_plugin_may_require_the_libraries_of_visual_cpp() -> None:
+    files = {PYD: pe(), "dipy/plugin.dll": pe(needed=("msvcp140.dll",))}
+    assert set(run_checks(WIN, files)) == {"native/needs-visual-cpp"}
+
+
+def test_accepts_a_library_of_a_companion_for_dependencies() -> None:
+    module = {PYD: pe(needed=("SDL2.dll", "glew32.dll", "gobject-2.0-0.dll"))}
+    required = "dipy-deps.sdl2\nRequires-Dist: dipy-deps.glew\nRequires-Dist: kivy-deps.gstreamer"
+    assert run_checks(WIN, module, required) == {}
+    assert len(run_checks(WIN, module, "dipy-deps.sdl2")["native/missing-library"]) == 2
+
+
+def test_a_project_for_a_version_of_cuda_leaves_out_its_libraries() -> None:
+    module = {PYD: pe(needed=("cublas64_12.dll", "nvrtc64_120_0.dll"))}
+    for project in ("dipy-cuda12x", "dipy-cu12"):
+        assert run_checks(WIN, module, project=project) == {}
+    for project in ("dipy", "dipy-cuda", "dipy-cu12-tools"):
+        assert set(run_checks(WIN, module, project=project)) == {"native/missing-library"}
+
+
+@pytest.mark.parametrize("name", ["libaudioarm64.dll", "libaudio32bit.dll", "attach_x86.dll", "win32/a.dll"])
+def test_accepts_code_that_is_named_after_another_processor(name: str) -> None:
+    arch = "arm64" if "arm64" in name else "x86"
+    files = {"dipy/libaudio64bit.dll": pe(), f"dipy/{name}": pe(arch)}
+    assert run_checks("py3-none-win_amd64", files) == {}
+    assert set(run_checks("py3-none-win_amd64", {"dipy/a.dll": pe(), "dipy/farm.dll": pe(arch)})) == {
+        "native/arch-mismatch"
+    }
+
+
 def test_accepts_a_library_of_a_sibling() -> None:
     module = {SO: elf(needed=("libcublas.so.13", "libcublasLt.so.13"))}
     assert run_checks(LINUX, module, "nvidia-cublas", project="nvidia-cusolver") == {}
@@ -834,6 +904,7 @@ def test_severity_of_each_check() -> None:
         *("native/none-in-platform-wheel", "native/isa-too-new", "native/in-purelib", "native/unread"),
         *("native/needs-visual-cpp", "native/test-data-in-any-wheel"),
         *("native/several-systems-in-any-wheel", "native/build-rpath", "native/plugin-missing-library"),
+        "native/other-systems",
     }
     for check, severity in severities.items():
         expected = (
