@@ -52,9 +52,6 @@ def run(
 
 def _run_stages(context: RunContext) -> None:
     options, stage = context.options, context.builder.stage
-    if options.project and options.until >= Stage.CHECK:
-        for target in context.targets or filter(None, [context.target]):
-            target.read_ahead(options.project)
     # An import error is raised again, and reported, when the stage imports the module itself.
     loading = start_call(_load_later_stages, "load") if options.until > Stage.LIST else None
     with stage(Stage.LIST):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +13,6 @@ from packaging.version import Version
 
 from tools.testing import servers, wheels
 from tools.testing.indexes import Served, scripted_index
-from tools.testing.scripted import Request, ScriptedServer, answer
-from tools.testing.wheels import wheel_bytes
 from wheel_uploader import cli
 from wheel_uploader.checks import release_runner
 from wheel_uploader.core import filenames as core_filenames
@@ -330,47 +326,6 @@ def test_requests_the_project_page_once_if_nothing_is_uploaded(
         ]
         == ""
     )
-
-
-def test_reads_the_page_of_the_index_while_files_are_downloaded(served: Served, tmp_path: Path) -> None:
-    """The staging place sends a file only after the index received the request."""
-    asked: list[int] = []
-
-    def send(request: Request) -> list[object]:
-        if not request.target.endswith(".whl"):
-            return [answer(200, f'<a href="/{PURE}">{PURE}</a>'.encode())]
-        end = time.monotonic() + 10
-        while not page_requests(served) and time.monotonic() < end:
-            time.sleep(0.01)
-        asked.append(page_requests(served))
-        return [answer(200, wheel_bytes())]
-
-    with ScriptedServer(send) as staging:
-        arguments = ("-u", staging.url, "-w", tmp_path / "wheelhouse", "--index-url", served.index_url)
-        result = run_command(*arguments, "--until", "check", "--no-compare")
-    assert result.exit_code == 0
-    assert asked == [1]
-    assert page_requests(served) == 1
-
-
-def test_a_run_that_ends_while_the_page_is_read_leaves_no_connection(tmp_path: Path) -> None:
-    asked = threading.Event()
-
-    def refuse(_: Request) -> list[object]:
-        asked.wait(10)
-        return [answer(404)]
-
-    def send_slowly(_: Request) -> list[object]:
-        asked.set()
-        time.sleep(0.3)
-        return [answer(200, b"<!DOCTYPE html><title>Links for demo</title>")]
-
-    with ScriptedServer(refuse) as staging, ScriptedServer(send_slowly) as index:
-        arguments = ("-u", staging.url, "-w", tmp_path / "wheelhouse", "--index-url", index.url)
-        result = run_command(*arguments, "--until", "check")
-        # A thread would leave the connection open that it is opening.
-        assert not [thread for thread in threading.enumerate() if thread.name.startswith("page")]
-    assert result.exit_code == 3
 
 
 def test_builds_the_upload_plan_from_the_checked_page(served: Served, staged: Path) -> None:
