@@ -213,12 +213,14 @@ def _describe_foreign_formats(wheel: WheelContent) -> Iterator[Observation]:
 
 def _has_library_of_each_platform(wheel: WheelContent) -> bool:
     """Return whether a wheel without extension modules has a library for each of its tags."""
+    if wheel.name.abis != ("none",):
+        return False
     libraries = {
         (code.binary.format, code.slice.arch)
         for code in iter_loadable_code(wheel)
         if code.slice.kind is BinaryKind.LIBRARY
     }
-    return wheel.name.abis == ("none",) and all(
+    return all(
         any((platform.format, arch) in libraries for arch in platform.arches)
         for platform in platforms_platforms.parse_platforms(wheel.name.platforms)
     )
