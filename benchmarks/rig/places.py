@@ -65,6 +65,8 @@ def nginx(link: Link, tls: Certificate, location: str) -> Iterator[str]:
                 access_log off; {temp_paths}
                 default_type application/octet-stream; types {{ text/html html; }}
                 client_max_body_size 0; ssl_session_cache shared:tls:4m;
+                # As nginx.conf of the distributions for pages, and as PyPI for pages in JSON.
+                ssl_protocols TLSv1.2 TLSv1.3; gzip on; gzip_types application/vnd.pypi.simple.v1+json;
                 server {{
                     listen {link.bind}:{port} ssl; ssl_certificate {tls.cert}; ssl_certificate_key {tls.key};
                     location / {{ {location} }}

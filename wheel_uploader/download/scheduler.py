@@ -42,7 +42,7 @@ from wheel_uploader.wheelhouse.digests import compute_digests, open_local_file, 
 from wheel_uploader.wheelhouse.wheelhouse import Wheelhouse
 
 #: Files at a time: a large file fills a connection, a small one mostly waits for responses.
-_JOBS_FOR_LARGE, _JOBS_FOR_SMALL = 8, 16
+_JOBS_FOR_LARGE, _JOBS_FOR_SMALL = 8, 20
 #: Threads beyond the number of connections, so that verifying a file does not leave a connection idle.
 _EXTRA_THREADS = 8
 #: Threads that unpack files: each keeps the memory of its largest file, and Python runs only one at a time

@@ -63,6 +63,8 @@ T = TypeVar("T")
 Body = bytes | Iterable[bytes]
 
 MAX_REDIRECTS = 5
+#: Connections at a time, as many as a download of small files uses.
+MAX_CONNECTIONS = 20
 #: Limits in seconds: to connect, and to fetch a whole page.
 CONNECT_TIMEOUT = 10.0
 PAGE_TIMEOUT = 120.0
@@ -90,7 +92,7 @@ class HttpClient:
         allow_insecure_hosts: Iterable[str] = (),
         timeout: float = 30.0,
         retries: int = 6,
-        max_connections: int = 16,
+        max_connections: int = MAX_CONNECTIONS,
         preconnect: Mapping[str, int] | None = None,
         verify: bool | str = True,
         progress: Progress | None = None,
@@ -115,7 +117,7 @@ class HttpClient:
             self._extract_credentials(url)
         self._timeout = timeout
         self._retries = retries
-        self._polling = False
+        self._polling = self._is_closed = False
         self._progress = progress or SilentProgress()
         self._sleep = sleep
         self._clock = clock
@@ -133,6 +135,7 @@ class HttpClient:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_closed = True
         self._transport.close()
 
     def add_credentials(self, url: str, username: str, password: str) -> None:
@@ -331,6 +334,9 @@ class HttpClient:
                 discard_body(response)
             finally:
                 response.close()
+                if self._is_closed and (connection := response.extensions.get("network_stream")):
+                    # It was opened for an abandoned thread after the pool had closed all that it had.
+                    connection.close()
             target = self._resolve_redirect(
                 url, location, requested_url=requested_url, has_trusted_digest=has_trusted_digest
             )

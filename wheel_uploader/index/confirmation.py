@@ -22,11 +22,13 @@ from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import Confirmation, IndexFile, LocalFile, ProjectPage
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import strip_url
-from wheel_uploader.core.task_pool import TaskPool
+from wheel_uploader.core.task_pool import TaskPool, wait_for_call
 from wheel_uploader.index.client import MAX_CONNECTIONS, IndexClient
 
 #: Seconds between two polls: short at first, because most indexes list a file at once.
 _MIN_PAUSE, _MAX_PAUSE = 1.0, 20.0
+#: Seconds to wait for the HTML view if the run ends in the meantime.
+_SHUTDOWN_TIMEOUT = 1.0
 
 #: The confirmed files by view (``json``, ``html``) and file name.
 _ConfirmedFiles = dict[str, dict[str, Confirmation]]
@@ -62,9 +64,8 @@ def confirm_files(
     while True:
         try:
             page, first_page = first_page, None
-            _poll(index, project, files, confirmed, page)
+            _poll(index, project, files, confirmed, page, downloads)
             last_error = ""
-            downloads.probe(files, confirmed)
         except NetworkError as error:
             last_error, is_permanent = error.message, error.is_permanent
         except CredentialsError:
@@ -196,8 +197,12 @@ def _poll(
     files: Sequence[LocalFile],
     confirmed: _ConfirmedFiles,
     page: ProjectPage | None,
+    downloads: _Downloads,
 ) -> None:
-    """Look once for the unconfirmed files: in the first view, and if that lists all of them, in HTML too."""
+    """Look once for the unconfirmed files in the first view, and request those that it lists.
+
+    If it lists all of them, the HTML view is read at the same time.
+    """
     first_view = next(iter(confirmed), "")
     if not first_view or len(confirmed[first_view]) < len(files):
         page = page or index.fetch_project(project, revalidate=True)
@@ -206,11 +211,15 @@ def _poll(
         _record_confirmed(page, files, confirmed, index.get_sha256)
         first_view = page.page_format
     # An index that returns HTML to a request for JSON has only that view.
-    if (
-        first_view == "json"
-        and len(confirmed[first_view]) == len(files)
-        and (html_page := index.fetch_html_project(project))
-    ):
+    if first_view != "json" or len(confirmed[first_view]) < len(files):
+        downloads.probe(files, confirmed)
+        return
+    with TaskPool("html", 1, grace=_SHUTDOWN_TIMEOUT) as pool:
+        call = pool.submit(index.fetch_html_project, project)
+        downloads.probe(files, confirmed)
+        wait_for_call(call)
+        html_page = call.result()
+    if html_page:
         _record_confirmed(html_page, files, confirmed, index.get_sha256)
 
 

@@ -19,7 +19,7 @@ from wheel_uploader.core.models import CheckProfile, Options, Report, Stage, opt
 from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.http import certificates
 from wheel_uploader.http import credentials as http_credentials
-from wheel_uploader.http.client import HttpClient
+from wheel_uploader.http.client import MAX_CONNECTIONS, HttpClient
 from wheel_uploader.index.target import is_interactive
 from wheel_uploader.listing import expectations, sources
 from wheel_uploader.rehearsal import pip_command
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from wheel_uploader.signing.sigstore_signer import AttestationSigner
     from wheel_uploader.targets.protocol import PublishTarget
 
-#: Connections per host, as many as a download of small files uses.
-_MAX_CONNECTIONS = 16
+#: Connections to a staging place that are opened ahead; large files use fewer.
+_CONNECTIONS_AHEAD = 16
 
 
 class ReportBuilder:
@@ -172,6 +172,7 @@ def open_staging_client(options: Options, progress: Progress) -> HttpClient:
         allow_insecure_hosts=options.allow_insecure_hosts,
         timeout=options.timeout,
         retries=options.retries,
+        max_connections=max(options.jobs or 0, MAX_CONNECTIONS),
         preconnect=_extra_connections(options),
         progress=progress,
     )
@@ -189,7 +190,7 @@ def _extra_connections(options: Options) -> dict[str, int]:
     """
     if options.until < Stage.DOWNLOAD:
         return {}
-    extra = min(options.jobs or _MAX_CONNECTIONS, _MAX_CONNECTIONS) - 1
+    extra = min(options.jobs or _CONNECTIONS_AHEAD, _CONNECTIONS_AHEAD) - 1
     return {url: extra for url in options.urls if sources.probably_hosts_files(url)}
 
 

@@ -58,6 +58,9 @@ def _run_stages(context: RunContext) -> None:
         selection = list_stage.run(context)
     if not loading:
         return
+    if options.until >= Stage.CHECK:
+        for target in context.targets or filter(None, [context.target]):
+            target.read_ahead(selection.project)
     # Two threads that import mutually dependent modules may see one of them half initialized.
     wait_for_call(loading)
     from wheel_uploader.pipeline import check_stage, download_stage

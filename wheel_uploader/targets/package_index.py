@@ -11,6 +11,7 @@ import functools
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 
 #: Seconds for which a page counts as what the index serves.
 _MAX_PAGE_AGE = 60.0
+#: Seconds to wait, at the end of a run, for a page that is still being read ahead.
+_SHUTDOWN_TIMEOUT = 1.0
 #: Hint for an index that does not let these credentials read.
 _LOGIN_HINT = (
     "Check that the user name and the password or token are those of this index and may read the project. If "
@@ -76,6 +79,8 @@ class PackageIndexTarget(PublishTarget):
         self._uploader: TwineUploader | None = None
         #: The project, the page that was read last, and when; None after an upload or a removal.
         self._last_page: tuple[str, ProjectPage, float] | None = None
+        #: The project whose page is being read ahead, and since when.
+        self._ahead: tuple[str, Future[ProjectPage], float] | None = None
         with contextlib.ExitStack() as stack:
             stack.enter_context(clients.preserved_host_state())
             self.info = clients.resolve_target(options)
@@ -149,6 +154,26 @@ class PackageIndexTarget(PublishTarget):
 
         return self._resources.enter_context(client.open_index(self._options, self.info, self._progress))
 
+    def read_ahead(self, project: str) -> None:
+        """Start to read the page of the project, without a login."""
+        # Whatever prevents it is raised where the page is needed.
+        with contextlib.suppress(ReleaseError):
+            if index := self.index:
+                # The pool is closed before the client, so that no connection is opened after its end.
+                pool = task_pool.TaskPool("page", 1, grace=_SHUTDOWN_TIMEOUT)
+                call = self._resources.enter_context(pool).submit(
+                    lambda: index.fetch_project(project, revalidate=True)
+                )
+                self._ahead = project, call, time.monotonic()
+
+    def _read_page(self, project: str) -> ProjectPage:
+        """Return the page as it is now, or as it was when it was read ahead, at most a minute ago."""
+        ahead, self._ahead = self._ahead, None
+        if ahead and ahead[0] == project and time.monotonic() - ahead[2] <= _MAX_PAGE_AGE:
+            task_pool.wait_for_call(ahead[1])
+            return ahead[1].result()
+        return self._open_index.fetch_project(project, revalidate=True)
+
     def fetch_project(self, project: str) -> ProjectPage:
         """Return the page of the project. Raises NetworkError, and CredentialsError if it may not be read."""
         page = self._fetch_project(project)
@@ -159,7 +184,7 @@ class PackageIndexTarget(PublishTarget):
         index = self._open_index
         page, refusal = None, ReleaseError("")
         try:
-            page = index.fetch_project(project, revalidate=True)
+            page = self._read_page(project)
         except (NetworkError, CredentialsError) as error:
             if not _may_need_login(error):
                 raise

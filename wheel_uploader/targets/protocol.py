@@ -125,6 +125,12 @@ class PublishTarget(abc.ABC):
 
     # --- the state of the target -----------------------------------------------------------------------
 
+    def read_ahead(self, project: str) -> None:  # noqa: B027 - the others need their login first
+        """Start to read the page of the project, if possible, while its files are downloaded.
+
+        ``fetch_project`` returns it, and raises what went wrong.
+        """
+
     @abc.abstractmethod
     def fetch_project(self, project: str) -> ProjectPage:
         """Return the files of the project, of all versions, with their hashes.

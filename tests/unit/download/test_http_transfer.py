@@ -772,7 +772,7 @@ def test_does_not_hide_a_bug_in_a_worker(
     assert finished(path) == []
 
 
-@pytest.mark.parametrize(("sizes", "jobs"), [([None] * 20, 16), ([1000] * 20, 16), ([9_000_000] * 20, 8)])
+@pytest.mark.parametrize(("sizes", "jobs"), [([None] * 24, 20), ([1000] * 24, 20), ([9_000_000] * 24, 8)])
 def test_uses_more_connections_for_small_files_than_for_large_ones(
     server: FileServer, path: Path, sizes: list[int | None], jobs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

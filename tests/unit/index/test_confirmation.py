@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,8 +119,8 @@ PROBES = [f"probe {A}", f"probe {B}"]
 def test_confirms_the_files_of_one_view() -> None:
     index = FakeIndex()
     assert index.confirm() == tuple(confirmation(file, "json") for file in FILES)
-    assert index.log[:2] == ["page", "html"]
-    assert sorted(index.log[2:]) == PROBES
+    assert index.log[:1] == ["page"]
+    assert sorted(index.log[1:]) == ["html", *PROBES]
     html = FakeIndex(pages=[HTML])
     assert html.confirm() == tuple(confirmation(file, "html") for file in FILES)
     assert html.log[:1] == ["page"]
@@ -132,6 +133,18 @@ def test_confirms_the_files_of_both_views() -> None:
     assert index.time.slept == []
 
 
+def test_reads_the_html_view_while_the_files_are_requested(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = FakeIndex(html_pages=[HTML])
+    both, probe, read = (
+        threading.Barrier(len(FILES) + 1, timeout=10),
+        index.probe_file,
+        index.fetch_html_project,
+    )
+    monkeypatch.setattr(index, "probe_file", lambda *of_file: [probe(*of_file), both.wait()][0])
+    monkeypatch.setattr(index, "fetch_html_project", lambda project: [read(project), both.wait()][0])
+    assert index.confirm(timeout=0) == tuple(confirmation(file, "json", "html") for file in FILES)
+
+
 def test_asks_for_each_view_until_it_has_all_files() -> None:
     index = FakeIndex(
         pages=[ABSENT, page(FILES[0]), page(FILES[1])],
@@ -140,8 +153,9 @@ def test_asks_for_each_view_until_it_has_all_files() -> None:
     assert index.confirm(timeout=60) == tuple(confirmation(file, "json", "html") for file in FILES)
     steps = [step for step in index.log if step in ("page", "html")]
     assert steps == ["page", "page", "page", "html", "html", "html"]
-    # A file is requested once, as soon as one view lists it.
-    assert index.log.index(f"probe {A}") < index.log.index("html") < index.log.index(f"probe {B}")
+    # A file is requested once, as soon as one view lists it: the second one together with the HTML view.
+    assert index.log[:4] == ["page", "page", f"probe {A}", "page"]
+    assert sorted(index.log[4:6]) == ["html", f"probe {B}"]
     assert sorted(step for step in index.log if step.startswith("probe")) == PROBES
     assert index.time.slept == [1.0, 1.5, 2.25, 3.375]
     assert index.lines == [
@@ -193,9 +207,9 @@ def test_waits_for_an_index_that_fails() -> None:
     index = FakeIndex(pages=[BROKEN, ALL], html_pages=[BROKEN, HTML])
     assert index.confirm() == tuple(confirmation(file, "json", "html") for file in FILES)
     assert index.lines == ["the index is broken; checking again"] * 2
-    # The files are requested only after a look that succeeded.
+    # The files are requested when the first view lists them.
     assert [step for step in index.log if step in ("page", "html")] == ["page", "page", "html", "html"]
-    assert sorted(index.log[-2:]) == PROBES
+    assert sorted(index.log[2:5]) == ["html", *PROBES]
     error = FakeIndex(pages=[BROKEN]).fail(timeout=1)
     assert error.message == f"after 1 s {URL} does not list 2 of 2 files (the index is broken)"
     error = FakeIndex(html_pages=[BROKEN]).fail(timeout=1)

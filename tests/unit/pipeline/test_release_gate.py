@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Iterator
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,6 +18,8 @@ from packaging.version import Version
 
 from tools.testing import servers, wheels
 from tools.testing.indexes import Served, scripted_index
+from tools.testing.scripted import NEXT, Request, ScriptedServer, answer
+from tools.testing.wheels import wheel_bytes
 from wheel_uploader import cli
 from wheel_uploader.checks import release_runner
 from wheel_uploader.core import filenames as core_filenames
@@ -32,6 +39,7 @@ from wheel_uploader.core.models import (
     Selection,
     Severity,
 )
+from wheel_uploader.http.httpx_import import httpcore
 from wheel_uploader.pipeline import release_gate
 
 LOGIN = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-password"}
@@ -326,6 +334,113 @@ def test_requests_the_project_page_once_if_nothing_is_uploaded(
         ]
         == ""
     )
+
+
+def test_reads_the_page_of_the_index_while_files_are_downloaded(served: Served, tmp_path: Path) -> None:
+    """The staging place sends a file only after the index received the request."""
+    asked: list[int] = []
+
+    def send(request: Request) -> list[object]:
+        if not request.target.endswith(".whl"):
+            return [answer(200, f'<a href="/{PURE}">{PURE}</a>'.encode())]
+        end = time.monotonic() + 10
+        while not page_requests(served) and time.monotonic() < end:
+            time.sleep(0.01)
+        asked.append(page_requests(served))
+        return [answer(200, wheel_bytes())]
+
+    with ScriptedServer(send) as staging:
+        arguments = ("-u", staging.url, "-w", tmp_path / "wheelhouse", "--index-url", served.index_url)
+        result = run_command(*arguments, "--until", "check", "--no-compare")
+    assert result.exit_code == 0
+    assert asked == [1]
+    assert page_requests(served) == 1
+
+
+def refuse_files(asked: threading.Event) -> Callable[[Request], list[object]]:
+    """Return a staging place that lists a file, and has none after ``asked`` is set."""
+
+    def refuse(request: Request) -> list[object]:
+        if not request.target.endswith(".whl"):
+            return [answer(200, f'<a href="/{PURE}">{PURE}</a>'.encode())]
+        asked.wait(10)
+        return [answer(404)]
+
+    return refuse
+
+
+def test_a_run_that_ends_while_the_page_is_read_leaves_no_connection(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    def send_slowly(_: Request) -> list[object]:
+        asked.set()
+        time.sleep(0.3)
+        return [answer(200, b"<!DOCTYPE html><title>Links for demo</title>")]
+
+    with ScriptedServer(refuse_files(asked)) as staging, ScriptedServer(send_slowly) as index:
+        arguments = ("-u", staging.url, "-w", tmp_path / "wheelhouse", "--index-url", index.url)
+        result = run_command(*arguments, "--until", "check")
+        # A thread would leave the connection open that it is opening.
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("page")]
+    assert result.exit_code == 5
+
+
+def test_a_connection_that_is_opened_after_the_run_ended_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ended = threading.Event(), threading.Event()
+    connect = httpcore.SyncBackend.connect_tcp
+    readers = []
+
+    def connect_late(*arguments: Any, **options: Any) -> Any:
+        if threading.current_thread().name.startswith("page"):
+            readers.append(threading.current_thread())
+            asked.set()
+            ended.wait(10)
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect_late)
+    monkeypatch.setattr("wheel_uploader.targets.package_index._SHUTDOWN_TIMEOUT", 0.0)
+    page = answer(200, b"<!DOCTYPE html><title>Links for demo</title>")
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        ScriptedServer(refuse_files(asked)) as staging,
+        ScriptedServer([page, NEXT]) as index,
+    ):
+        warnings.simplefilter("always")
+        arguments = ("-u", staging.url, "-w", tmp_path / "wheelhouse", "--index-url", index.url)
+        assert run_command(*arguments, "--until", "check").exit_code == 5
+        ended.set()
+        (reader,) = readers
+        reader.join(10)
+        assert index.requests
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
+
+
+@pytest.mark.parametrize("jobs", [2, 24])
+def test_requests_as_many_files_at_a_time_as_there_are_jobs(tmp_path: Path, jobs: int) -> None:
+    names = [f"dipy-1.11.0-{build}-py3-none-any.whl" for build in range(26)]
+    waiting, most, changed = 0, 0, threading.Condition()
+
+    def answer_together(request: Request) -> list[object]:
+        """Answer a moment after as many requests are waiting, as one more may arrive."""
+        nonlocal waiting, most
+        if not request.target.endswith(".whl"):
+            return [answer(200, "".join(f'<a href="/{name}">{name}</a>' for name in names).encode())]
+        with changed:
+            waiting += 1
+            most = max(most, waiting)
+            changed.notify_all()
+            changed.wait_for(lambda: most >= jobs, timeout=5)
+            changed.wait(0.1)
+            waiting -= 1
+        return [answer(404)]
+
+    with ScriptedServer(answer_together) as staging:
+        arguments = ("-u", staging.url, "-w", tmp_path, "--jobs", str(jobs), "--until", "download")
+        assert run_command(*arguments).exit_code == 5
+    assert most == jobs
 
 
 def test_builds_the_upload_plan_from_the_checked_page(served: Served, staged: Path) -> None:

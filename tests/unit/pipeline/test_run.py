@@ -337,6 +337,7 @@ def test_opens_connections_in_advance_where_files_are(
         "allow_insecure_hosts": ("i",),
         "timeout": 7.0,
         "retries": 3,
+        "max_connections": max(options.jobs or 0, 20),
         "preconnect": expected,
         "progress": progress,
     }

@@ -354,6 +354,69 @@ def test_the_state_is_that_of_the_page(index: Index, tmp_path: Path) -> None:
     assert index.script.log == [PAGE, PAGE]
 
 
+def test_a_page_that_was_read_ahead_is_not_read_again(index: Index, tmp_path: Path) -> None:
+    file = make_local_wheel(tmp_path, "1.0")
+    index.script.answers[PAGE] = links(f"/f/{WHEEL}#sha256={file.sha256}")
+    target = index.open()
+    target.read_ahead("demo")
+    state = target.fetch_state("demo", Version("1.0"), [file])
+    assert [each.result for each in state.comparisons] == [FileComparison.SAME]
+    assert index.script.log == [PAGE]
+    # Only the first look is that page.
+    target.fetch_project("demo")
+    assert index.script.log == [PAGE, PAGE]
+
+
+def test_a_page_that_was_read_ahead_too_long_ago_is_read_again(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.script.answers[PAGE] = [links(), LISTED]
+    target = index.open()
+    target.read_ahead("demo")
+    ahead = target._ahead
+    assert ahead
+    ahead[1].result(10)
+    monkeypatch.setattr("time.monotonic", lambda: ahead[2] + 61)
+    assert [file.filename for file in target.fetch_project("demo").files] == [WHEEL]
+    assert index.script.log == [PAGE, PAGE]
+
+
+def test_the_page_of_another_project_is_not_the_one_that_was_read_ahead(index: Index) -> None:
+    index.script.answers["GET other/"] = LISTED
+    target = index.open()
+    target.read_ahead("other")
+    assert target._ahead
+    assert target._ahead[1].result(10).exists
+    assert target.fetch_project("demo").exists
+    assert sorted(index.script.log) == [PAGE, "GET other/"]
+
+
+@pytest.mark.parametrize("first", [401, 404, SIGN_IN])
+def test_a_page_that_was_read_ahead_without_success_is_read_with_the_login(index: Index, first: Any) -> None:
+    index.script.answers |= {PAGE: [first, LISTED], "GET ": 404}
+    target = index.open()
+    target.read_ahead("demo")
+    assert [file.filename for file in target.fetch_project("demo").files] == [WHEEL]
+    own = [login for request, login in zip(index.script.log, index.logins, strict=True) if request == PAGE]
+    assert own == [False, True]
+
+
+def test_an_error_of_reading_ahead_is_raised_where_the_page_is_needed(index: Index) -> None:
+    index.script.answers[PAGE] = 500
+    target = index.open()
+    target.read_ahead("demo")
+    with pytest.raises(HttpStatusError, match="500"):
+        target.fetch_project("demo")
+    assert index.script.log == [PAGE]
+
+
+def test_nothing_is_read_ahead_that_is_not_read_at_all(index: Index) -> None:
+    index.open(write_only=True).read_ahead("demo")
+    # The URL of the pages is missing, which the check reports.
+    index.open(index_url=None, repository_url="https://push.fury.io/me/").read_ahead("demo")
+    assert index.script.log == []
+
+
 def test_with_write_only_nothing_is_read(index: Index, tmp_path: Path) -> None:
     file = make_local_wheel(tmp_path, "1.0")
     target = index.open(write_only=True)
