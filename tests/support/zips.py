@@ -12,7 +12,7 @@ from typing import Unpack
 from tools.testing.wheels import Parts, wheel_filename, wheel_members
 from wheel_uploader import checks
 from wheel_uploader.core import filenames
-from wheel_uploader.core.models import CheckProfile, Finding, SdistContent, WheelContent
+from wheel_uploader.core.models import CheckProfile, Finding, SdistContent, WheelContent, WheelName
 from wheel_uploader.facts.archive import reader as archive_reader
 from wheel_uploader.facts.member_cache import MemberCache
 
@@ -183,12 +183,17 @@ def raw_members(**parts: Unpack[Parts]) -> list[RawMember]:
 
 
 def content(
-    data: bytes, filename: str = WHEEL, member_cache: MemberCache | None = None
+    data: bytes,
+    filename: str = WHEEL,
+    member_cache: MemberCache | None = None,
+    *,
+    integrity_only: bool = False,
 ) -> WheelContent | SdistContent:
     name = filenames.parse_filename(filename)
-    if filename.endswith(".whl"):
-        return archive_reader.read_wheel(io.BytesIO(data), len(data), name, member_cache)  # type: ignore[arg-type]
-    return archive_reader.read_sdist(io.BytesIO(data), len(data), name)  # type: ignore[arg-type]
+    if isinstance(name, WheelName):
+        stream = io.BytesIO(data)
+        return archive_reader.read_wheel(stream, len(data), name, member_cache, integrity_only=integrity_only)
+    return archive_reader.read_sdist(io.BytesIO(data), len(data), name)
 
 
 def findings(

@@ -76,16 +76,17 @@ def download_files(
     jobs: int | None,
     clobber: bool,
     progress: Progress,
-    inspect: Callable[[WheelContent | SdistContent], CheckResult],
+    inspect: Callable[[WheelContent | SdistContent], CheckResult] | None,
     cache: ResultCache | None = None,
     inspection_worker: InspectionWorker | None = None,
 ) -> DownloadResult:
     """Download and verify all files; the result has them in the order given.
 
     Without a wheelhouse, local files are verified in place and nothing is written. ``inspect`` is called for
-    each file as soon as its bytes have arrived, overlapping inspection with downloads; results in ``cache``
-    for the same bytes are reused. The worker process (``inspection_worker``) inspects files in the same way
-    as this process. A file that fails does not stop the others.
+    each file as soon as its bytes have arrived, overlapping inspection with downloads; without it, files are
+    only verified. Results in ``cache`` for the same bytes are reused. The worker process
+    (``inspection_worker``) inspects files in the same way as this process. A file that fails does not stop
+    the others.
     """
     downloads: _Downloads[DownloadedFile] = _Downloads()
     inspections: dict[str, CheckResult] = {}

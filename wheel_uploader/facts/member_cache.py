@@ -87,8 +87,11 @@ class MemberCache:
             self._released.notify_all()
 
 
-def compute_member_key(stream: BinaryIO, entry: ZipEntry, *, symbols: bool) -> MemberKey:
-    """Return the cache key for the member of ``entry``, which does not depend on its offset in the file."""
+def compute_member_key(stream: BinaryIO, entry: ZipEntry, *, symbols: bool | None) -> MemberKey:
+    """Return the cache key for the member of ``entry``, which does not depend on its offset in the file.
+
+    ``symbols`` is None if nothing but its size and hashes is read.
+    """
     digest = hashlib.sha256(read_at(stream, entry.data_offset, min(entry.compressed_size, _CHUNK_SIZE)))
     remaining = entry.compressed_size - _CHUNK_SIZE
     while remaining > 0 and (chunk := stream.read(min(remaining, _CHUNK_SIZE))):

@@ -52,24 +52,26 @@ def inspect_file(
     name: DistName,
     path: Path,
     sha256: str,
-    inspect: Callable[[WheelContent | SdistContent], CheckResult],
+    inspect: Callable[[WheelContent | SdistContent], CheckResult] | None,
     member_cache: MemberCache | None = None,
 ) -> InspectionResult:
     """Read the file at ``path`` and return what ``inspect`` finds in it, also if it is damaged.
 
-    Members in ``member_cache``, unpacked earlier in this run, are not unpacked again. Raises FileError if the
-    file does not have ``sha256``.
+    ``inspect`` is None if only its integrity matters. Members in ``member_cache``, unpacked earlier in this
+    run, are not unpacked again. Raises FileError if the file does not have ``sha256``.
     """
     with SinglePassFile(path, sha256) as file:
         try:
-            content = archive_reader.read_archive_stream(file, file.size, name, member_cache)
+            content = archive_reader.read_archive_stream(
+                file, file.size, name, member_cache, integrity_only=inspect is None
+            )
         except Exception:
             # A file that has changed is reported as such, whatever its new bytes have led to.
             file.verify()
             raise
         file.verify()
     return InspectionResult(
-        inspection=inspect(content),
+        inspection=inspect(content) if inspect else CheckResult(),
         damage=archive_reader.describe_damage(content),
         integrity_source=_integrity_source(content),
     )

@@ -46,9 +46,9 @@ def serve_requests(requests: Iterable[bytes], responses: BinaryIO, profile: Chec
 
 def _make_inspection(
     profile: CheckProfile | None,
-) -> Callable[[WheelContent | SdistContent], CheckResult]:
+) -> Callable[[WheelContent | SdistContent], CheckResult] | None:
     if profile is None:
-        return lambda _: CheckResult()
+        return None
     # Imported here, because files that are only verified do not need it.
     from wheel_uploader import checks
 

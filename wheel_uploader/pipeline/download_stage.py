@@ -103,13 +103,15 @@ def run(context: RunContext, selection: Selection, wheelhouse: Wheelhouse | None
     )
 
 
-def _make_inspector(profile: CheckProfile | None) -> Callable[[WheelContent | SdistContent], CheckResult]:
+def _make_inspector(
+    profile: CheckProfile | None,
+) -> Callable[[WheelContent | SdistContent], CheckResult] | None:
     """Return the function that checks a file's content in the same pass that verifies the file.
 
-    ``profile`` is None if files are only verified.
+    None, without a ``profile``, if files are only verified.
     """
     if profile is None:
-        return lambda _: CheckResult()
+        return None
     return lambda content: checks.inspect_content(content, profile=profile)
 
 

@@ -763,7 +763,7 @@ def test_does_not_fetch_forbidden_links(server: FileServer, path: Path) -> None:
 def test_does_not_hide_a_bug_in_a_worker(
     server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("wheel_uploader.facts.archive.reader.read_archive_stream", fail)

@@ -75,16 +75,20 @@ def mutated(draw: st.DrawFn, good: tuple[bytes, ...]) -> bytes:
 
 
 #: Has the members of the good wheels, and collects those of the mutated ones.
-CACHE = MemberCache()
+CACHE, INTEGRITY_CACHE = MemberCache(), MemberCache()
 for good in WHEELS:
     content(good, WHEEL, CACHE)
+    content(good, WHEEL, INTEGRITY_CACHE, integrity_only=True)
 
 
 def check(data: bytes, filename: str) -> tuple[WheelContent | SdistContent, set[str]]:
     """Return the contents of the file, and the ids of checks that report an error."""
     contents = content(data, filename)
     assert content(data, filename, CACHE) == contents
-    archive_reader.describe_damage(contents)
+    damage = archive_reader.describe_damage(contents)
+    for cache in (None, INTEGRITY_CACHE):
+        verified = content(data, filename, cache, integrity_only=True)
+        assert archive_reader.describe_damage(verified) == damage
     errors = checks.check_contents([contents], profile=CheckProfile.PYPI)
     return contents, {finding.check for finding in errors if finding.severity is Severity.ERROR}
 

@@ -79,14 +79,39 @@ PACKED = deflate(LIBRARY)
         {"mode": 0o120777},
     ],
 )
-def test_does_not_reuse_a_different_member(changes: dict[str, object]) -> None:
+@pytest.mark.parametrize("integrity_only", [False, True])
+def test_does_not_reuse_a_different_member(changes: dict[str, object], integrity_only: bool) -> None:
     cache = MemberCache()
-    good = content(with_library(), member_cache=cache)
+    good = content(with_library(), member_cache=cache, integrity_only=integrity_only)
     data = with_library(**changes)
-    contents = content(data, member_cache=cache)
-    assert contents == content(data)
+    contents = content(data, member_cache=cache, integrity_only=integrity_only)
+    assert contents == content(data, integrity_only=integrity_only)
     assert contents != good
-    assert content(with_library(), member_cache=cache) == good
+    assert content(with_library(), member_cache=cache, integrity_only=integrity_only) == good
+
+
+def test_decompresses_equal_members_once_to_verify_them(decompressed: list[str]) -> None:
+    cache = MemberCache()
+    for tag in TAGS:
+        decompressed.clear()
+        data, filename = wheel(tag, own=tag.encode()), wheel_filename("dipy", "1.11.0", tag)
+        assert archive_reader.describe_damage(content(data, filename, cache, integrity_only=True)) == ()
+    assert [name for name in decompressed if ".dist-info/" not in name] == ["dipy/own.py"]
+
+
+def test_a_member_that_was_only_verified_is_read_again_for_the_checks() -> None:
+    cache = MemberCache()
+    data, filename = wheel(TAGS[0]), wheel_filename("dipy", "1.11.0", TAGS[0])
+    verified = content(data, filename, cache, integrity_only=True)
+    assert isinstance(verified, WheelContent)
+    assert verified.binaries == ()
+    contents = read(data, TAGS[0], cache)
+    assert contents == read(data, TAGS[0])
+    assert [facts.member for facts in contents.binaries] == ["dipy.libs/libgomp.so.1"]
+    # Everything else is the same.
+    assert {member.name: member.sha256 for member in verified.members} == {
+        member.name: member.sha256 for member in contents.members
+    }
 
 
 def test_reports_the_fault_of_a_member_for_each_wheel() -> None:
@@ -111,7 +136,7 @@ def find_member_key(member: str, data: bytes, tag: str, monkeypatch: pytest.Monk
     """Return the key of ``member`` in a MemberCache."""
     real, keys = member_cache.compute_member_key, {}
 
-    def record_key(stream: object, entry: object, *, symbols: bool) -> MemberKey:
+    def record_key(stream: object, entry: object, *, symbols: bool | None) -> MemberKey:
         computed = real(stream, entry, symbols=symbols)  # type: ignore[arg-type]
         keys[entry.name] = computed  # type: ignore[attr-defined]
         return computed

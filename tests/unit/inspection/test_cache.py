@@ -43,9 +43,9 @@ def archives_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Record the names of the archives that are read, in order."""
     real, names = archive_reader.read_archive_stream, []
 
-    def read(file: typing.Any, size: int, name: typing.Any, known: typing.Any = None) -> object:
-        names.append(name.filename)
-        return real(file, size, name, known)
+    def read(file: typing.Any, *arguments: typing.Any, **options: typing.Any) -> object:
+        names.append(arguments[1].filename)
+        return real(file, *arguments, **options)
 
     monkeypatch.setattr(archive_reader, "read_archive_stream", read)
     return names

@@ -74,13 +74,21 @@ def read_archive(
 
 
 def read_archive_stream(
-    file: io.RawIOBase, size: int, name: DistName, member_cache: MemberCache | None = None
+    file: io.RawIOBase,
+    size: int,
+    name: DistName,
+    member_cache: MemberCache | None = None,
+    *,
+    integrity_only: bool = False,
 ) -> WheelContent | SdistContent:
-    """Return the contents of an open file of ``size`` bytes, as ``read_archive`` does; leave it open."""
+    """Return the contents of an open file of ``size`` bytes, as ``read_archive`` does; leave it open.
+
+    ``integrity_only``: read of a wheel only what ``describe_damage`` needs.
+    """
     stream = io.BufferedReader(file, _BUFFER_SIZE)
     try:
         if isinstance(name, WheelName):
-            return read_wheel(stream, size, name, member_cache)
+            return read_wheel(stream, size, name, member_cache, integrity_only=integrity_only)
         return read_sdist(stream, size, name)
     finally:
         stream.detach()
@@ -115,14 +123,32 @@ def _damage(content: WheelContent | SdistContent) -> Iterator[str]:
 
 
 def read_wheel(
-    stream: BinaryIO, size: int, name: WheelName, member_cache: MemberCache | None = None
+    stream: BinaryIO,
+    size: int,
+    name: WheelName,
+    member_cache: MemberCache | None = None,
+    *,
+    integrity_only: bool = False,
 ) -> WheelContent:
-    """Return the contents of the wheel of ``size`` bytes in ``stream``."""
-    # Symbols of Python's C API are read only for abi3 wheels, which promise the stable ABI.
+    """Return the contents of the wheel of ``size`` bytes in ``stream``.
+
+    ``integrity_only``: without compiled code, text and metadata, which only the checks need.
+    """
     budget = Budget()
+    # Symbols of Python's C API are read only for abi3 wheels, which promise the stable ABI.
     natives = BinaryCollector(symbols=any(abi.startswith("abi3") for abi in name.abis), budget=budget)
     try:
         with budget.measure_cpu_time():
+            if integrity_only:
+                unpacked = read_zip(stream, size, budget, member_cache=member_cache, scans=False)
+                return WheelContent(
+                    name=name,
+                    size=size,
+                    members=tuple(unpacked.members),
+                    anomalies=tuple(unpacked.anomalies),
+                    retained_members=unpacked.retained_members,
+                    budget=budget,
+                )
             unpacked = read_zip(stream, size, budget, natives, member_cache)
             loads_libraries = library_loading.loads_libraries(
                 stream, unpacked.entries, natives.binaries, budget

@@ -42,7 +42,12 @@ class ZipContent:
     """The members, anomalies and retained bytes of one ZIP while it is being read."""
 
     def __init__(
-        self, walk: ZipStructure, collector: BinaryCollector | None, member_cache: MemberCache | None
+        self,
+        walk: ZipStructure,
+        collector: BinaryCollector | None,
+        member_cache: MemberCache | None,
+        *,
+        scans: bool,
     ) -> None:
         self.entries = walk.entries
         self.anomalies = walk.anomalies
@@ -51,6 +56,8 @@ class ZipContent:
         #: Receives every member to find compiled code.
         self.binary_collector = collector
         self.member_cache = member_cache
+        #: False if the members are only compared with their CRC and RECORD.
+        self.scans = scans
         self.members: list[WheelMember] = []
         self.retained_members: dict[str, bytes] = {}
         #: Path to hashlib name, for the rows of RECORD that do not use sha256.
@@ -74,10 +81,15 @@ def read_zip(
     budget: Budget,
     collector: BinaryCollector | None = None,
     member_cache: MemberCache | None = None,
+    *,
+    scans: bool = True,
 ) -> ZipContent:
-    """Read every member of the ZIP of ``size`` bytes. Raises BudgetExceeded if ``budget`` is used up."""
+    """Read every member of the ZIP of ``size`` bytes. Raises BudgetExceeded if ``budget`` is used up.
+
+    ``scans``: look for facts in the contents, in addition to sizes and hashes.
+    """
     contents = ZipContent(
-        zip_central_directory.read_zip_structure(stream, size, budget), collector, member_cache
+        zip_central_directory.read_zip_structure(stream, size, budget), collector, member_cache, scans=scans
     )
     if not contents.entries:
         stream.seek(0)
@@ -191,18 +203,21 @@ def _read_member(
     if entry.data_offset < 0 or skip:
         return _as_member(entry, None)
     algorithm = contents.record_algorithms.get(entry.name, "")
-    if not (contents.member_cache and contents.binary_collector) or keep or algorithm:
+    collector = contents.binary_collector
+    if contents.member_cache is None or keep or algorithm or (contents.scans and not collector):
         return _unpack_member(stream, entry, contents, algorithm, keep=keep).member
     contents.budget.start_unpacking()
-    key = facts_member_cache.compute_member_key(stream, entry, symbols=contents.binary_collector.symbols)
+    key = facts_member_cache.compute_member_key(
+        stream, entry, symbols=collector.symbols if collector else None
+    )
     contents.budget.stop_unpacking()
     cached = contents.member_cache.get_or_claim(key, wait=wait)
     if cached and cached.scan_depth not in {None, contents.scan_depth}:
         return _unpack_member(stream, entry, contents, algorithm, keep=keep).member
     if cached:
         _add_text_facts(cached.text_facts, cached.source, entry, contents)
-        if cached.binary:
-            contents.binary_collector.add_cached(cached.binary)
+        if cached.binary and collector:
+            collector.add_cached(cached.binary)
             for resource, amount in cached.budget_costs.items():
                 contents.budget.count_items(resource, amount)
         return cached.member
@@ -223,11 +238,14 @@ def _unpack_member(
     stream: BinaryIO, entry: ZipEntry, contents: ZipContent, algorithm: str, *, keep: bool
 ) -> CachedMember:
     unpacked = binary = None
-    is_wheel = contents.binary_collector is not None
-    scanner = text_scanner.TextScanner(
-        entry.name, entry.size, contents.budget, contents.scan_depth, finds_obfuscation=is_wheel
-    )
-    consumers: list[Callable[[bytes], None]] = [scanner.feed]
+    consumers: list[Callable[[bytes], None]] = []
+    scanner = None
+    if contents.scans:
+        is_wheel = contents.binary_collector is not None
+        scanner = text_scanner.TextScanner(
+            entry.name, entry.size, contents.budget, contents.scan_depth, finds_obfuscation=is_wheel
+        )
+        consumers.append(scanner.feed)
     if contents.binary_collector:
         consumers.append(contents.binary_collector.begin_member(entry.name, entry.size))
     try:
@@ -236,9 +254,10 @@ def _unpack_member(
         )
     except decompress.CorruptMember as error:
         contents.add_anomaly(error.kind, str(error), entry.name)
-    scanner.finish(unpacked.crc if unpacked else None)
-    if scanner.obfuscation_tool:
-        contents.add_anomaly("obfuscated", f"it was encrypted by {scanner.obfuscation_tool}", entry.name)
+    if scanner:
+        scanner.finish(unpacked.crc if unpacked else None)
+        if scanner.obfuscation_tool:
+            contents.add_anomaly("obfuscated", f"it was encrypted by {scanner.obfuscation_tool}", entry.name)
     if unpacked and unpacked.crc != entry.crc:
         contents.add_anomaly(
             "bad-crc", f"its CRC is {unpacked.crc:08x}, but its record has {entry.crc:08x}", entry.name
@@ -251,6 +270,8 @@ def _unpack_member(
     if unpacked and unpacked.data is not None:
         contents.budget.reserve_memory(len(unpacked.data))
         contents.retained_members[entry.name] = unpacked.data
+    if scanner is None:
+        return CachedMember(_as_member(entry, unpacked), binary)
     if unpacked:
         _add_text_facts(scanner.facts, scanner.source, entry, contents)
     member = _as_member(entry, unpacked, scanner.source_facts)
