@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO
 
@@ -36,6 +37,10 @@ MAX_RETAINED_TOTAL = 24 << 20
 _ENTRY_POINTS = ".dist-info/entry_points.txt"
 #: Bytes of Python sources that are retained to be parsed, of those that may not parse.
 MAX_RETAINED_SOURCES = 2 << 20
+
+
+#: Compiled modules for one Python, which no other wheel of the release contains.
+_OWN_MODULE = re.compile(r"\.(?:cpython-|cp|pypy|graalpy)[0-9][^/]*\.(?:so|pyd)\Z")
 
 
 class ZipContent:
@@ -204,7 +209,8 @@ def _read_member(
         return _as_member(entry, None)
     algorithm = contents.record_algorithms.get(entry.name, "")
     collector = contents.binary_collector
-    if contents.member_cache is None or keep or algorithm or (contents.scans and not collector):
+    is_own = _OWN_MODULE.search(entry.name) is not None
+    if contents.member_cache is None or keep or algorithm or is_own or (contents.scans and not collector):
         return _unpack_member(stream, entry, contents, algorithm, keep=keep).member
     contents.budget.start_unpacking()
     key = facts_member_cache.compute_member_key(
