@@ -50,7 +50,7 @@ from wheel_uploader.checks.registry import Check
 from wheel_uploader.checks.release_content import ReleaseContent
 from wheel_uploader.core.budget import OVER_BUDGET, BudgetExceeded
 from wheel_uploader.core.errors import UsageError
-from wheel_uploader.core.ignored_findings import find_ignore
+from wheel_uploader.core.ignored_findings import mark_ignored
 from wheel_uploader.core.models import (
     ArchiveAnomaly,
     CheckProfile,
@@ -150,16 +150,6 @@ def report_listed_problems(files: Iterable[ExcludedFile], *, profile: CheckProfi
             message=sanitize_message(file.reason),
         )
         for file in files
-    )
-
-
-def mark_ignored(findings: Iterable[Finding], ignore: Collection[str]) -> tuple[Finding, ...]:
-    """Return ``findings``, marking those as ignored that ``ignore``, the values of --ignore, accepts."""
-    return tuple(
-        dataclasses.replace(finding, is_ignored=True)
-        if ignore and find_ignore(finding, ignore) is not None
-        else finding
-        for finding in findings
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from wheel_uploader.core.errors import UsageError
@@ -25,6 +26,16 @@ def split_ignore(text: str) -> tuple[str, str]:
             hint=f"Give the name of a file or library, such as {check_id}:libcuda.so.1, or the id alone.",
         )
     return check_id, pattern
+
+
+def mark_ignored(findings: Iterable[Finding], ignore: Collection[str]) -> tuple[Finding, ...]:
+    """Return ``findings``, marking those as ignored that ``ignore``, the values of --ignore, accepts."""
+    return tuple(
+        dataclasses.replace(finding, is_ignored=True)
+        if ignore and find_ignore(finding, ignore) is not None
+        else finding
+        for finding in findings
+    )
 
 
 def find_ignore(finding: Finding, ignore: Collection[str]) -> str | None:

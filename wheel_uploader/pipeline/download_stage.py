@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from wheel_uploader import checks
+from wheel_uploader.core.ignored_findings import mark_ignored
 from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import (
     CheckProfile,
@@ -81,7 +81,7 @@ def run(context: RunContext, selection: Selection, wheelhouse: Wheelhouse | None
         downloaded_files=downloads.downloaded,
         findings=(
             *context.report.findings,
-            *checks.mark_ignored(downloads.findings, options.ignore),
+            *mark_ignored(downloads.findings, options.ignore),
         ),
     )
     if downloads.error:
@@ -112,6 +112,9 @@ def _make_inspector(
     """
     if profile is None:
         return None
+    # Imported here, because files that are only verified do not need it.
+    from wheel_uploader import checks
+
     return lambda content: checks.inspect_content(content, profile=profile)
 
 

@@ -15,6 +15,7 @@ from wheel_uploader.core.errors import (
     UsageError,
 )
 from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.ignored_findings import mark_ignored
 from wheel_uploader.core.models import Finding, GapRemedy, ListingGap, Options, RemoteFile, Selection, Stage
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize, sanitize_source
@@ -169,7 +170,7 @@ def _find_problems(selection: Selection, context: RunContext) -> tuple[Finding, 
     from wheel_uploader import checks
 
     findings = checks.report_listed_problems(problems, profile=context.profile)
-    return checks.mark_ignored(findings, context.options.ignore)
+    return mark_ignored(findings, context.options.ignore)
 
 
 def _raise_if_unusable(selection: Selection, context: RunContext) -> None:

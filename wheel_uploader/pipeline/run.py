@@ -6,6 +6,7 @@ all files have been downloaded, checked, signed and compared with the index.
 
 from __future__ import annotations
 
+import functools
 import signal
 from collections.abc import Callable
 
@@ -53,7 +54,9 @@ def run(
 def _run_stages(context: RunContext) -> None:
     options, stage = context.options, context.builder.stage
     # An import error is raised again, and reported, when the stage imports the module itself.
-    loading = start_call(_load_later_stages, "load") if options.until > Stage.LIST else None
+    loading = None
+    if options.until > Stage.LIST:
+        loading = start_call(functools.partial(_load_later_stages, options.until), "load")
     with stage(Stage.LIST):
         selection = list_stage.run(context)
     if not loading:
@@ -63,7 +66,7 @@ def _run_stages(context: RunContext) -> None:
             target.read_ahead(selection.project)
     # Two threads that import mutually dependent modules may see one of them half initialized.
     wait_for_call(loading)
-    from wheel_uploader.pipeline import check_stage, download_stage
+    from wheel_uploader.pipeline import download_stage
 
     wheelhouse = download_stage.open_wheelhouse(context)
     with stage(Stage.DOWNLOAD):
@@ -76,6 +79,7 @@ def _run_stages(context: RunContext) -> None:
         with stage(Stage.CONFIRM):
             verify_stage.run(context, selection, downloaded)
         return
+    from wheel_uploader.pipeline import check_stage
     from wheel_uploader.pipeline.target_runs import TargetRuns
 
     runs = TargetRuns(context)
@@ -122,10 +126,13 @@ def _run_stages(context: RunContext) -> None:
         runs.prune_targets(selection, downloaded)
 
 
-def _load_later_stages() -> None:
-    """Import the modules of the later stages."""
+def _load_later_stages(until: Stage) -> None:
+    """Import the modules of the later stages up to ``until``."""
     from wheel_uploader.inspection import cache as inspection_cache
-    from wheel_uploader.pipeline import check_stage, download_stage  # noqa: F401
+    from wheel_uploader.pipeline import download_stage  # noqa: F401
     from wheel_uploader.report.formats import text  # noqa: F401
+
+    if until >= Stage.CHECK:
+        from wheel_uploader.pipeline import check_stage  # noqa: F401
 
     inspection_cache.fingerprint()

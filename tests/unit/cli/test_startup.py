@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tools.testing import tested_package
 from tools.testing.scripted import ScriptedServer, answer
+from tools.testing.wheels import wheel_bytes
 
 ROOT = tested_package.ROOT
 
@@ -49,6 +51,18 @@ def test_listing_json_imports_no_libraries_of_other_stages(with_rich: bool) -> N
         loaded = loaded_modules("--until", "list", "-u", url, "dipy", before=with_rich)
     assert "httpx" in loaded
     assert not loaded & (NEVER - ({"rich", "pygments"} if with_rich else set()))
+
+
+def test_a_run_that_only_downloads_imports_no_checks(tmp_path: Path) -> None:
+    data = wheel_bytes()
+    (tmp_path / "staged").mkdir()
+    (tmp_path / "staged" / WHEEL).write_bytes(data)
+    arguments = ("-u", str(tmp_path / "staged"), "-w", str(tmp_path / "wheelhouse"), "dipy", "1.11.0")
+    loaded = loaded_modules("--until", "download", *arguments, before=False)
+    assert (tmp_path / "wheelhouse" / WHEEL).read_bytes() == data
+    assert not [name for name in loaded if name.startswith("wheel_uploader.checks")]
+    # The same run with checks, so that the names are right.
+    assert "wheel_uploader.checks" in loaded_modules("--until", "check", *arguments, before=False)
 
 
 def loaded_modules(*arguments: str, before: bool) -> set[str]:
