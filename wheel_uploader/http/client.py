@@ -335,7 +335,7 @@ class HttpClient:
             finally:
                 response.close()
                 if self._is_closed and (connection := response.extensions.get("network_stream")):
-                    # It was opened for an abandoned thread after the pool had closed all that it had.
+                    # An abandoned thread opened it after the pool had closed its connections.
                     connection.close()
             target = self._resolve_redirect(
                 url, location, requested_url=requested_url, has_trusted_digest=has_trusted_digest
