@@ -40,7 +40,7 @@ MAX_RETAINED_SOURCES = 2 << 20
 
 
 #: Compiled modules for one Python, which no other wheel of the release contains.
-_OWN_MODULE = re.compile(r"\.(?:cpython-|cp|pypy|graalpy)[0-9][^/]*\.(?:so|pyd)\Z")
+_OWN_MODULE = re.compile(r"\.(?:cpython-|cp|pypy|graalpy)[0-9][^/.]*\.(?:so|pyd)\Z")
 
 
 class ZipContent:
