@@ -8,7 +8,6 @@ import json
 import os
 import re
 import stat
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +39,7 @@ from tests.support.file_server import (
     name_of,
     wrong_range,
 )
+from tests.support.simultaneous import SimultaneousRequests
 from tools.testing.scripted import HANG, RESET, Request, Step
 from tools.testing.wheels import make_release, wheel_bytes, wheel_filename
 from wheel_uploader import checks
@@ -774,21 +774,12 @@ def test_does_not_hide_a_bug_in_a_worker(
 
 @pytest.mark.parametrize(("sizes", "jobs"), [([None] * 24, 20), ([1000] * 24, 20), ([9_000_000] * 24, 8)])
 def test_uses_more_connections_for_small_files_than_for_large_ones(
-    server: FileServer, path: Path, sizes: list[int | None], jobs: int, monkeypatch: pytest.MonkeyPatch
+    server: FileServer, path: Path, sizes: list[int | None], jobs: int
 ) -> None:
-    most, waiting = 0, 0
-    changed = threading.Condition()
+    requests = SimultaneousRequests(jobs)
 
     def count(server: FileServer, request: Request) -> Sequence[Step]:
-        """Answer a moment after the expected number of requests is waiting, as one more may arrive."""
-        nonlocal most, waiting
-        with changed:
-            waiting += 1
-            most = max(most, waiting)
-            changed.notify_all()
-            changed.wait_for(lambda: most >= jobs, timeout=5)
-            changed.wait(0.1)
-            waiting -= 1
+        requests.wait()
         return [head(404, {"Content-Length": 0})]
 
     server.plan = [count] * len(sizes)
@@ -797,7 +788,7 @@ def test_uses_more_connections_for_small_files_than_for_large_ones(
         for number, size in enumerate(sizes)
     ]
     fetch_fails(HttpStatusError, server, path, *files)
-    assert most == jobs
+    assert requests.most == jobs
 
 
 def test_accepts_an_empty_list_of_files(server: FileServer, path: Path) -> None:

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tests.support.simultaneous import SimultaneousRequests
 from tools.testing import servers, wheels
 from tools.testing.indexes import Served, scripted_index
 from tools.testing.scripted import NEXT, Request, ScriptedServer, answer
@@ -421,26 +422,18 @@ def test_a_connection_that_is_opened_after_the_run_ended_is_closed(
 @pytest.mark.parametrize("jobs", [2, 24])
 def test_requests_as_many_files_at_a_time_as_there_are_jobs(tmp_path: Path, jobs: int) -> None:
     names = [f"dipy-1.11.0-{build}-py3-none-any.whl" for build in range(26)]
-    waiting, most, changed = 0, 0, threading.Condition()
+    requests = SimultaneousRequests(jobs)
 
     def answer_together(request: Request) -> list[object]:
-        """Answer a moment after as many requests are waiting, as one more may arrive."""
-        nonlocal waiting, most
         if not request.target.endswith(".whl"):
             return [answer(200, "".join(f'<a href="/{name}">{name}</a>' for name in names).encode())]
-        with changed:
-            waiting += 1
-            most = max(most, waiting)
-            changed.notify_all()
-            changed.wait_for(lambda: most >= jobs, timeout=5)
-            changed.wait(0.1)
-            waiting -= 1
+        requests.wait()
         return [answer(404)]
 
     with ScriptedServer(answer_together) as staging:
         arguments = ("-u", staging.url, "-w", tmp_path, "--jobs", str(jobs), "--until", "download")
         assert run_command(*arguments).exit_code == 5
-    assert most == jobs
+    assert requests.most == jobs
 
 
 def test_builds_the_upload_plan_from_the_checked_page(served: Served, staged: Path) -> None:
