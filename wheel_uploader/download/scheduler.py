@@ -7,7 +7,7 @@ import errno
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -24,8 +24,6 @@ from wheel_uploader.core.models import (
     LocalAttestationFile,
     RemoteAttestationFile,
     RemoteFile,
-    SdistContent,
-    WheelContent,
 )
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.task_pool import TaskPool
@@ -36,7 +34,13 @@ from wheel_uploader.download.in_place import InPlaceVerification
 from wheel_uploader.download.ranges import DownloadStopped
 from wheel_uploader.facts.member_cache import MemberCache
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.inspection.verification import InspectionResult, ResultCache, inspect_cached, inspect_file
+from wheel_uploader.inspection.verification import (
+    Inspect,
+    InspectionResult,
+    ResultCache,
+    inspect_cached,
+    inspect_file,
+)
 from wheel_uploader.inspection.worker import InspectionWorker
 from wheel_uploader.wheelhouse.digests import compute_digests, open_local_file, read_chunks
 from wheel_uploader.wheelhouse.wheelhouse import Wheelhouse
@@ -76,7 +80,7 @@ def download_files(
     jobs: int | None,
     clobber: bool,
     progress: Progress,
-    inspect: Callable[[WheelContent | SdistContent], CheckResult] | None,
+    inspect: Inspect | None,
     cache: ResultCache | None = None,
     inspection_worker: InspectionWorker | None = None,
 ) -> DownloadResult:

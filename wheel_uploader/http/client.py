@@ -313,8 +313,10 @@ class HttpClient:
         seconds = PAGE_TIMEOUT + length / _MIN_UPLOAD_RATE
         with request_deadline(seconds):
             response = self._send(url, request_headers, method, content)
-            with contextlib.closing(response):
+            try:
                 return self._read_page(response, url, self._clock() + PAGE_TIMEOUT)
+            finally:
+                self._close(response)
 
     @contextlib.contextmanager
     def _open(
@@ -333,10 +335,7 @@ class HttpClient:
                     return
                 discard_body(response)
             finally:
-                response.close()
-                if self._is_closed and (connection := response.extensions.get("network_stream")):
-                    # An abandoned thread opened it after the pool had closed its connections.
-                    connection.close()
+                self._close(response)
             target = self._resolve_redirect(
                 url, location, requested_url=requested_url, has_trusted_digest=has_trusted_digest
             )
@@ -347,6 +346,13 @@ class HttpClient:
             f"{strip_url(requested_url)} redirects more than {MAX_REDIRECTS} times",
             hint="Open the URL in a browser and pass the address that it ends at.",
         )
+
+    def _close(self, response: httpx.Response) -> None:
+        """Close a response, and also its connection if the client was closed in the meantime."""
+        response.close()
+        if self._is_closed and (connection := response.extensions.get("network_stream")):
+            # An abandoned thread opened it after the pool had closed its connections.
+            connection.close()
 
     def _resolve_redirect(
         self, url: str, location: str, *, requested_url: str, has_trusted_digest: bool

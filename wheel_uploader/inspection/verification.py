@@ -8,7 +8,14 @@ from typing import Protocol
 
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.lazy_dataclass import dataclass
-from wheel_uploader.core.models import CheckResult, DistName, RemoteFile, SdistContent, WheelContent
+from wheel_uploader.core.models import (
+    CheckProfile,
+    CheckResult,
+    DistName,
+    RemoteFile,
+    SdistContent,
+    WheelContent,
+)
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.verified_file import SinglePassFile
 from wheel_uploader.facts.archive import reader as archive_reader
@@ -32,6 +39,20 @@ class InspectionResult:
     integrity_source: str
 
 
+#: Returns what the checks find in the contents of a file.
+Inspect = Callable[[WheelContent | SdistContent], CheckResult]
+
+
+def create_inspection(profile: CheckProfile | None) -> Inspect | None:
+    """Return the function that runs the checks of ``profile``; None, without one, to verify files only."""
+    if profile is None:
+        return None
+    # Imported here, because files that are only verified do not need it.
+    from wheel_uploader import checks
+
+    return lambda content: checks.inspect_content(content, profile=profile)
+
+
 class ResultCache(Protocol):
     """A cache of the results for undamaged files, by their digest."""
 
@@ -52,7 +73,7 @@ def inspect_file(
     name: DistName,
     path: Path,
     sha256: str,
-    inspect: Callable[[WheelContent | SdistContent], CheckResult] | None,
+    inspect: Inspect | None,
     member_cache: MemberCache | None = None,
 ) -> InspectionResult:
     """Read the file at ``path`` and return what ``inspect`` finds in it, also if it is damaged.

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from wheel_uploader.core import filenames
-from wheel_uploader.core.models import CheckProfile, CheckResult, SdistContent, WheelContent
+from wheel_uploader.core.models import CheckProfile
 from wheel_uploader.facts.member_cache import MemberCache
 from wheel_uploader.inspection import serialization, verification
 
@@ -29,7 +29,7 @@ def main() -> None:
 def serve_requests(requests: Iterable[bytes], responses: BinaryIO, profile: CheckProfile | None) -> None:
     """Inspect one file per line of ``requests`` and write the result to ``responses``."""
     member_cache = MemberCache()
-    inspect = _make_inspection(profile)
+    inspect = verification.create_inspection(profile)
     for line in requests:
         filename, path, sha256 = json.loads(line)
         try:
@@ -42,17 +42,6 @@ def serve_requests(requests: Iterable[bytes], responses: BinaryIO, profile: Chec
             values = {}
         responses.write(json.dumps(values).encode() + b"\n")
         responses.flush()
-
-
-def _make_inspection(
-    profile: CheckProfile | None,
-) -> Callable[[WheelContent | SdistContent], CheckResult] | None:
-    if profile is None:
-        return None
-    # Imported here, because files that are only verified do not need it.
-    from wheel_uploader import checks
-
-    return lambda content: checks.inspect_content(content, profile=profile)
 
 
 if __name__ == "__main__":

@@ -154,13 +154,17 @@ class RunContext:
         """True if the run may upload files."""
         return self.upload_target is not None and not self.options.verify
 
+    @property
+    def all_targets(self) -> tuple[PublishTarget, ...]:
+        """The targets of the run: several, one, or none."""
+        return self.targets or ((self.target,) if self.target else ())
+
     def may_replace(self, version: Version) -> bool:
         """Return whether a target of the run may get other bytes under a name that it has.
 
         Never those of a final release: its users rely on the bytes that they have.
         """
-        opened = self.targets or filter(None, [self.target])
-        replaces_files = any(target.replaces_files for target in opened)
+        replaces_files = any(target.replaces_files for target in self.all_targets)
         return self.options.replace and self.uploads and replaces_files and not is_final(version)
 
 

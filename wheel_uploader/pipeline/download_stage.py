@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from wheel_uploader.core.ignored_findings import mark_ignored
 from wheel_uploader.core.lazy_dataclass import dataclass
 from wheel_uploader.core.models import (
     CheckProfile,
-    CheckResult,
     FileSummary,
     LocalAttestationFile,
     LocalFile,
     Options,
-    SdistContent,
     Selection,
     Stage,
-    WheelContent,
 )
 from wheel_uploader.download import scheduler
 from wheel_uploader.inspection import cache as inspection_cache
+from wheel_uploader.inspection.verification import create_inspection
 from wheel_uploader.inspection.worker import InspectionWorker
 from wheel_uploader.listing.sources.local import LocalFiles
 from wheel_uploader.pipeline.context import RunContext
@@ -73,7 +70,7 @@ def run(context: RunContext, selection: Selection, wheelhouse: Wheelhouse | None
         jobs=options.jobs,
         clobber=clobber,
         progress=context.progress,
-        inspect=_make_inspector(profile),
+        inspect=create_inspection(profile),
         cache=inspection_cache.InspectionCache(wheelhouse, profile) if wheelhouse else None,
         inspection_worker=_make_worker(selection, profile),
     )
@@ -101,21 +98,6 @@ def run(context: RunContext, selection: Selection, wheelhouse: Wheelhouse | None
         ),
         wheelhouse=wheelhouse,
     )
-
-
-def _make_inspector(
-    profile: CheckProfile | None,
-) -> Callable[[WheelContent | SdistContent], CheckResult] | None:
-    """Return the function that checks a file's content in the same pass that verifies the file.
-
-    None, without a ``profile``, if files are only verified.
-    """
-    if profile is None:
-        return None
-    # Imported here, because files that are only verified do not need it.
-    from wheel_uploader import checks
-
-    return lambda content: checks.inspect_content(content, profile=profile)
 
 
 def _make_worker(selection: Selection, profile: CheckProfile | None) -> InspectionWorker | None:

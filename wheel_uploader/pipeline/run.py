@@ -62,7 +62,7 @@ def _run_stages(context: RunContext) -> None:
     if not loading:
         return
     if options.until >= Stage.CHECK:
-        for target in context.targets or filter(None, [context.target]):
+        for target in context.all_targets:
             target.read_ahead(selection.project)
     # Two threads that import mutually dependent modules may see one of them half initialized.
     wait_for_call(loading)

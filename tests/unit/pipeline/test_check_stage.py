@@ -76,6 +76,7 @@ def make_page(*names: str, url: str = INDEX) -> ProjectPage:
 class Run:
     """The context of a run, and a target whose state a test sets."""
 
+    all_targets = RunContext.all_targets
     may_replace = RunContext.may_replace
     targets = ()
 

@@ -135,8 +135,6 @@ def read_wheel(
     ``integrity_only``: without compiled code, text and metadata, which only the checks need.
     """
     budget = Budget()
-    # Symbols of Python's C API are read only for abi3 wheels, which promise the stable ABI.
-    natives = BinaryCollector(symbols=any(abi.startswith("abi3") for abi in name.abis), budget=budget)
     try:
         with budget.measure_cpu_time():
             if integrity_only:
@@ -149,6 +147,9 @@ def read_wheel(
                     retained_members=unpacked.retained_members,
                     budget=budget,
                 )
+            # Symbols of Python's C API are read only for abi3 wheels, which promise the stable ABI.
+            has_stable_abi = any(abi.startswith("abi3") for abi in name.abis)
+            natives = BinaryCollector(symbols=has_stable_abi, budget=budget)
             unpacked = read_zip(stream, size, budget, natives, member_cache)
             loads_libraries = library_loading.loads_libraries(
                 stream, unpacked.entries, natives.binaries, budget

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO
 
@@ -24,6 +23,7 @@ from wheel_uploader.facts.archive.decompress import DecompressedMember
 from wheel_uploader.facts.archive.python_source import NO_FACTS, SourceFacts
 from wheel_uploader.facts.archive.zip_structures import ZipEntry, ZipStructure
 from wheel_uploader.facts.binaries.collector import BinaryCollector
+from wheel_uploader.facts.binaries.module_names import parse_module_path
 from wheel_uploader.facts.member_cache import CachedMember, InProgress, MemberCache
 
 #: PyPI's rule for decompression bombs: more than this many unpacked bytes, and a ratio above 50 to 1.
@@ -37,10 +37,6 @@ MAX_RETAINED_TOTAL = 24 << 20
 _ENTRY_POINTS = ".dist-info/entry_points.txt"
 #: Bytes of Python sources that are retained to be parsed, of those that may not parse.
 MAX_RETAINED_SOURCES = 2 << 20
-
-
-#: Compiled modules for one Python, which no other wheel of the release contains.
-_OWN_MODULE = re.compile(r"\.(?:cpython-|cp|pypy|graalpy)[0-9][^/.]*\.(?:so|pyd)\Z")
 
 
 class ZipContent:
@@ -209,8 +205,7 @@ def _read_member(
         return _as_member(entry, None)
     algorithm = contents.record_algorithms.get(entry.name, "")
     collector = contents.binary_collector
-    is_own = _OWN_MODULE.search(entry.name) is not None
-    if contents.member_cache is None or keep or algorithm or is_own or (contents.scans and not collector):
+    if contents.member_cache is None or keep or algorithm or _is_for_one_python(entry.name):
         return _unpack_member(stream, entry, contents, algorithm, keep=keep).member
     contents.budget.start_unpacking()
     key = facts_member_cache.compute_member_key(
@@ -238,6 +233,12 @@ def _read_member(
         ):
             cached = None
         contents.member_cache.release(key, cached)
+
+
+def _is_for_one_python(name: str) -> bool:
+    """Return whether a member is a compiled module that no wheel for another Python contains."""
+    path = parse_module_path(name)
+    return path is not None and path.tag.startswith(("cpython-", "cp", "pypy", "graalpy"))
 
 
 def _unpack_member(
