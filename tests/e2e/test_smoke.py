@@ -253,12 +253,13 @@ def test_finds_interpreters_of_path_pyenv_and_uv(tmp_path: Path, monkeypatch: py
     for number, place in enumerate((*places, "bin/python3-config", "bin/python3.10")):
         path = tmp_path / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        info = f'{{"name": "CPython 3.{12 + number}.1", "version": "3.{12 + number}.1", "tags": ["a-b-c"]}}'
+        # Versions that the Python of the test does not have, of which only one is used.
+        info = f'{{"name": "CPython 3.{80 + number}.1", "version": "3.{80 + number}.1", "tags": ["a-b-c"]}}'
         path.write_text(f"#!/bin/sh\necho '{info}'\n" if number < 4 else "#!/bin/sh\nexit 1\n")
         path.chmod(0o755)
     others = interpreters.find_interpreters()[1:]
     assert [(each.name, Path(each.path)) for each in others] == [
-        (f"CPython 3.{12 + number}.1", tmp_path / place) for number, place in enumerate(places)
+        (f"CPython 3.{80 + number}.1", tmp_path / place) for number, place in enumerate(places)
     ]
 
 
